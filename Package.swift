@@ -1,0 +1,77 @@
+// swift-tools-version: 6.2
+// The targets and the arrows between them are the architecture: `tools/lint` checks the walls,
+// `tools/generate diagram` draws them into ARCHITECTURE.md.
+import PackageDescription
+
+/// Swift 6 language mode for all; a warning is an error.
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+/// A target of this package, with the settings that all share.
+func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+/// The tests of a target.
+func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+  .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let hashTrees: Target.Dependency = .product(name: "HashTreeCollections", package: "swift-collections")
+
+let package = Package(
+  name: "kunlog",
+  products: [.executable(name: "kunlog", targets: ["kunlog"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+  ],
+  targets: [
+    // System libraries.
+    .systemLibrary(name: "CLibUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CPgQuery", providers: [.apt(["libpg-query-dev"])]),
+
+    // Pure: values in, values out.
+    target("Raft"),
+    target("SQLTypes"),
+    target("SQLTree", ["SQLTypes"]),
+    target("Metadata", ["SQLTypes", hashTrees]),
+    target("SQLPlan", ["SQLTree", "SQLTypes", "Metadata"]),
+    target("PostgresWire", ["SQLTypes"]),
+
+    // Shell: clocks, threads, files, sockets.
+    target("EventLoop", ["CLibUV", "COpenSSL", logging]),
+    target("RPC", ["EventLoop", "CNGHTTP2", protobuf]),
+    target("LogStore", ["EventLoop", "COpenSSL"]),
+    target("ProtocolRaft", [protobuf]),
+    target("ProtocolMetadata", [protobuf]),
+    target("ProtocolStorage", [protobuf]),
+    target("Replica", ["Raft", "LogStore", "EventLoop", "RPC", "ProtocolRaft"]),
+    target("MetadataWire", ["Metadata", "ProtocolMetadata"]),
+    target("MetadataService", ["Metadata", "MetadataWire", "Replica", "COpenSSL"]),
+    target("MetadataClient", ["Metadata", "MetadataWire", "RPC"]),
+    target("SQLParser", ["SQLTree", "CPgQuery"]),
+    target("SQLite", ["SQLTypes", "CSQLite"]),
+    target("StorageEngine", ["SQLTypes", "Metadata"]),
+    target("SQLiteEngine", ["StorageEngine", "SQLite"]),
+    target("StorageNode", ["StorageEngine", "ProtocolStorage", "Replica", "MetadataClient"]),
+    target(
+      "ComputeNode",
+      ["SQLPlan", "SQLParser", "SQLite", "PostgresWire", "MetadataClient", "ProtocolStorage", "COpenSSL"]),
+    target("ClusterManager", ["MetadataClient", "RPC"]),
+    .executableTarget(
+      name: "kunlog",
+      dependencies: [
+        "MetadataService", "MetadataClient", "StorageNode", "SQLiteEngine", "ComputeNode", "ClusterManager",
+        arguments,
+      ],
+      swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6])

@@ -1,0 +1,2 @@
+// libuv: event loop, TCP, timers, signals, child processes.
+#include <uv.h>

@@ -1,0 +1,2 @@
+// libpg_query: PostgreSQL's own parser.
+#include <pg_query.h>

@@ -1,0 +1,8 @@
+import ArgumentParser
+
+/// The one executable: a subcommand per role, and the operator's commands.
+@main
+struct Kunlog: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "kunlog", abstract: "A sharded SQL database around one replicated, event-sourced metadata log.")
+}
