@@ -1,0 +1,48 @@
+/// A process of the cluster and where it listens.
+package struct NodeDefinition: Sendable, Hashable {
+  package enum Role: Sendable, Hashable { case meta, storage, compute, manager }
+  package var id: NodeID
+  package var role: Role
+  package var name: String
+  package var host: String
+  /// gRPC.
+  package var port: Int
+  /// PostgreSQL's protocol, compute nodes only.
+  package var postgresPort: Int?
+  package init(id: NodeID, role: Role, name: String, host: String, port: Int, postgresPort: Int? = nil) {
+    self.id = id
+    self.role = role
+    self.name = name
+    self.host = host
+    self.port = port
+    self.postgresPort = postgresPort
+  }
+}
+
+/// A shard: a group of storage nodes that replicate the same tablets.
+package struct ShardDefinition: Sendable, Hashable {
+  package var id: ShardID
+  package var name: String
+  /// Storage nodes, in the order in which they were added.
+  package var replicas: [NodeID]
+  package init(id: ShardID, name: String, replicas: [NodeID]) {
+    self.id = id
+    self.name = name
+    self.replicas = replicas
+  }
+}
+
+/// Where a table's rows are: one owner per epoch.
+package struct TabletDefinition: Sendable, Hashable {
+  package var id: TabletID
+  package var tableID: ObjectID
+  package var shardID: ShardID
+  /// Raised by each move; a request with an older one is refused.
+  package var epoch: UInt64
+  package init(id: TabletID, tableID: ObjectID, shardID: ShardID, epoch: UInt64) {
+    self.id = id
+    self.tableID = tableID
+    self.shardID = shardID
+    self.epoch = epoch
+  }
+}
