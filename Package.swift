@@ -48,8 +48,9 @@ let package = Package(
 
     // Shell: clocks, threads, files, sockets.
     target("EventLoop", ["CLibUV", "COpenSSL", logging]),
-    target("RPC", ["EventLoop", "CNGHTTP2", protobuf]),
+    target("RPC", ["EventLoop", "CNGHTTP2", "ProtocolGRPC", protobuf]),
     target("LogStore", ["EventLoop", "COpenSSL"]),
+    target("ProtocolGRPC", [protobuf]),
     target("ProtocolRaft", [protobuf]),
     target("ProtocolMetadata", [protobuf]),
     target("ProtocolStorage", [protobuf]),
