@@ -1,0 +1,39 @@
+/// The configurations that the log holds: the one at its base and each later one.
+///
+/// A configuration is in force as soon as it is in the log, committed or not (Raft paper, section 6), and out of force
+/// when its entry is replaced. So the history is needed back to the base, where a snapshot starts.
+struct ConfigurationHistory: Sendable {
+  struct Item: Sendable, Equatable {
+    var index: UInt64
+    var configuration: Configuration
+  }
+  private(set) var items: [Item]
+
+  init(base: Configuration, at index: UInt64) { items = [Item(index: index, configuration: base)] }
+
+  /// The configuration in force.
+  var current: Configuration { items[items.count - 1].configuration }
+  /// The entry that made it so.
+  var currentIndex: UInt64 { items[items.count - 1].index }
+
+  mutating func append(_ configuration: Configuration, at index: UInt64) {
+    precondition(index > currentIndex, "configurations follow each other")
+    items.append(Item(index: index, configuration: configuration))
+  }
+
+  /// Drops those whose entries are replaced; true when another one is in force thereby.
+  mutating func truncate(from index: UInt64) -> Bool {
+    let before = items.count
+    while items.count > 1, items[items.count - 1].index >= index { items.removeLast() }
+    return items.count != before
+  }
+
+  /// The configuration in force at an entry that is not compacted.
+  func configuration(at index: UInt64) -> Configuration? { items.last { $0.index <= index }?.configuration }
+
+  /// Forgets those that no entry from `index` on needs.
+  mutating func compact(through index: UInt64) {
+    guard let keep = items.lastIndex(where: { $0.index <= index }), keep > 0 else { return }
+    items.removeFirst(keep)
+  }
+}

@@ -1,0 +1,131 @@
+/// Time, campaigns and votes (Raft paper, section 5.2; thesis, sections 4.2.3 and 9.6).
+extension Raft {
+  var mayCampaign: Bool { configuration.isVoter(id) }
+
+  /// While true, votes are refused: a leader is alive, and nobody may disturb it (thesis, section 4.2.3).
+  var hasLiveLeader: Bool {
+    if role == .leader { return true }
+    guard leaderID != nil, let contact = lastLeaderContact else { return false }
+    return now < contact + options.electionTimeoutMilliseconds
+  }
+
+  /// Whether a write of this node takes so long that its disk must be assumed to hang.
+  var isDiskStalled: Bool {
+    guard let oldest = writes.oldestIssuedMilliseconds else { return false }
+    return now >= oldest + options.stalledWriteMilliseconds
+  }
+
+  mutating func tick() {
+    if role == .leader { return tickLeader() }
+    guard now >= electionDeadline, mayCampaign else { return }
+    if isDiskStalled {
+      // Without a disk there is no vote to cast for oneself; look again later.
+      electionDeadline = now + electionWait()
+      return
+    }
+    preCampaign()
+  }
+
+  /// Asks whether a campaign would be won, without disturbing anybody's term.
+  mutating func preCampaign() {
+    guard mayCampaign else { return }
+    role = .preCandidate
+    leaderID = nil
+    lastLeaderContact = nil
+    votes = [:]
+    electionDeadline = now + electionWait()
+    forEachOtherVoter { raft, voter in
+      raft.send(
+        .preVoteRequest(lastIndex: raft.terms.lastIndex, lastTerm: raft.terms.lastTerm), to: voter,
+        term: raft.hardState.term + 1)
+    }
+    recordVote(from: id, isGranted: true)
+  }
+
+  mutating func campaign(isTransfer: Bool) {
+    role = .candidate
+    leaderID = nil
+    lastLeaderContact = nil
+    votes = [:]
+    isOwnVoteDurable = false
+    electionDeadline = now + electionWait()
+    setHardState(HardState(term: hardState.term + 1, vote: id))
+    forEachOtherVoter { raft, voter in
+      raft.send(
+        .voteRequest(lastIndex: raft.terms.lastIndex, lastTerm: raft.terms.lastTerm, isTransfer: isTransfer), to: voter)
+    }
+  }
+
+  mutating func recordVote(from voter: NodeID, isGranted: Bool) {
+    if votes[voter] == nil { votes[voter] = isGranted }
+    if configuration.hasQuorum({ votes[$0] == true }) {
+      if role == .preCandidate { campaign(isTransfer: false) } else { becomeLeader() }
+    } else if !configuration.hasQuorum({ votes[$0] != false }) {
+      becomeFollower(term: hardState.term, leader: nil)
+    }
+  }
+
+  mutating func becomeFollower(term: UInt64, leader: NodeID?) {
+    if role == .leader { abandonLeadership() }
+    if role != .follower { electionDeadline = now + electionWait() }
+    if term > hardState.term { setHardState(HardState(term: term)) }
+    role = .follower
+    leaderID = leader
+    lastLeaderContact = leader == nil ? nil : now
+    votes = [:]
+  }
+
+  mutating func receivePreVoteRequest(_ message: Message, lastIndex: UInt64, lastTerm: UInt64) {
+    let isGranted =
+      message.term > hardState.term && !hasLiveLeader && isUpToDate(lastIndex: lastIndex, lastTerm: lastTerm)
+    send(
+      .preVoteResponse(isGranted: isGranted), to: message.from, term: isGranted ? message.term : hardState.term)
+  }
+
+  mutating func receivePreVoteResponse(_ message: Message, isGranted: Bool) {
+    if !isGranted, message.term > hardState.term { return becomeFollower(term: message.term, leader: nil) }
+    guard role == .preCandidate, !isGranted || message.term == hardState.term + 1 else { return }
+    recordVote(from: message.from, isGranted: isGranted)
+  }
+
+  mutating func receiveVoteRequest(_ message: Message, lastIndex: UInt64, lastTerm: UInt64) {
+    let isFree = hardState.vote == message.from || (hardState.vote == nil && leaderID == nil)
+    let isGranted = isFree && isUpToDate(lastIndex: lastIndex, lastTerm: lastTerm)
+    if isGranted {
+      electionDeadline = now + electionWait()
+      setHardState(HardState(term: hardState.term, vote: message.from))
+    }
+    send(.voteResponse(isGranted: isGranted), to: message.from)
+  }
+
+  private func isUpToDate(lastIndex: UInt64, lastTerm: UInt64) -> Bool {
+    (lastTerm, lastIndex) >= (terms.lastTerm, terms.lastIndex)
+  }
+
+  private mutating func forEachOtherVoter(_ body: (inout Raft, NodeID) -> Void) {
+    for member in configuration.members where member.id != id && configuration.isVoter(member.id) {
+      body(&self, member.id)
+    }
+  }
+
+  /// The peer can be reached: as a leader, find out where its log stands.
+  mutating func connected(_ peer: NodeID) {
+    guard role == .leader, let slot = slot(of: peer) else { return }
+    progress[slot].isConnected = true
+    if progress[slot].mode != .snapshot { progress[slot].probe(from: progress[slot].matchIndex + 1) }
+    isReplicationDue = true
+  }
+
+  /// A follower whose leader's connection broke does not wait for the timeout: most likely the leader's process died.
+  mutating func disconnected(_ peer: NodeID) {
+    if role == .leader, let slot = slot(of: peer) {
+      progress[slot].isConnected = false
+      if progress[slot].mode != .snapshot { progress[slot].probe(from: progress[slot].matchIndex + 1) }
+    } else if role == .follower, peer == leaderID {
+      leaderID = nil
+      lastLeaderContact = nil
+      let wait = UInt64.random(in: 1...max(1, options.promptCampaignMilliseconds), using: &random)
+      electionDeadline = min(electionDeadline, now + wait)
+    }
+  }
+}

@@ -1,0 +1,73 @@
+/// Changes of members (Raft paper, section 6; thesis, chapter 4) and of the leader (thesis, section 3.10).
+///
+/// A configuration is in force once it is in the log. The next change waits until the last one, and an entry of the
+/// leader's own term, are committed: without the latter two leaders could change one voter each and share no quorum.
+struct Transfer: Sendable {
+  var target: NodeID
+  var deadline: UInt64
+}
+
+extension Raft {
+  mutating func changeMembership(_ changes: [MembershipChange]) {
+    guard role == .leader else { return effects.append(.refused(.notLeader(leaderID))) }
+    guard transfer == nil else { return effects.append(.refused(.transferring)) }
+    guard commitIndex >= firstIndexOfTerm, configurationIndex <= commitIndex, !configuration.isJoint else {
+      return effects.append(.refused(.membershipChangePending))
+    }
+    for case .promote(let learner) in changes {
+      let matchIndex = slot(of: learner).map { progress[$0].matchIndex } ?? 0
+      guard matchIndex + options.promotionLagEntries >= terms.lastIndex else {
+        return effects.append(.refused(.notCaughtUp(learner)))
+      }
+    }
+    do {
+      let index = appendConfiguration(try configuration.applying(changes))
+      effects.append(.accepted(firstIndex: index, count: 1, term: hardState.term))
+    } catch {
+      effects.append(.refused(.membership(error)))
+    }
+  }
+
+  private mutating func appendConfiguration(_ members: Configuration) -> UInt64 {
+    let index = append(.configuration, members.encoded())
+    configurations.append(members, at: index)
+    alignProgress()
+    effects.append(.membersChanged(members, index: index))
+    return index
+  }
+
+  /// After a commit: leaves a joint configuration, or steps down where this node is no longer among the voters.
+  mutating func continueMembershipChange() {
+    guard configurationIndex <= commitIndex else { return }
+    if configuration.isJoint {
+      _ = appendConfiguration(configuration.leavingJoint)
+    } else if !configuration.isVoter(id) {
+      // The others must learn that it is committed, from this leader, before it falls silent.
+      writeUnflushed()
+      for slot in progress.indices { replicate(to: slot) }
+      becomeFollower(term: hardState.term, leader: nil)
+    }
+  }
+
+  mutating func transferLeadership(to wanted: NodeID) {
+    guard role == .leader else { return effects.append(.refused(.notLeader(leaderID))) }
+    let target = wanted == 0 ? furthestVoter : wanted
+    guard let target, target != id, configuration.voters.contains(target), let slot = slot(of: target) else {
+      return effects.append(.refused(.membership(.notMember(wanted))))
+    }
+    transfer = Transfer(target: target, deadline: now + options.electionTimeoutMilliseconds)
+    if progress[slot].matchIndex == terms.lastIndex {
+      send(.timeoutNow, to: target)
+    } else {
+      isReplicationDue = true
+    }
+  }
+
+  private var furthestVoter: NodeID? {
+    var best: Progress?
+    for candidate in progress where candidate.isConnected && configuration.voters.contains(candidate.id) {
+      if candidate.matchIndex > best?.matchIndex ?? 0 { best = candidate }
+    }
+    return best?.id
+  }
+}
