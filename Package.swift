@@ -74,5 +74,6 @@ let package = Package(
         arguments,
       ],
       swiftSettings: strict),
+    tests("SQLTypesTests", ["SQLTypes"]),
   ],
   swiftLanguageModes: [.v6])

@@ -1,0 +1,130 @@
+/// The casts of `pg_cast` between the types that Kunlog has. `=` marks the binary-coercible ones.
+enum CastTable {
+  static let casts = """
+    int8 int2 assignment pg_to_int2
+    int8 int4 assignment pg_to_int4
+    int8 float4 implicit pg_to_float4
+    int8 float8 implicit pg_to_float8
+    int8 numeric implicit pg_int_to_numeric
+    int2 int8 implicit $1
+    int2 int4 implicit $1
+    int2 float4 implicit pg_to_float4
+    int2 float8 implicit pg_to_float8
+    int2 numeric implicit pg_int_to_numeric
+    int4 int8 implicit $1
+    int4 int2 assignment pg_to_int2
+    int4 float4 implicit pg_to_float4
+    int4 float8 implicit pg_to_float8
+    int4 numeric implicit pg_int_to_numeric
+    float4 int8 assignment pg_to_int8
+    float4 int2 assignment pg_to_int2
+    float4 int4 assignment pg_to_int4
+    float4 float8 implicit $1
+    float4 numeric assignment pg_float4_to_numeric
+    float8 int8 assignment pg_to_int8
+    float8 int2 assignment pg_to_int2
+    float8 int4 assignment pg_to_int4
+    float8 float4 assignment pg_to_float4
+    float8 numeric assignment pg_float8_to_numeric
+    numeric int8 assignment pg_to_int8
+    numeric int2 assignment pg_to_int2
+    numeric int4 assignment pg_to_int4
+    numeric float4 implicit pg_numeric_to_float4
+    numeric float8 implicit pg_numeric_to_float8
+    int4 bool explicit ($1 <> 0)
+    bool int4 explicit $1
+    int8 oid implicit pg_int8_to_oid
+    int2 oid implicit pg_int4_to_oid
+    int4 oid implicit =
+    oid int8 assignment $1
+    oid int4 assignment =
+    oid regproc implicit =
+    regproc oid implicit =
+    int8 regproc implicit pg_int8_to_oid
+    int2 regproc implicit pg_int4_to_oid
+    int4 regproc implicit =
+    regproc int8 assignment $1
+    regproc int4 assignment =
+    oid regclass implicit =
+    regclass oid implicit =
+    int8 regclass implicit pg_int8_to_oid
+    int2 regclass implicit pg_int4_to_oid
+    int4 regclass implicit =
+    regclass int8 assignment $1
+    regclass int4 assignment =
+    text regclass implicit pg_in(2205, $1, -1)
+    varchar regclass implicit pg_in(2205, $1, -1)
+    oid regtype implicit =
+    regtype oid implicit =
+    int8 regtype implicit pg_int8_to_oid
+    int2 regtype implicit pg_int4_to_oid
+    int4 regtype implicit =
+    regtype int8 assignment $1
+    regtype int4 assignment =
+    oid regrole implicit =
+    regrole oid implicit =
+    int8 regrole implicit pg_int8_to_oid
+    int4 regrole implicit =
+    regrole int8 assignment $1
+    regrole int4 assignment =
+    oid regnamespace implicit =
+    regnamespace oid implicit =
+    int8 regnamespace implicit pg_int8_to_oid
+    int4 regnamespace implicit =
+    regnamespace int8 assignment $1
+    regnamespace int4 assignment =
+    oid regprocedure implicit =
+    regprocedure oid implicit =
+    oid regoper implicit =
+    regoper oid implicit =
+    oid regoperator implicit =
+    regoperator oid implicit =
+    oid regcollation implicit =
+    regcollation oid implicit =
+    text bpchar implicit pg_rtrim_blanks
+    text varchar implicit =
+    bpchar text implicit =
+    bpchar varchar implicit =
+    varchar text implicit =
+    varchar bpchar implicit pg_rtrim_blanks
+    char text implicit $1
+    name text implicit $1
+    text char assignment pg_cast_text_char
+    name bpchar assignment pg_rtrim_blanks
+    bpchar char assignment pg_cast_text_char
+    name varchar assignment $1
+    varchar char assignment pg_cast_text_char
+    char bpchar assignment $1
+    char varchar assignment $1
+    char int4 explicit pg_cast_char_int4
+    int4 char explicit pg_cast_int4_char
+    text name implicit pg_cast_text_name
+    bpchar name implicit pg_cast_text_name
+    varchar name implicit pg_cast_text_name
+    date timestamp implicit pg_date_to_timestamp
+    date timestamptz implicit pg_date_to_timestamptz
+    time interval implicit pg_time_to_interval
+    timestamp date assignment pg_timestamp_to_date
+    timestamp time assignment pg_timestamp_to_time
+    timestamp timestamptz implicit pg_timestamp_to_timestamptz
+    timestamptz date assignment pg_timestamptz_to_date
+    timestamptz time assignment pg_timestamptz_to_time
+    timestamptz timestamp assignment pg_timestamptz_to_timestamp
+    interval time assignment pg_interval_to_time
+    bool text assignment pg_out(16, $1, -1)
+    bool bpchar assignment pg_out(16, $1, -1)
+    bool varchar assignment pg_out(16, $1, -1)
+    pg_node_tree text implicit =
+    int2vector int2[] implicit pg_vector_to_array
+    oidvector oid[] implicit pg_vector_to_array
+    json jsonb assignment pg_in(3802, $1, -1)
+    jsonb json assignment $1
+    jsonb bool explicit pg_jsonb_to_bool
+    jsonb numeric explicit pg_jsonb_to_numeric
+    jsonb int2 explicit pg_jsonb_to_int2
+    jsonb int4 explicit pg_jsonb_to_int4
+    jsonb int8 explicit pg_jsonb_to_int8
+    jsonb float4 explicit pg_jsonb_to_float4
+    jsonb float8 explicit pg_jsonb_to_float8
+    """
+}
