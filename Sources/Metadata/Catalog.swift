@@ -52,9 +52,12 @@ package struct CheckDefinition: Sendable, Hashable {
   package var name: String
   /// SQL text over the table's columns.
   package var expression: String
-  package init(name: String, expression: String) {
+  /// The same in the storage engine's dialect, translated when the table was created: what a tablet enforces.
+  package var storageExpression: String
+  package init(name: String, expression: String, storageExpression: String) {
     self.name = name
     self.expression = expression
+    self.storageExpression = storageExpression
   }
 }
 
@@ -186,10 +189,12 @@ package struct SequenceDefinition: Sendable, Hashable {
   package var ownerColumn: Int
   /// The last value that is reserved by some compute node; nil before the first.
   package var lastReserved: Int64?
+  /// What the first reservation begins with while `lastReserved` is nil: `start`, unless RESTART or setval said otherwise.
+  package var resumesAt: Int64
   package init(
     id: ObjectID, schemaID: ObjectID, name: String, ownerID: ObjectID, type: SQLType, start: Int64, increment: Int64,
     minimum: Int64, maximum: Int64, cache: Int64 = 1, isCycle: Bool = false, ownerTableID: ObjectID? = nil,
-    ownerColumn: Int = 0, lastReserved: Int64? = nil
+    ownerColumn: Int = 0, lastReserved: Int64? = nil, resumesAt: Int64? = nil
   ) {
     self.id = id
     self.schemaID = schemaID
@@ -205,6 +210,7 @@ package struct SequenceDefinition: Sendable, Hashable {
     self.ownerTableID = ownerTableID
     self.ownerColumn = ownerColumn
     self.lastReserved = lastReserved
+    self.resumesAt = resumesAt ?? start
   }
 }
 

@@ -6,11 +6,16 @@ import SQLTypes
 package struct Image: Sendable, Equatable {
   /// The last record that is folded in; 0 before the first.
   package var index: UInt64 = 0
+  /// The hash of that record: where the chain goes on.
+  package var hash = RecordHash.zero
   package var clusterID: ClusterID?
+  package var clusterName = ""
   package var featureLevel: UInt32 = 0
   package var settings: TreeDictionary<String, String> = [:]
 
   package var nodes: TreeDictionary<NodeID, NodeDefinition> = [:]
+  /// Identities that are never used again.
+  package var removedNodes: TreeSet<NodeID> = []
   package var shards: TreeDictionary<ShardID, ShardDefinition> = [:]
 
   package var databases: TreeDictionary<ObjectID, DatabaseDefinition> = [:]
@@ -26,12 +31,19 @@ package struct Image: Sendable, Equatable {
   package var nextObjectID = ObjectID.firstUser
   package var nextTabletID = TabletID(rawValue: 1)
 
+  /// An object's version: the index of the record that last changed it. What `Precondition` compares.
+  package var versions: TreeDictionary<ObjectID, UInt64> = [:]
+  /// The results of the latest requests, so that a retry gets the first one's.
+  package var requests = RequestTable()
+
   // Derived from the maps above by `applying`, for look-ups that need not walk.
   /// Tables, views, sequences and indexes share one name space per schema, as in PostgreSQL.
   package var relationNames: TreeDictionary<RelationKey, ObjectID> = [:]
   package var schemaNames: TreeDictionary<String, ObjectID> = [:]
   package var roleNames: TreeDictionary<String, ObjectID> = [:]
   package var tabletOfTable: TreeDictionary<ObjectID, TabletID> = [:]
+  /// How many tablets a shard owns; no entry where none.
+  package var tabletCounts: TreeDictionary<ShardID, Int> = [:]
   /// Partitions of a partitioned table, in the order of creation.
   package var partitionsOfTable: TreeDictionary<ObjectID, [ObjectID]> = [:]
   /// Indexes of a table, in the order of creation.

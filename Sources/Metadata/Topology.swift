@@ -39,10 +39,13 @@ package struct TabletDefinition: Sendable, Hashable {
   package var shardID: ShardID
   /// Raised by each move; a request with an older one is refused.
   package var epoch: UInt64
-  package init(id: TabletID, tableID: ObjectID, shardID: ShardID, epoch: UInt64) {
+  /// Raised by each TRUNCATE: a replica that missed the event sees here that its rows are void.
+  package var generation: UInt64
+  package init(id: TabletID, tableID: ObjectID, shardID: ShardID, epoch: UInt64 = 1, generation: UInt64 = 1) {
     self.id = id
     self.tableID = tableID
     self.shardID = shardID
     self.epoch = epoch
+    self.generation = generation
   }
 }

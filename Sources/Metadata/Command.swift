@@ -1,0 +1,85 @@
+import SQLTypes
+
+/// What is asked of the metadata log: decided once, by `decide`, into events or a rejection.
+/// Identities of new objects are allocated by the decision; objects that exist are named by identity.
+package enum Command: Sendable, Hashable {
+  // Cluster and nodes.
+  /// The first of all; changes nothing where the same cluster exists.
+  case createCluster(ClusterDraft)
+  /// nil: back to the default.
+  case setSetting(name: String, value: String?)
+  /// Changes nothing where the node is registered alike; changes its address where that differs.
+  case registerNode(NodeDefinition)
+  case updateNodeAddress(NodeID, host: String, port: Int, postgresPort: Int?)
+  /// Refused while a shard has it as a replica.
+  case removeNode(NodeID)
+
+  // Shards.
+  /// Changes nothing where the shard exists alike.
+  case createShard(ShardDraft)
+  case addReplica(ShardID, NodeID)
+
+  // Schemas.
+  case createSchema(name: String, ownerID: ObjectID)
+  case dropSchema(ObjectID, isCascade: Bool)
+
+  // Tables.
+  case createTable(TableDraft)
+  /// Tables that are dropped together, with partitions, indexes and owned sequences.
+  case dropTables([ObjectID], isCascade: Bool)
+  case truncateTables([ObjectID], restartsSequences: Bool)
+
+  // Indexes.
+  case createIndex(IndexDraft)
+  case dropIndexes([ObjectID], isCascade: Bool)
+
+  // Sequences.
+  case createSequence(SequenceDraft)
+  case alterSequence(ObjectID, SequenceOptions)
+  case dropSequences([ObjectID], isCascade: Bool)
+  /// Up to `count` values; the event says which. Fewer at the sequence's end.
+  case reserveSequence(ObjectID, count: Int64)
+  /// setval(sequence, value, isCalled).
+  case setSequenceValue(ObjectID, value: Int64, isCalled: Bool)
+
+  // Views.
+  case createView(ViewDraft, orReplace: Bool)
+  case dropViews([ObjectID], isCascade: Bool)
+
+  // Roles.
+  case createRole(RoleDraft)
+  case alterRole(ObjectID, RoleChange)
+  case dropRole(ObjectID)
+}
+
+/// Commands that stand or fall together, and the circumstances of the asking: one record where they are accepted.
+package struct AppendRequest: Sendable, Hashable {
+  /// Who asks: a role or a node.
+  package var principal: String
+  package var requestID: RequestID?
+  /// The record that made the asker ask.
+  package var cause: UInt64?
+  package var preconditions: [Precondition]
+  package var commands: [Command]
+  package init(
+    principal: String, requestID: RequestID? = nil, cause: UInt64? = nil, preconditions: [Precondition] = [],
+    commands: [Command]
+  ) {
+    self.principal = principal
+    self.requestID = requestID
+    self.cause = cause
+    self.preconditions = preconditions
+    self.commands = commands
+  }
+}
+
+/// What the asker believes about an object: refused with 40001 where it is no longer so.
+package struct Precondition: Sendable, Hashable {
+  package var objectID: ObjectID
+  /// `Image.versions[objectID]`; 0: it must not exist.
+  package var version: UInt64
+  package init(objectID: ObjectID, version: UInt64) {
+    self.objectID = objectID
+    self.version = version
+  }
+}

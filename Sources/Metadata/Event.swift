@@ -1,0 +1,113 @@
+/// A fact in the metadata log: what has happened, decided once and never refused by a reader. One case per thing.
+///
+/// Within a record, an object's creation follows that of what it needs (schema, table, indexes and sequences, then the
+/// tablet), and its end precedes theirs (tablet, indexes, sequences, then the table): a storage node may therefore build a
+/// tablet from the image after the record, and ignore an index whose tablet that image does not have.
+package enum Event: Sendable, Hashable {
+  // Cluster.
+  case clusterCreated(ClusterID, name: String, featureLevel: UInt32)
+  /// Events of that level may follow: every process understands them.
+  case featureLevelRaised(UInt32)
+  /// nil: back to the default.
+  case settingChanged(name: String, value: String?)
+
+  // Nodes.
+  case nodeRegistered(NodeDefinition)
+  case nodeAddressChanged(NodeID, host: String, port: Int, postgresPort: Int?)
+  /// Its identity is never used again.
+  case nodeRemoved(NodeID)
+
+  // Shards.
+  case shardCreated(ShardDefinition)
+  case replicaAdded(ShardID, NodeID)
+  case replicaRemoved(ShardID, NodeID)
+
+  // Catalog.
+  case databaseCreated(DatabaseDefinition)
+  case schemaCreated(SchemaDefinition)
+  case schemaDropped(ObjectID)
+  case tableCreated(TableDefinition)
+  case tableDropped(ObjectID)
+  /// Column by number from 1; nil: no default any more, and no sequence that feeds it.
+  case columnDefaultChanged(ObjectID, column: Int, expression: String?)
+  case indexCreated(IndexDefinition)
+  case indexDropped(ObjectID)
+  case sequenceCreated(SequenceDefinition)
+  /// Whole new definition: ranges reserved before are void.
+  case sequenceAltered(SequenceDefinition)
+  case sequenceDropped(ObjectID)
+  /// `count` values from first to last, both included, in steps of the increment, belong to whoever asked.
+  case sequenceReserved(ObjectID, first: Int64, last: Int64, count: Int64)
+  /// setval: `last` as if it had been reserved, or nil and the next value. Ranges reserved before are void.
+  case sequenceValueSet(ObjectID, last: Int64?, resumesAt: Int64)
+  case viewCreated(ViewDefinition)
+  case viewReplaced(ViewDefinition)
+  case viewDropped(ObjectID)
+  case roleCreated(RoleDefinition)
+  case roleAltered(RoleDefinition)
+  case roleDropped(ObjectID)
+
+  // Placement.
+  case tabletCreated(TabletDefinition)
+  case tabletDropped(TabletID)
+  /// TRUNCATE; the generation is the tablet's new one.
+  case tabletCleared(TabletID, generation: UInt64)
+}
+
+/// What an event is about, at the grain at which subscribers and operators filter.
+package enum EventFamily: String, Sendable, Hashable, CaseIterable {
+  case cluster, nodes, shards, catalog, roles, placement
+}
+
+extension Event {
+  package var family: EventFamily {
+    switch self {
+    case .clusterCreated, .featureLevelRaised, .settingChanged: .cluster
+    case .nodeRegistered, .nodeAddressChanged, .nodeRemoved: .nodes
+    case .shardCreated, .replicaAdded, .replicaRemoved: .shards
+    case .databaseCreated, .schemaCreated, .schemaDropped, .tableCreated, .tableDropped, .columnDefaultChanged,
+      .indexCreated, .indexDropped, .sequenceCreated, .sequenceAltered, .sequenceDropped, .sequenceReserved,
+      .sequenceValueSet, .viewCreated, .viewReplaced, .viewDropped:
+      .catalog
+    case .roleCreated, .roleAltered, .roleDropped: .roles
+    case .tabletCreated, .tabletDropped, .tabletCleared: .placement
+    }
+  }
+
+  /// The case's name with a capital, as in the protocol and in what operators see: `TableCreated`.
+  package var kind: String {
+    switch self {
+    case .clusterCreated: "ClusterCreated"
+    case .featureLevelRaised: "FeatureLevelRaised"
+    case .settingChanged: "SettingChanged"
+    case .nodeRegistered: "NodeRegistered"
+    case .nodeAddressChanged: "NodeAddressChanged"
+    case .nodeRemoved: "NodeRemoved"
+    case .shardCreated: "ShardCreated"
+    case .replicaAdded: "ReplicaAdded"
+    case .replicaRemoved: "ReplicaRemoved"
+    case .databaseCreated: "DatabaseCreated"
+    case .schemaCreated: "SchemaCreated"
+    case .schemaDropped: "SchemaDropped"
+    case .tableCreated: "TableCreated"
+    case .tableDropped: "TableDropped"
+    case .columnDefaultChanged: "ColumnDefaultChanged"
+    case .indexCreated: "IndexCreated"
+    case .indexDropped: "IndexDropped"
+    case .sequenceCreated: "SequenceCreated"
+    case .sequenceAltered: "SequenceAltered"
+    case .sequenceDropped: "SequenceDropped"
+    case .sequenceReserved: "SequenceReserved"
+    case .sequenceValueSet: "SequenceValueSet"
+    case .viewCreated: "ViewCreated"
+    case .viewReplaced: "ViewReplaced"
+    case .viewDropped: "ViewDropped"
+    case .roleCreated: "RoleCreated"
+    case .roleAltered: "RoleAltered"
+    case .roleDropped: "RoleDropped"
+    case .tabletCreated: "TabletCreated"
+    case .tabletDropped: "TabletDropped"
+    case .tabletCleared: "TabletCleared"
+    }
+  }
+}

@@ -1,0 +1,83 @@
+/// One committed entry of the metadata log: events that stand or fall together, and who asked for them.
+package struct Record: Sendable, Hashable {
+  /// Position in the replicated log. Not dense: consensus has entries of its own between records; `previousIndex` links them.
+  package var index: UInt64
+  package var term: UInt64
+  /// The record before this one; 0 at the first.
+  package var previousIndex: UInt64
+  /// The leader's wall clock, microseconds since 1970-01-01 UTC; for people only, nothing is decided by it.
+  package var timeMicroseconds: Int64
+  /// Who asked: a role or a node.
+  package var principal: String
+  package var requestID: RequestID?
+  /// The record that made the asker ask.
+  package var cause: UInt64?
+  package var events: [Event]
+  package var previousHash: RecordHash
+  /// See `RecordHash.chained`.
+  package var hash: RecordHash
+
+  package init(
+    index: UInt64, term: UInt64, previousIndex: UInt64, timeMicroseconds: Int64, principal: String,
+    requestID: RequestID? = nil, cause: UInt64? = nil, events: [Event], previousHash: RecordHash, hash: RecordHash
+  ) {
+    self.index = index
+    self.term = term
+    self.previousIndex = previousIndex
+    self.timeMicroseconds = timeMicroseconds
+    self.principal = principal
+    self.requestID = requestID
+    self.cause = cause
+    self.events = events
+    self.previousHash = previousHash
+    self.hash = hash
+  }
+}
+
+/// A client's name for a request: a retry bears the same one and gets the first one's result.
+package struct RequestID: Sendable, Hashable {
+  /// The client, one name per start of a process; at most `RequestTable.maximumClientLength` bytes.
+  package var client: String
+  /// Counted by the client from 1.
+  package var sequence: UInt64
+  package init(client: String, sequence: UInt64) {
+    self.client = client
+    self.sequence = sequence
+  }
+}
+
+/// A link of the chain that makes the log tamper-evident.
+package struct RecordHash: Sendable, Hashable, CustomStringConvertible {
+  /// 32 bytes.
+  package var bytes: [UInt8]
+  package init(bytes: [UInt8]) { self.bytes = bytes }
+
+  /// What precedes the first record.
+  package static let zero = RecordHash(bytes: [UInt8](repeating: 0, count: 32))
+
+  /// SHA-256 of: the previous record's hash, index and term (8 bytes each, little-endian), and the record's body as the leader
+  /// encoded it (`RecordBody` in record.proto) and every replica logged it.
+  package static func chained(after previous: RecordHash, index: UInt64, term: UInt64, body: [UInt8]) -> RecordHash {
+    var hasher = SHA256()
+    hasher.update(previous.bytes)
+    hasher.update(littleEndian(index))
+    hasher.update(littleEndian(term))
+    hasher.update(body)
+    return RecordHash(bytes: hasher.finish())
+  }
+
+  private static func littleEndian(_ value: UInt64) -> [UInt8] {
+    (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
+  }
+
+  /// Lower-case hexadecimal.
+  package var description: String {
+    let digits = Array("0123456789abcdef".utf8)
+    var text: [UInt8] = []
+    for byte in bytes {
+      text.append(digits[Int(byte >> 4)])
+      text.append(digits[Int(byte & 15)])
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+}

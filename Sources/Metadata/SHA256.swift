@@ -1,0 +1,96 @@
+/// SHA-256 (FIPS 180-4), so that the pure core can check the log's chain without a library.
+package struct SHA256: Sendable {
+  private var state: [UInt32] = [
+    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+  ]
+  private var pending: [UInt8] = []
+  private var lengthBytes: UInt64 = 0
+  private var schedule = [UInt32](repeating: 0, count: 64)
+
+  package init() { pending.reserveCapacity(64) }
+
+  package mutating func update(_ bytes: [UInt8]) {
+    lengthBytes += UInt64(bytes.count)
+    bytes.withUnsafeBufferPointer { buffer in
+      var rest = buffer[...]
+      if !pending.isEmpty {
+        let taken = min(64 - pending.count, rest.count)
+        pending.append(contentsOf: rest.prefix(taken))
+        rest = rest.dropFirst(taken)
+        guard pending.count == 64 else { return }
+        let block = pending
+        block.withUnsafeBufferPointer { compress($0[...]) }
+        pending.removeAll(keepingCapacity: true)
+      }
+      while rest.count >= 64 {
+        compress(rest.prefix(64))
+        rest = rest.dropFirst(64)
+      }
+      pending.append(contentsOf: rest)
+    }
+  }
+
+  /// The digest, 32 bytes. The value is not to be used afterwards.
+  package mutating func finish() -> [UInt8] {
+    let lengthBits = lengthBytes &* 8
+    var padding: [UInt8] = [0x80]
+    let zeros = (119 - pending.count) % 64
+    padding.append(contentsOf: repeatElement(0, count: zeros))
+    for shift in stride(from: UInt64(56), through: 0, by: -8) {
+      padding.append(UInt8(truncatingIfNeeded: lengthBits >> shift))
+    }
+    update(padding)
+    var digest: [UInt8] = []
+    digest.reserveCapacity(32)
+    for word in state {
+      for shift in stride(from: UInt32(24), through: 0, by: -8) {
+        digest.append(UInt8(truncatingIfNeeded: word >> shift))
+      }
+    }
+    return digest
+  }
+
+  private mutating func compress(_ block: Slice<UnsafeBufferPointer<UInt8>>) {
+    var position = block.startIndex
+    for word in 0..<16 {
+      schedule[word] =
+        UInt32(block[position]) << 24 | UInt32(block[position + 1]) << 16 | UInt32(block[position + 2]) << 8
+        | UInt32(block[position + 3])
+      position += 4
+    }
+    for word in 16..<64 {
+      let first = schedule[word - 15]
+      let second = schedule[word - 2]
+      let small = rotated(first, 7) ^ rotated(first, 18) ^ (first >> 3)
+      let large = rotated(second, 17) ^ rotated(second, 19) ^ (second >> 10)
+      schedule[word] = schedule[word - 16] &+ small &+ schedule[word - 7] &+ large
+    }
+    var (a, b, c, d) = (state[0], state[1], state[2], state[3])
+    var (e, f, g, h) = (state[4], state[5], state[6], state[7])
+    for round in 0..<64 {
+      let sumE = rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25)
+      let choice = (e & f) ^ (~e & g)
+      let first = h &+ sumE &+ choice &+ SHA256.constants[round] &+ schedule[round]
+      let sumA = rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22)
+      let majority = (a & b) ^ (a & c) ^ (b & c)
+      let second = sumA &+ majority
+      (h, g, f, e) = (g, f, e, d &+ first)
+      (d, c, b, a) = (c, b, a, first &+ second)
+    }
+    for (position, value) in [a, b, c, d, e, f, g, h].enumerated() { state[position] = state[position] &+ value }
+  }
+
+  @inline(__always)
+  private func rotated(_ value: UInt32, _ count: UInt32) -> UInt32 { value >> count | value << (32 - count) }
+
+  private static let constants: [UInt32] = [
+    0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5,
+    0xd807_aa98, 0x1283_5b01, 0x2431_85be, 0x550c_7dc3, 0x72be_5d74, 0x80de_b1fe, 0x9bdc_06a7, 0xc19b_f174,
+    0xe49b_69c1, 0xefbe_4786, 0x0fc1_9dc6, 0x240c_a1cc, 0x2de9_2c6f, 0x4a74_84aa, 0x5cb0_a9dc, 0x76f9_88da,
+    0x983e_5152, 0xa831_c66d, 0xb003_27c8, 0xbf59_7fc7, 0xc6e0_0bf3, 0xd5a7_9147, 0x06ca_6351, 0x1429_2967,
+    0x27b7_0a85, 0x2e1b_2138, 0x4d2c_6dfc, 0x5338_0d13, 0x650a_7354, 0x766a_0abb, 0x81c2_c92e, 0x9272_2c85,
+    0xa2bf_e8a1, 0xa81a_664b, 0xc24b_8b70, 0xc76c_51a3, 0xd192_e819, 0xd699_0624, 0xf40e_3585, 0x106a_a070,
+    0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5, 0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3,
+    0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
+  ]
+}
