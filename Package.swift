@@ -74,6 +74,7 @@ let package = Package(
         arguments,
       ],
       swiftSettings: strict),
+    tests("SQLParserTests", ["SQLParser"]),
     tests("SQLTypesTests", ["SQLTypes"]),
   ],
   swiftLanguageModes: [.v6])
