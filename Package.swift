@@ -65,7 +65,7 @@ let package = Package(
     target("StorageNode", ["StorageEngine", "ProtocolStorage", "Replica", "MetadataClient"]),
     target(
       "ComputeNode",
-      ["SQLPlan", "SQLParser", "SQLite", "PostgresWire", "MetadataClient", "ProtocolStorage", "COpenSSL"]),
+      ["EventLoop", "SQLPlan", "SQLParser", "SQLite", "PostgresWire", "MetadataClient", "ProtocolStorage", "COpenSSL"]),
     target("ClusterManager", ["MetadataClient", "RPC"]),
     .executableTarget(
       name: "kunlog",
@@ -74,7 +74,6 @@ let package = Package(
         arguments,
       ],
       swiftSettings: strict),
-    tests("SQLParserTests", ["SQLParser"]),
     tests("SQLTypesTests", ["SQLTypes"]),
   ],
   swiftLanguageModes: [.v6])

@@ -21,12 +21,14 @@ package struct SQLError: Error, Sendable, Equatable {
   package var constraint: String?
   /// The data type that the error concerns.
   package var dataType: String?
+  /// Where it happened beyond the statement's text, e.g. a line of COPY's data.
+  package var context: String?
 
   /// An error with its code and message; the rest as far as known.
   package init(
     _ sqlState: SQLState, _ message: String, detail: String? = nil, hint: String? = nil, position: Int? = nil,
     schema: String? = nil, table: String? = nil, column: String? = nil, constraint: String? = nil,
-    dataType: String? = nil
+    dataType: String? = nil, context: String? = nil
   ) {
     self.sqlState = sqlState
     self.message = message
@@ -38,6 +40,7 @@ package struct SQLError: Error, Sendable, Equatable {
     self.column = column
     self.constraint = constraint
     self.dataType = dataType
+    self.context = context
   }
 
   /// The same error, at a position (kept where it has one already).
