@@ -65,7 +65,9 @@ let package = Package(
     target("StorageNode", ["StorageEngine", "ProtocolStorage", "Replica", "MetadataClient"]),
     target(
       "ComputeNode",
-      ["EventLoop", "SQLPlan", "SQLParser", "SQLite", "PostgresWire", "MetadataClient", "ProtocolStorage", "COpenSSL"]),
+      [
+        "EventLoop", "SQLPlan", "SQLParser", "SQLite", "PostgresWire", "MetadataClient", "ProtocolStorage", "COpenSSL",
+      ]),
     target("ClusterManager", ["MetadataClient", "RPC"]),
     .executableTarget(
       name: "kunlog",
@@ -74,6 +76,7 @@ let package = Package(
         arguments,
       ],
       swiftSettings: strict),
+    tests("SQLParserTests", ["SQLParser"]),
     tests("SQLTypesTests", ["SQLTypes"]),
   ],
   swiftLanguageModes: [.v6])

@@ -53,6 +53,8 @@ package struct ConstraintDeclaration: Sendable, Hashable {
     case check(Expression)
     case foreignKey
     case exclusion
+    /// A property of a constraint that is refused by all who read it, by name.
+    case unsupported(String)
   }
   package var name: String?
   package var kind: Kind

@@ -24,7 +24,8 @@ package indirect enum Expression: Sendable, Hashable {
   case inList(Expression, [Expression], isNegated: Bool, location: SourceLocation)
   /// `LIKE`, `ILIKE`, `SIMILAR TO`; an ESCAPE clause arrives wrapped in the pattern as the grammar leaves it.
   case like(LikeKind, Expression, pattern: Expression, isNegated: Bool, location: SourceLocation)
-  case between(Expression, low: Expression, high: Expression, isNegated: Bool, isSymmetric: Bool, location: SourceLocation)
+  case between(
+    Expression, low: Expression, high: Expression, isNegated: Bool, isSymmetric: Bool, location: SourceLocation)
   case and([Expression], location: SourceLocation)
   case or([Expression], location: SourceLocation)
   case not(Expression, location: SourceLocation)
@@ -95,7 +96,9 @@ package struct TypeName: Sendable, Hashable {
   /// Number of `[]`.
   package var arrayDimensions: Int
   package var location: SourceLocation
-  package init(name: QualifiedName, modifiers: [Expression] = [], arrayDimensions: Int = 0, location: SourceLocation = -1) {
+  package init(
+    name: QualifiedName, modifiers: [Expression] = [], arrayDimensions: Int = 0, location: SourceLocation = -1
+  ) {
     self.name = name
     self.modifiers = modifiers
     self.arrayDimensions = arrayDimensions
@@ -188,7 +191,8 @@ package struct SortItem: Sendable, Hashable {
   package var usingOperator: QualifiedName?
   package var location: SourceLocation
   package init(
-    expression: Expression, isDescending: Bool = false, nulls: Nulls = .byDirection, usingOperator: QualifiedName? = nil,
+    expression: Expression, isDescending: Bool = false, nulls: Nulls = .byDirection,
+    usingOperator: QualifiedName? = nil,
     location: SourceLocation = -1
   ) {
     self.expression = expression

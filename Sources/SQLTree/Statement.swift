@@ -21,6 +21,8 @@ package indirect enum Statement: Sendable, Hashable {
   case transaction(TransactionStatement)
   /// `SET [LOCAL] name = values`; an empty list of values is `TO DEFAULT` and RESET.
   case set(name: String, values: [Expression], isLocal: Bool)
+  /// `SET TRANSACTION …`, or `SET SESSION CHARACTERISTICS AS TRANSACTION …`: options as those of BEGIN.
+  case setTransaction([DefinitionOption], isSession: Bool)
   case resetAll
   case show(name: String)
   /// PREPARE name (types) AS statement.
@@ -182,7 +184,9 @@ package struct CopyStatement: Sendable, Hashable {
   package var endpoint: Endpoint
   package var options: [DefinitionOption]
   package var condition: Expression?
-  package init(source: Source, isFrom: Bool, endpoint: Endpoint, options: [DefinitionOption], condition: Expression? = nil) {
+  package init(
+    source: Source, isFrom: Bool, endpoint: Endpoint, options: [DefinitionOption], condition: Expression? = nil
+  ) {
     self.source = source
     self.isFrom = isFrom
     self.endpoint = endpoint
@@ -192,7 +196,9 @@ package struct CopyStatement: Sendable, Hashable {
 }
 
 package struct DropStatement: Sendable, Hashable {
-  package enum Kind: Sendable, Hashable { case table, index, sequence, view, schema, database, materializedView, other(String) }
+  package enum Kind: Sendable, Hashable {
+    case table, index, sequence, view, schema, database, materializedView, other(String)
+  }
   package var kind: Kind
   package var names: [QualifiedName]
   package var ifExists: Bool
