@@ -170,6 +170,8 @@ package struct Raft: Sendable {
   package var configurationIndex: UInt64 { configurations.currentIndex }
   /// The last entry that is durable here.
   package var durableIndex: UInt64 { writes.durableIndex }
+  /// The last write that is known to be durable.
+  package var writtenSequence: UInt64 { writes.writtenSequence }
   /// The last entry of the log.
   package var lastIndex: UInt64 { terms.lastIndex }
   /// As a leader: its first entry; all before it is committed and applied once this one is.

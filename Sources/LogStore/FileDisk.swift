@@ -1,0 +1,134 @@
+import Glibc
+
+/// A log's directory in the file system.
+package struct FileDisk: LogDisk {
+  package let path: String
+
+  /// Uses a directory, which is created where it is missing (its parent must exist).
+  package init(path: String) throws(LogStoreError) {
+    self.path = path
+    if mkdir(path, 0o700) != 0, errno != EEXIST { throw .io(operation: "create directory", path: path, errno: errno) }
+  }
+
+  private func file(_ name: String) -> String { path + "/" + name }
+
+  package func lock() throws(LogStoreError) -> any Sendable {
+    let name = file("lock")
+    let descriptor = Glibc.open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw .io(operation: "open", path: name, errno: errno) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let code = errno
+      Glibc.close(descriptor)
+      if code == EWOULDBLOCK { throw .inUse(path: path) }
+      throw .io(operation: "lock", path: name, errno: code)
+    }
+    return OpenFile(descriptor: descriptor, path: name)
+  }
+
+  package func list() throws(LogStoreError) -> [String] {
+    guard let directory = opendir(path) else { throw .io(operation: "list", path: path, errno: errno) }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let item = readdir(directory) {
+      let name = withUnsafePointer(to: &item.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  package func open(_ name: String) throws(LogStoreError) -> any LogFile {
+    let descriptor = Glibc.open(file(name), O_RDWR | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .io(operation: "open", path: file(name), errno: errno) }
+    return OpenFile(descriptor: descriptor, path: file(name))
+  }
+
+  package func create(_ name: String, sizeBytes: Int) throws(LogStoreError) -> any LogFile {
+    let descriptor = Glibc.open(file(name), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw .io(operation: "create", path: file(name), errno: errno) }
+    let created = OpenFile(descriptor: descriptor, path: file(name))
+    // A file system without this call still works, only slower.
+    let code = posix_fallocate(descriptor, 0, off_t(sizeBytes))
+    if code != 0, code != EOPNOTSUPP, code != EINVAL {
+      throw .io(operation: "reserve \(sizeBytes) bytes for", path: file(name), errno: code)
+    }
+    if code != 0, ftruncate(descriptor, off_t(sizeBytes)) != 0 {
+      throw .io(operation: "extend", path: file(name), errno: errno)
+    }
+    return created
+  }
+
+  package func rename(_ name: String, to newName: String) throws(LogStoreError) {
+    guard Glibc.rename(file(name), file(newName)) == 0 else {
+      throw .io(operation: "rename", path: file(name), errno: errno)
+    }
+  }
+
+  package func remove(_ name: String) throws(LogStoreError) {
+    guard unlink(file(name)) == 0 else { throw .io(operation: "remove", path: file(name), errno: errno) }
+  }
+
+  package func synchronizeDirectory() throws(LogStoreError) {
+    let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .io(operation: "open", path: path, errno: errno) }
+    defer { Glibc.close(descriptor) }
+    guard fsync(descriptor) == 0 else { throw .io(operation: "synchronize", path: path, errno: errno) }
+  }
+
+  package func replace(_ name: String, with bytes: [UInt8]) throws(LogStoreError) {
+    let temporary = name + ".new"
+    let created = try create(temporary, sizeBytes: bytes.count)
+    try created.write(bytes, at: 0)
+    try created.synchronize()
+    try rename(temporary, to: name)
+    try synchronizeDirectory()
+  }
+}
+
+/// An open file; closed with its last reference.
+final class OpenFile: LogFile {
+  private let descriptor: Int32
+  private let path: String
+
+  init(descriptor: Int32, path: String) {
+    self.descriptor = descriptor
+    self.path = path
+  }
+
+  deinit { Glibc.close(descriptor) }
+
+  var sizeBytes: Int {
+    get throws(LogStoreError) {
+      var status = stat()
+      guard fstat(descriptor, &status) == 0 else { throw .io(operation: "examine", path: path, errno: errno) }
+      return Int(status.st_size)
+    }
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(LogStoreError) {
+    var done = 0
+    while done < bytes.count {
+      let count = pwrite(descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw .io(operation: "write", path: path, errno: count == 0 ? EIO : errno) }
+      done += count
+    }
+  }
+
+  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(LogStoreError) -> Int {
+    var done = 0
+    while done < buffer.count {
+      let count = pread(descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset + done))
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw .io(operation: "read", path: path, errno: errno) }
+      if count == 0 { break }
+      done += count
+    }
+    return done
+  }
+
+  func synchronize() throws(LogStoreError) {
+    guard fdatasync(descriptor) == 0 else { throw .io(operation: "synchronize", path: path, errno: errno) }
+  }
+}

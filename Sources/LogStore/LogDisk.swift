@@ -1,0 +1,65 @@
+/// The directory of a log, as far as the log needs one: the seam at which a simulated disk takes the place of files.
+/// Names are plain file names within the directory.
+package protocol LogDisk: Sendable {
+  /// The directory's path, for messages.
+  var path: String { get }
+  /// Takes the directory for this process until the returned value is released; throws `inUse` when it is taken.
+  func lock() throws(LogStoreError) -> any Sendable
+  /// The names of all files.
+  func list() throws(LogStoreError) -> [String]
+  /// Opens a file for reading and writing.
+  func open(_ name: String) throws(LogStoreError) -> any LogFile
+  /// Creates a file with reserved space; it reads as zeros.
+  func create(_ name: String, sizeBytes: Int) throws(LogStoreError) -> any LogFile
+  /// Gives a file another name, replacing what had it.
+  func rename(_ name: String, to newName: String) throws(LogStoreError)
+  /// Removes a file.
+  func remove(_ name: String) throws(LogStoreError)
+  /// Makes creation, renaming and removal durable.
+  func synchronizeDirectory() throws(LogStoreError)
+  /// Writes a small file so that it is durably there in whole or not at all.
+  func replace(_ name: String, with bytes: [UInt8]) throws(LogStoreError)
+}
+
+/// A file of a log. Reads may run beside writes.
+package protocol LogFile: AnyObject, Sendable {
+  /// The file's length in bytes.
+  var sizeBytes: Int { get throws(LogStoreError) }
+  /// Writes all bytes at an offset.
+  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(LogStoreError)
+  /// Reads up to the buffer's size from an offset; how many bytes there were.
+  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(LogStoreError) -> Int
+  /// Makes the file's contents durable.
+  func synchronize() throws(LogStoreError)
+}
+
+extension LogFile {
+  /// The whole file.
+  func readAll() throws(LogStoreError) -> [UInt8] {
+    let size = try sizeBytes
+    var bytes = [UInt8](repeating: 0, count: size)
+    let count = try read(&bytes, at: 0)
+    if count < size { bytes.removeLast(size - count) }
+    return bytes
+  }
+
+  /// Reads into an array; how many bytes there were.
+  func read(_ bytes: inout [UInt8], at offset: Int) throws(LogStoreError) -> Int {
+    var result: Result<Int, LogStoreError> = .success(0)
+    bytes.withUnsafeMutableBytes { buffer in
+      do throws(LogStoreError) { result = .success(try read(into: buffer, at: offset)) } catch {
+        result = .failure(error)
+      }
+    }
+    return try result.get()
+  }
+
+  /// Writes an array.
+  func write(_ bytes: [UInt8], at offset: Int) throws(LogStoreError) {
+    var failure: LogStoreError?
+    bytes.withUnsafeBytes { buffer in
+      do throws(LogStoreError) { try write(buffer, at: offset) } catch { failure = error }
+    }
+    if let failure { throw failure }
+  }
+}

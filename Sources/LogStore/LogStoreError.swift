@@ -1,0 +1,50 @@
+import Glibc
+
+/// Why a log cannot be opened, written or read. The text says what an operator can do.
+package enum LogStoreError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The operating system refused.
+  case io(operation: String, path: String, errno: Int32)
+  /// Another process has the directory open.
+  case inUse(path: String)
+  /// The directory belongs to another cluster, group or member.
+  case foreign(path: String, what: String, expected: String, found: String)
+  /// The directory was written by a version that this one does not understand.
+  case unsupportedVersion(path: String, found: Int, supported: Int)
+  /// Bytes that were durable once are not what was written.
+  case corrupt(path: String, offset: Int, what: String)
+  /// A file or entries that must be there are missing.
+  case missing(path: String, what: String)
+  /// The entry is before the first one that is kept.
+  case compacted(firstIndex: UInt64)
+  /// The entry is not in the log.
+  case beyondEnd(lastIndex: UInt64)
+  /// The log was closed, or has failed before.
+  case closed
+
+  package var description: String {
+    switch self {
+    case .io(let operation, let path, let code):
+      return "cannot \(operation) \(path): \(String(cString: strerror(code)))"
+    case .inUse(let path):
+      return "\(path) is in use by a running process: stop that process, or give this one a directory of its own"
+    case .foreign(let path, let what, let expected, let found):
+      return "\(path) belongs to \(what) \(found), not to \(expected): give this process its own directory, "
+        + "or remove the old one if its data is no longer needed"
+    case .unsupportedVersion(let path, let found, let supported):
+      return "\(path) has format version \(found), this program reads version \(supported): "
+        + "start it with the program that wrote it"
+    case .corrupt(let path, let offset, let what):
+      return "\(path) is damaged at byte \(offset): \(what). Nothing was changed. Bring the directory back from a "
+        + "copy, or remove this member from its group and add a new one with an empty directory"
+    case .missing(let path, let what):
+      return "\(path): \(what). Bring the directory back from a copy, or remove this member from its group and add "
+        + "a new one with an empty directory"
+    case .compacted(let firstIndex):
+      return "the log begins at entry \(firstIndex); what came before is only in the snapshot"
+    case .beyondEnd(let lastIndex):
+      return "the log ends at entry \(lastIndex)"
+    case .closed:
+      return "the log is closed"
+    }
+  }
+}

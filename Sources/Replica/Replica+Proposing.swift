@@ -1,0 +1,120 @@
+import EventLoop
+import LogStore
+import Raft
+
+/// Proposals, reads, and what the log holds.
+extension Replica {
+  /// Proposes an entry. `onAppended` is told its index at once, in the order of all proposals; `then` its output once it is
+  /// committed and applied here, or why not. Only the leader takes proposals.
+  package func propose(
+    _ payload: [UInt8], onAppended: (@LoopActor (UInt64) -> Void)? = nil,
+    then: @escaping @LoopActor (Result<Machine.Output, ReplicaError>) -> Void
+  ) {
+    guard log != nil else { return then(.failure(endedError)) }
+    guard isReady else { return then(.failure(notLeader)) }
+    let effects = raft.step(.propose([payload]), atMilliseconds: now)
+    for effect in effects {
+      switch effect {
+      case .accepted(let index, _, let term):
+        proposals.append(index: index, term: term, then: then)
+        perform(effects)
+        onAppended?(index)
+        return
+      case .refused(let reason):
+        perform(effects)
+        return then(.failure(error(of: reason)))
+      default: break
+      }
+    }
+    perform(effects)
+    then(.failure(.overloaded))
+  }
+
+  /// Proposes an entry; returns its output once it is committed and applied here.
+  package func propose(
+    _ payload: [UInt8], onAppended: (@LoopActor (UInt64) -> Void)? = nil
+  ) async throws(ReplicaError) -> Machine.Output {
+    let result: Result<Machine.Output, ReplicaError> = await withCheckedContinuation { continuation in
+      propose(payload, onAppended: onAppended) { continuation.resume(returning: $0) }
+    }
+    return try result.get()
+  }
+
+  /// Returns once this replica has applied all that was committed, anywhere in the group, when it was asked: a read of the
+  /// state is linearizable then. Works on followers too; without leader it waits for one, up to the configured time.
+  package func readIndex() async throws(ReplicaError) {
+    let error: ReplicaError? = await withCheckedContinuation { continuation in
+      readIndex { continuation.resume(returning: $0) }
+    }
+    if let error { throw error }
+  }
+
+  /// The same with a callback, which is given nil or why the read cannot be confirmed.
+  package func readIndex(then: @escaping @LoopActor (ReplicaError?) -> Void) {
+    guard log != nil else { return then(endedError) }
+    reads.append(deadlineMilliseconds: now + UInt64(configuration.readTimeoutMilliseconds), then)
+    registerForEndOfTurn()
+  }
+
+  /// Makes one request of all reads that came in this turn.
+  func startReads() {
+    guard reads.hasUnstarted else { return }
+    if readTimer == nil { watchReads() }
+    guard raft.leaderID != nil else { return }
+    step(.readIndex(id: reads.start(atMilliseconds: now)))
+  }
+
+  func readReady(_ id: UInt64, index: UInt64) {
+    for then in reads.confirm(id, index: index, appliedIndex: appliedIndex) { then(nil) }
+  }
+
+  private func watchReads() {
+    readTimer = LoopTimer(afterMilliseconds: 100) { [weak self] in
+      guard let self else { return }
+      self.readTimer = nil
+      let retry = self.configuration.raft.electionTimeoutMilliseconds
+      for then in self.reads.sweep(atMilliseconds: self.now, retryAfterMilliseconds: retry) { then(.timedOut) }
+      guard self.log != nil, !self.reads.isEmpty else { return }
+      self.startReads()
+      if self.readTimer == nil { self.watchReads() }
+    }
+  }
+
+  /// Applied entries from an index on, about as many as fit the limit; empty when none is applied from there on. Throws
+  /// `compacted` when the first one is only in the snapshot.
+  package func entries(from index: UInt64, limitBytes: Int) async throws(ReplicaError) -> [CommittedEntry] {
+    var next = max(1, index)
+    while next <= appliedIndex {
+      guard let log else { throw endedError }
+      let last = appliedIndex
+      let result: Result<[Entry], LogStoreError> = await withCheckedContinuation { continuation in
+        log.readEntries(from: next, through: last, limitBytes: limitBytes) { continuation.resume(returning: $0) }
+      }
+      switch result {
+      case .failure(.compacted(let first)): throw .compacted(firstIndex: first)
+      case .failure(.closed): throw .stopped
+      case .failure(let error): throw .failed(error.description)
+      case .success(let entries):
+        let commands = entries.filter { $0.kind == .command }
+        if !commands.isEmpty {
+          return commands.map { CommittedEntry(index: $0.index, term: $0.term, payload: $0.payload) }
+        }
+        next = entries[entries.count - 1].index + 1
+      }
+    }
+    return []
+  }
+
+  var endedError: ReplicaError {
+    if case .ended(let error) = state { return error }
+    return .stopped
+  }
+
+  func error(of refusal: Refusal) -> ReplicaError {
+    switch refusal {
+    case .notLeader: return notLeader
+    case .overloaded, .transferring: return .overloaded
+    case .membershipChangePending, .notCaughtUp, .membership: return .refused(refusal)
+    }
+  }
+}

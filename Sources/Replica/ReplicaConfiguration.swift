@@ -1,0 +1,50 @@
+import LogStore
+import Raft
+
+/// How a replica takes part in its group. Sizes in bytes, times in milliseconds.
+package struct ReplicaConfiguration: Sendable {
+  /// The cluster's id, 16 bytes.
+  package var clusterID: [UInt8]
+  /// The group's name within the cluster, the same on all members.
+  package var groupID: String
+  /// This member.
+  package var nodeID: NodeID
+  /// The voters that the group starts with; what the log says later takes precedence.
+  package var members: [Member]
+  /// A directory of the replica's own: the log in `log`, snapshots in `snapshots`.
+  package var dataDirectory: String
+  /// Timeouts and windows of consensus.
+  package var raft = Options()
+  /// Length of a segment of the log.
+  package var segmentBytes = 16 * 1024 * 1024
+  /// Most bytes of recent entries in memory.
+  package var cacheBytes = 4 * 1024 * 1024
+  /// After how many bytes of applied entries a snapshot is taken.
+  package var snapshotLogBytes = 64 * 1024 * 1024
+  /// How many entries before a snapshot stay in the log, for followers and subscribers that are a little behind.
+  package var keptEntries: UInt64 = 50_000
+  /// Most bytes of entries that are applied at once.
+  package var applyBatchBytes = 1024 * 1024
+  /// How long a read waits to be confirmed, for instance while there is no leader.
+  package var readTimeoutMilliseconds = 3_000
+  /// Starts the sequence of random timeouts; nil: something that differs between processes.
+  package var seed: UInt64?
+
+  /// Makes a configuration with the defaults.
+  package init(clusterID: [UInt8], groupID: String, nodeID: NodeID, members: [Member], dataDirectory: String) {
+    self.clusterID = clusterID
+    self.groupID = groupID
+    self.nodeID = nodeID
+    self.members = members
+    self.dataDirectory = dataDirectory
+  }
+
+  var log: LogConfiguration {
+    var log = LogConfiguration(
+      identity: LogIdentity(clusterID: clusterID, groupID: groupID, nodeID: nodeID),
+      initialMembers: Configuration(voters: members))
+    log.segmentBytes = segmentBytes
+    log.cacheBytes = cacheBytes
+    return log
+  }
+}
