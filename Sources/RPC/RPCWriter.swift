@@ -1,0 +1,81 @@
+import EventLoop
+import SwiftProtobuf
+
+/// The messages of this side of a call. The queue is bounded: `send` waits for room, `trySend` tells that there is none.
+@LoopActor
+package final class RPCWriter<Element: Message & Sendable> {
+  private let stream: RPCStream
+  private let beforeFirst: @LoopActor () -> Void
+  private let failure: @LoopActor () -> RPCError?
+  private var waiters: [UnsafeContinuation<Void, Never>] = []
+
+  /// Told when there is room again after there was none, and when the call is over.
+  package var onReady: (@LoopActor () -> Void)?
+
+  /// - Parameters:
+  ///   - beforeFirst: called before each message is queued; a server sends its headers there.
+  ///   - failure: why nothing more can be sent; nil while it can.
+  init(
+    _ stream: RPCStream, beforeFirst: @escaping @LoopActor () -> Void = {},
+    failure: @escaping @LoopActor () -> RPCError?
+  ) {
+    self.stream = stream
+    self.beforeFirst = beforeFirst
+    self.failure = failure
+    stream.onWritable = { [weak self] in self?.becameReady() }
+  }
+
+  /// Whether a message would be taken now without waiting.
+  package var isReady: Bool { failure() == nil && stream.isWritable }
+
+  /// Bytes that wait to be sent.
+  package var queuedBytes: Int { stream.queuedBytes }
+
+  /// Waits for room, then queues the message. Throws how the call failed; CANCELLED where the task is cancelled.
+  package func send(_ element: Element) async throws(RPCError) {
+    while failure() == nil, !stream.isWritable {
+      guard !Task.isCancelled else { throw RPCError(.cancelled, "cancelled") }
+      await withTaskCancellationHandler {
+        await withUnsafeContinuation { waiters.append($0) }
+      } onCancel: {
+        LoopActor.post { self.resumeWaiters() }
+      }
+    }
+    if let error = failure() { throw error }
+    try queue(element)
+  }
+
+  /// Queues the message. False, and it is not queued, where there is no room or the call is over.
+  package func trySend(_ element: Element) -> Bool {
+    guard isReady else { return false }
+    do throws(RPCError) {
+      try queue(element)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /// Nothing more follows. (A server's stream ends when its handler returns.)
+  package func finish() {
+    stream.finishOutbound()
+  }
+
+  private func queue(_ element: Element) throws(RPCError) {
+    let frame = try FramedBytes.encode(element, maximumBytes: stream.options.maximumMessageBytes)
+    beforeFirst()
+    stream.enqueue(frame)
+  }
+
+  private func becameReady() {
+    resumeWaiters()
+    onReady?()
+    if stream.isOver { onReady = nil }
+  }
+
+  private func resumeWaiters() {
+    let waiting = waiters
+    waiters = []
+    for waiter in waiting { waiter.resume() }
+  }
+}
