@@ -1,0 +1,65 @@
+import EventLoop
+import SQLPlan
+import SQLTypes
+
+/// The compute node's own SQLite: evaluates scalars, and runs the statements of tier 3 over inputs that were loaded.
+@LoopActor
+package protocol LocalEngine: AnyObject {
+  /// The values of scalar texts (`SELECT sql`), in order.
+  func evaluate(_ scalars: [LocalScalar], context: LocalContext) async throws(SQLError) -> [StoredValue]
+
+  /// An empty database of its own for one statement.
+  ///
+  /// - Parameter limitBytes: what its tables may take; more is SQLSTATE 53200.
+  func open(context: LocalContext, limitBytes: Int) -> any LocalRun
+}
+
+/// A scalar text with the values of ?1, ?2 …
+package struct LocalScalar: Sendable, Hashable {
+  package var sql: String
+  package var values: [StoredValue]
+  package init(sql: String, values: [StoredValue]) {
+    self.sql = sql
+    self.values = values
+  }
+}
+
+/// What functions that look at the session answer.
+package struct LocalContext: Sendable {
+  package var session: SessionInfo
+  package var sessionUser: String
+  /// Schemas of the search path that exist.
+  package var currentSchemas: [String]
+  /// Microseconds since 2000-01-01 UTC.
+  package var transactionTimeMicroseconds: Int64
+  /// Microseconds since 2000-01-01 UTC.
+  package var statementTimeMicroseconds: Int64
+  package init(
+    session: SessionInfo, sessionUser: String, currentSchemas: [String], transactionTimeMicroseconds: Int64,
+    statementTimeMicroseconds: Int64
+  ) {
+    self.session = session
+    self.sessionUser = sessionUser
+    self.currentSchemas = currentSchemas
+    self.transactionTimeMicroseconds = transactionTimeMicroseconds
+    self.statementTimeMicroseconds = statementTimeMicroseconds
+  }
+}
+
+/// One statement in the compute node's SQLite: inputs are loaded, then a query runs and its rows are fetched. Calls come
+/// one after another; `interrupt` and `close` at any time.
+@LoopActor
+package protocol LocalRun: AnyObject {
+  /// Makes an input's table.
+  func create(_ sql: String) async throws(SQLError)
+  /// Appends rows (as `RowCodec` encodes them) to a table.
+  func load(_ table: String, columnCount: Int, rowCount: Int, values: [UInt8]) async throws(SQLError)
+  /// Starts the query.
+  func query(_ sql: String, values: [StoredValue], columnCount: Int) async throws(SQLError)
+  /// The next rows of the query, as values row by row; nil after the last.
+  func next(maximumRows: Int) async throws(SQLError) -> (rowCount: Int, values: [StoredValue])?
+  /// What runs ends with 57014 soon.
+  func interrupt()
+  /// Frees everything.
+  func close()
+}

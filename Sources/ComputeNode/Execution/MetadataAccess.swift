@@ -1,0 +1,20 @@
+import EventLoop
+import Metadata
+import SQLTypes
+
+/// What the execution of statements asks of the metadata log.
+@LoopActor
+package protocol MetadataAccess: AnyObject {
+  /// The local image, kept up to date.
+  var image: Image { get }
+
+  /// Returns once the local image has reached the index.
+  ///
+  /// - Throws: 57P03 where that takes too long.
+  func wait(for index: UInt64) async throws(SQLError)
+
+  /// Appends commands as one record; returns its index and events once the local image contains it.
+  ///
+  /// - Throws: the decision's rejection; 08006 where the log cannot be reached; 08007 where the outcome is unknown.
+  func append(_ request: AppendRequest) async throws(SQLError) -> (index: UInt64, events: [Event])
+}

@@ -1,0 +1,80 @@
+import EventLoop
+import Metadata
+import SQLTypes
+
+/// A transaction of a session: a block (BEGIN … COMMIT) or an implicit one around a statement or several.
+///
+/// It joins a shard when it first needs its own state there: for a write, for reads that must see that write, and for
+/// reads under REPEATABLE READ. All other reads are single requests. In this version it may write one shard.
+@LoopActor
+final class SessionTransaction {
+  /// Unique for ever: what the shards know it by.
+  let id: [UInt8]
+  /// BEGIN was said.
+  let isBlock: Bool
+  var isRepeatableRead: Bool
+  var isReadOnly: Bool
+  /// What now() answers: microseconds since 2000-01-01 UTC.
+  let startMicroseconds: Int64
+  /// Shards that know it, hence have to be told its end.
+  private(set) var joined: Set<ShardID> = []
+  private(set) var writtenShard: ShardID?
+  /// A statement has run: its isolation can no longer change.
+  var hasRun = false
+  /// Definitions (DDL) took effect at once: a rollback does not undo them.
+  var hasDefined = false
+
+  init(id: [UInt8], isBlock: Bool, isRepeatableRead: Bool, isReadOnly: Bool, startMicroseconds: Int64) {
+    self.id = id
+    self.isBlock = isBlock
+    self.isRepeatableRead = isRepeatableRead
+    self.isReadOnly = isReadOnly
+    self.startMicroseconds = startMicroseconds
+  }
+
+  /// Whether a read of a shard must run within the transaction.
+  func mustJoin(_ shard: ShardID) -> Bool { isRepeatableRead && isBlock || writtenShard == shard }
+
+  func knows(_ shard: ShardID) -> Bool { joined.contains(shard) }
+
+  func join(_ shard: ShardID) { joined.insert(shard) }
+
+  /// Refuses, before anything is sent, what would write a second shard.
+  func checkWrite(to shards: some Sequence<ShardID>) throws(SQLError) {
+    var all = Set(shards)
+    if let writtenShard { all.insert(writtenShard) }
+    if all.count > 1 { throw Self.severalShards(all.sorted()) }
+  }
+
+  func wrote(_ shard: ShardID) {
+    joined.insert(shard)
+    writtenShard = shard
+  }
+
+  static func severalShards(_ shards: [ShardID]) -> SQLError {
+    let names = shards.map { "\($0)" }.joined(separator: ", ")
+    return SQLError(
+      .featureNotSupported, "a transaction may write one shard only in this version",
+      detail: "It would write the shards \(names).",
+      hint: "Split the statement or the transaction, so that each writes the rows of one shard.")
+  }
+}
+
+/// Names transactions: node, start of the process, counter. 24 bytes.
+@LoopActor
+final class TransactionNames {
+  private let prefix: [UInt8]
+  private var counter: UInt64 = 0
+
+  init(nodeID: NodeID, startMicroseconds: Int64) {
+    var bytes: [UInt8] = []
+    withUnsafeBytes(of: nodeID.rawValue.bigEndian) { bytes.append(contentsOf: $0) }
+    withUnsafeBytes(of: startMicroseconds.bigEndian) { bytes.append(contentsOf: $0) }
+    prefix = bytes
+  }
+
+  func next() -> [UInt8] {
+    counter += 1
+    return withUnsafeBytes(of: counter.bigEndian) { prefix + $0 }
+  }
+}
