@@ -77,6 +77,7 @@ let package = Package(
       ],
       swiftSettings: strict),
     tests("SQLParserTests", ["SQLParser"]),
+    tests("MetadataTests", ["Metadata", "MetadataWire", "ProtocolMetadata", protobuf]),
     tests("SQLTypesTests", ["SQLTypes"]),
   ],
   swiftLanguageModes: [.v6])

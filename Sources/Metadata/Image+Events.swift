@@ -1,0 +1,99 @@
+import HashTreeCollections
+
+extension Image {
+  /// Events that build this image from the empty one, in an order that depends on nothing but the image. What they do not
+  /// carry (index, hash, counters, versions, removed nodes, requests) a snapshot holds beside them.
+  package func eventsFromNothing() -> [Event] { events(since: Image()) }
+
+  /// Events that lead from an older image to this one: how a reader that has jumped over compacted records learns what
+  /// changed. Reservations of sequences are in it only by their outcome.
+  package func events(since older: Image) -> [Event] {
+    var events: [Event] = []
+    appendEnds(to: &events, since: older)
+    appendClusterEvents(to: &events, since: older)
+    appendCatalogEvents(to: &events, since: older)
+    for tablet in changed(tablets, older.tablets) {
+      if let old = older.tablets[tablet.id], old.tableID == tablet.tableID, old.shardID == tablet.shardID,
+        old.epoch == tablet.epoch
+      {
+        events.append(.tabletCleared(tablet.id, generation: tablet.generation))
+      } else {
+        events.append(.tabletCreated(tablet))
+      }
+    }
+    return events
+  }
+
+  private func appendEnds(to events: inout [Event], since older: Image) {
+    for tablet in gone(tablets, older.tablets) { events.append(.tabletDropped(tablet.id)) }
+    for view in gone(views, older.views) { events.append(.viewDropped(view.id)) }
+    for index in gone(indexes, older.indexes) { events.append(.indexDropped(index.id)) }
+    for sequence in gone(sequences, older.sequences) { events.append(.sequenceDropped(sequence.id)) }
+    // Partitions bear higher ids than their parents.
+    for table in gone(tables, older.tables).reversed() { events.append(.tableDropped(table.id)) }
+    for schema in gone(schemas, older.schemas) { events.append(.schemaDropped(schema.id)) }
+    for role in gone(roles, older.roles) { events.append(.roleDropped(role.id)) }
+    for node in gone(nodes, older.nodes) { events.append(.nodeRemoved(node.id)) }
+  }
+
+  private func appendClusterEvents(to events: inout [Event], since older: Image) {
+    if let clusterID, clusterID != older.clusterID || clusterName != older.clusterName {
+      events.append(.clusterCreated(clusterID, name: clusterName, featureLevel: featureLevel))
+    } else if featureLevel != older.featureLevel {
+      events.append(.featureLevelRaised(featureLevel))
+    }
+    for name in Set(settings.keys).union(older.settings.keys).sorted() where settings[name] != older.settings[name] {
+      events.append(.settingChanged(name: name, value: settings[name]))
+    }
+    for node in changed(nodes, older.nodes) { events.append(.nodeRegistered(node)) }
+    for shard in changed(shards, older.shards) { events.append(.shardCreated(shard)) }
+    for role in changed(roles, older.roles) {
+      events.append(older.roles[role.id] == nil ? .roleCreated(role) : .roleAltered(role))
+    }
+  }
+
+  private func appendCatalogEvents(to events: inout [Event], since older: Image) {
+    for database in changed(databases, older.databases) { events.append(.databaseCreated(database)) }
+    for schema in changed(schemas, older.schemas) { events.append(.schemaCreated(schema)) }
+    for table in changed(tables, older.tables) {
+      if let old = older.tables[table.id] {
+        appendDefaults(of: table, since: old, to: &events)
+      } else {
+        events.append(.tableCreated(table))
+      }
+    }
+    for index in changed(indexes, older.indexes) { events.append(.indexCreated(index)) }
+    for sequence in changed(sequences, older.sequences) {
+      events.append(older.sequences[sequence.id] == nil ? .sequenceCreated(sequence) : .sequenceAltered(sequence))
+    }
+    for view in changed(views, older.views) {
+      events.append(older.views[view.id] == nil ? .viewCreated(view) : .viewReplaced(view))
+    }
+  }
+
+  private func appendDefaults(of table: TableDefinition, since old: TableDefinition, to events: inout [Event]) {
+    // Columns are never added or dropped, so positions agree; a shorter old list would be a mistake of ours.
+    for (position, column) in table.columns.enumerated()
+    where position < old.columns.count
+      && (column.defaultExpression != old.columns[position].defaultExpression
+        || column.sequenceID != old.columns[position].sequenceID)
+    {
+      events.append(
+        .columnDefaultChanged(table.id, column: position + 1, expression: column.defaultExpression))
+    }
+  }
+
+  /// New and differing values, by key.
+  private func changed<Key: Comparable, Value: Equatable>(
+    _ new: TreeDictionary<Key, Value>, _ old: TreeDictionary<Key, Value>
+  ) -> [Value] {
+    new.filter { old[$0.key] != $0.value }.sorted { $0.key < $1.key }.map(\.value)
+  }
+
+  /// Old values whose key is no more, by key.
+  private func gone<Key: Comparable, Value>(
+    _ new: TreeDictionary<Key, Value>, _ old: TreeDictionary<Key, Value>
+  ) -> [Value] {
+    old.filter { new[$0.key] == nil }.sorted { $0.key < $1.key }.map(\.value)
+  }
+}

@@ -1,0 +1,158 @@
+import Metadata
+import ProtocolMetadata
+
+extension Command {
+  /// As the protocol has it.
+  package var wire: Kunlog_Metadata_V1_Command { .with { $0.kind = wireKind } }
+
+  private var wireKind: Kunlog_Metadata_V1_Command.OneOf_Kind {
+    switch self {
+    case .createCluster(let draft): .createCluster(draft.wire)
+    case .setSetting(let name, let value):
+      .setSetting(
+        .with {
+          $0.name = name
+          if let value { $0.value = value }
+        })
+    case .registerNode(let node): .registerNode(node.wire)
+    case .updateNodeAddress(let id, let host, let port, let postgresPort):
+      .updateNodeAddress(
+        .with {
+          $0.nodeID = id.rawValue
+          $0.host = host
+          $0.port = UInt32(clamping: port)
+          $0.postgresPort = UInt32(clamping: postgresPort ?? 0)
+        })
+    case .removeNode(let id): .removeNode(.with { $0.nodeID = id.rawValue })
+    case .createShard(let draft):
+      .createShard(
+        .with {
+          $0.id = draft.id?.rawValue ?? 0
+          $0.name = draft.name ?? ""
+          $0.replicas = draft.replicas.map(\.rawValue)
+        })
+    case .addReplica(let shard, let node):
+      .addReplica(
+        .with {
+          $0.shardID = shard.rawValue
+          $0.nodeID = node.rawValue
+        })
+    case .createRole(let draft): .createRole(draft.wire)
+    case .alterRole(let id, let change): .alterRole(change.wire(of: id))
+    case .dropRole(let id): .dropRole(.with { $0.id = id.rawValue })
+    case .createSchema, .dropSchema, .createTable, .dropTables, .truncateTables, .createIndex, .dropIndexes,
+      .createSequence, .alterSequence, .dropSequences, .reserveSequence, .setSequenceValue, .createView, .dropViews:
+      wireCatalogKind
+    }
+  }
+
+  private var wireCatalogKind: Kunlog_Metadata_V1_Command.OneOf_Kind {
+    switch self {
+    case .createSchema(let name, let owner):
+      .createSchema(
+        .with {
+          $0.name = name
+          $0.ownerID = owner.rawValue
+        })
+    case .dropSchema(let id, let isCascade):
+      .dropSchema(
+        .with {
+          $0.schemaID = id.rawValue
+          $0.cascade = isCascade
+        })
+    case .createTable(let draft): .createTable(draft.wire)
+    case .dropTables(let ids, let isCascade): .dropTables(Command.drop(ids, isCascade))
+    case .truncateTables(let ids, let restarts):
+      .truncateTables(
+        .with {
+          $0.ids = ids.map(\.rawValue)
+          $0.restartSequences = restarts
+        })
+    case .createIndex(let draft): .createIndex(draft.wire)
+    case .dropIndexes(let ids, let isCascade): .dropIndexes(Command.drop(ids, isCascade))
+    case .createSequence(let draft): .createSequence(draft.wire)
+    case .alterSequence(let id, let options):
+      .alterSequence(
+        .with {
+          $0.id = id.rawValue
+          $0.options = options.wire
+        })
+    case .dropSequences(let ids, let isCascade): .dropSequences(Command.drop(ids, isCascade))
+    case .reserveSequence(let id, let count):
+      .reserveSequence(
+        .with {
+          $0.id = id.rawValue
+          $0.count = count
+        })
+    case .setSequenceValue(let id, let value, let isCalled):
+      .setSequenceValue(
+        .with {
+          $0.id = id.rawValue
+          $0.value = value
+          $0.isCalled = isCalled
+        })
+    case .createView(let draft, let orReplace): .createView(draft.wire(orReplace: orReplace))
+    case .dropViews(let ids, let isCascade): .dropViews(Command.drop(ids, isCascade))
+    default: preconditionFailure("\(self) is no catalog command")
+    }
+  }
+
+  private static func drop(_ ids: [ObjectID], _ isCascade: Bool) -> Kunlog_Metadata_V1_DropObjects {
+    .with {
+      $0.ids = ids.map(\.rawValue)
+      $0.cascade = isCascade
+    }
+  }
+
+  /// From the protocol.
+  package init(wire: Kunlog_Metadata_V1_Command) throws(WireError) {
+    guard let kind = wire.kind else { throw .unknownCommand }
+    switch kind {
+    case .createCluster(let draft): self = .createCluster(ClusterDraft(wire: draft))
+    case .setSetting(let command):
+      self = .setSetting(name: command.name, value: command.hasValue ? command.value : nil)
+    case .registerNode(let node): self = .registerNode(try NodeDefinition(wire: node))
+    case .updateNodeAddress(let command):
+      self = .updateNodeAddress(
+        NodeID(rawValue: command.nodeID), host: command.host, port: Int(command.port),
+        postgresPort: wirePort(command.postgresPort))
+    case .removeNode(let command): self = .removeNode(NodeID(rawValue: command.nodeID))
+    case .createShard(let command):
+      self = .createShard(
+        ShardDraft(
+          id: command.id == 0 ? nil : ShardID(rawValue: command.id), name: command.name.isEmpty ? nil : command.name,
+          replicas: command.replicas.map(NodeID.init)))
+    case .addReplica(let command):
+      self = .addReplica(ShardID(rawValue: command.shardID), NodeID(rawValue: command.nodeID))
+    case .createRole(let draft): self = .createRole(RoleDraft(wire: draft))
+    case .alterRole(let command): self = .alterRole(ObjectID(rawValue: command.id), RoleChange(wire: command))
+    case .dropRole(let command): self = .dropRole(ObjectID(rawValue: command.id))
+    default: self = try Command.catalogCommand(kind)
+    }
+  }
+
+  private static func catalogCommand(_ kind: Kunlog_Metadata_V1_Command.OneOf_Kind) throws(WireError) -> Command {
+    switch kind {
+    case .createSchema(let command):
+      .createSchema(name: command.name, ownerID: ObjectID(rawValue: command.ownerID))
+    case .dropSchema(let command):
+      .dropSchema(ObjectID(rawValue: command.schemaID), isCascade: command.cascade)
+    case .createTable(let draft): .createTable(try TableDraft(wire: draft))
+    case .dropTables(let drop): .dropTables(drop.ids.map(ObjectID.init), isCascade: drop.cascade)
+    case .truncateTables(let command):
+      .truncateTables(command.ids.map(ObjectID.init), restartsSequences: command.restartSequences)
+    case .createIndex(let draft): .createIndex(IndexDraft(wire: draft))
+    case .dropIndexes(let drop): .dropIndexes(drop.ids.map(ObjectID.init), isCascade: drop.cascade)
+    case .createSequence(let draft): .createSequence(SequenceDraft(wire: draft))
+    case .alterSequence(let command):
+      .alterSequence(ObjectID(rawValue: command.id), SequenceOptions(wire: command.options))
+    case .dropSequences(let drop): .dropSequences(drop.ids.map(ObjectID.init), isCascade: drop.cascade)
+    case .reserveSequence(let command): .reserveSequence(ObjectID(rawValue: command.id), count: command.count)
+    case .setSequenceValue(let command):
+      .setSequenceValue(ObjectID(rawValue: command.id), value: command.value, isCalled: command.isCalled)
+    case .createView(let draft): .createView(ViewDraft(wire: draft), orReplace: draft.orReplace)
+    case .dropViews(let drop): .dropViews(drop.ids.map(ObjectID.init), isCascade: drop.cascade)
+    default: throw .unknownCommand
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import HashTreeCollections
+import Metadata
+import ProtocolMetadata
+import SwiftProtobuf
+
+/// Builds an image from its parts, in order, and checks that none is missing or altered.
+package struct ImageDecoder: Sendable {
+  private var image = Image()
+  private var header: Kunlog_Metadata_V1_ImageHeader?
+  private var hasher = SHA256()
+  /// The image, once its last part has come.
+  package private(set) var finished: Image?
+
+  /// A decoder that expects the first part.
+  package init() {}
+
+  /// Takes the next part, as encoded.
+  package mutating func add(_ bytes: [UInt8]) throws(WireError) {
+    guard finished == nil else { throw .malformed("image: more after its end") }
+    let part: Kunlog_Metadata_V1_ImagePart = try decoded(bytes, "part of an image")
+    guard let kind = part.kind else { throw .malformed("part of an image, of an unknown kind") }
+    if case .header(let header) = kind {
+      guard self.header == nil else { throw .malformed("image: two headers") }
+      guard header.hash.count == 32 else { throw .malformed("image: hash") }
+      self.header = header
+    } else if header == nil {
+      throw .malformed("image: no header")
+    }
+    switch kind {
+    case .header: break
+    case .events(let events):
+      for event in events.events { image.apply(try Event(wire: event), at: 0) }
+    case .versions(let versions):
+      for version in versions.versions { image.versions[ObjectID(rawValue: version.objectID)] = version.index }
+    case .requests(let requests): for client in requests.clients { add(client) }
+    case .end(let end): try finish(end)
+    }
+    hasher.update(bytes)
+  }
+
+  private mutating func add(_ wire: Kunlog_Metadata_V1_ImageRequests.Client) {
+    var client = RequestTable.Client()
+    client.forgottenTo = wire.forgottenTo
+    client.lastIndex = wire.lastIndex
+    client.results = wire.results.map { RequestTable.Client.Result(sequence: $0.sequence, index: $0.index) }
+    image.requests.clients[wire.name] = client
+  }
+
+  private mutating func finish(_ end: Kunlog_Metadata_V1_ImageEnd) throws(WireError) {
+    guard let header, [UInt8](end.checksum) == hasher.finish() else {
+      throw .corrupt("image: its checksum does not match its content")
+    }
+    image.index = header.index
+    image.hash = RecordHash(bytes: [UInt8](header.hash))
+    image.nextObjectID = ObjectID(rawValue: header.nextObjectID)
+    image.nextTabletID = TabletID(rawValue: header.nextTabletID)
+    image.removedNodes = TreeSet(header.removedNodes.map(NodeID.init))
+    finished = image
+  }
+}

@@ -1,0 +1,19 @@
+/// Why bytes are not what they should be. A peer's or a disk's fault, never a reason to trap.
+package enum WireError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// Not a message of the protocol, or one with a field missing or out of range.
+  case malformed(String)
+  /// Written by a newer program: to go on would be to misread history.
+  case unknownEvent
+  case unknownCommand
+  /// The bytes are whole messages, but not those that were written.
+  case corrupt(String)
+
+  package var description: String {
+    switch self {
+    case .malformed(let what): "malformed \(what)"
+    case .unknownEvent: "an event that this program does not know: the cluster runs a newer version of kunlog"
+    case .unknownCommand: "a command that this program does not know"
+    case .corrupt(let what): "corrupt \(what)"
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import Metadata
+import SQLTypes
+import Testing
+
+@Suite struct ClusterTests {
+  @Test func aNewClusterHasItsFirstRoleDatabaseAndSchemas() throws {
+    let image = try Fixture.cluster().image
+    let role = try #require(image.role(named: "abc"))
+    #expect(role.id.rawValue == 10)
+    #expect(role.isSuperuser && role.canLogin)
+    #expect(role.verifier == "SCRAM-SHA-256$4096:salt$stored:server")
+    #expect(image.databases.values.map(\.name) == ["postgres"])
+    #expect(image.schema(named: "pg_catalog")?.id.rawValue == 11)
+    #expect(image.schema(named: "public")?.id.rawValue == 2200)
+    #expect(image.schema(named: "information_schema") != nil)
+    #expect(image.nextObjectID.rawValue == 16384)
+    #expect(image.featureLevel == 1)
+  }
+
+  @Test func creatingTheSameClusterAgainChangesNothing() throws {
+    var fixture = try Fixture.cluster()
+    let before = fixture.image
+    let events = try fixture.append(
+      .createCluster(
+        ClusterDraft(
+          id: ClusterID(rawValue: [UInt8](repeating: 7, count: 16)), name: "x", roleName: "y", roleVerifier: nil)))
+    #expect(events == [])
+    #expect(fixture.image == before)
+  }
+
+  @Test func anotherClusterIsRefused() throws {
+    let fixture = try Fixture.cluster()
+    let rejection = fixture.rejection(
+      .createCluster(
+        ClusterDraft(
+          id: ClusterID(rawValue: [UInt8](repeating: 8, count: 16)), name: "x", roleName: "y", roleVerifier: nil)))
+    #expect(rejection?.message == "this metadata log belongs to another cluster, \"test\"")
+  }
+
+  @Test func nothingIsDecidedBeforeTheClusterExists() {
+    let rejection = Fixture().rejection(.createTable(draft("t")))
+    #expect(rejection?.message == "the cluster has not been created yet")
+    #expect(rejection?.sqlState.rawValue == "55000")
+  }
+
+  @Test func aNodeThatComesBackElsewhereChangesItsAddress() throws {
+    var fixture = try Fixture.cluster()
+    var node = try #require(fixture.image.nodes[NodeID(rawValue: 1)])
+    #expect(try fixture.append(.registerNode(node)) == [])
+    node.port = 9000
+    #expect(
+      try fixture.append(.registerNode(node)) == [
+        .nodeAddressChanged(NodeID(rawValue: 1), host: "127.0.0.1", port: 9000, postgresPort: nil)
+      ])
+    #expect(fixture.image.nodes[NodeID(rawValue: 1)]?.port == 9000)
+  }
+
+  @Test func aRemovedNodesIdentityIsNeverUsedAgain() throws {
+    var fixture = try Fixture.cluster()
+    let node = NodeDefinition(id: NodeID(rawValue: 9), role: .compute, name: "c", host: "h", port: 1, postgresPort: 2)
+    try fixture.append(.registerNode(node))
+    try fixture.append(.removeNode(node.id))
+    #expect(
+      fixture.rejection(.registerNode(node))?.message == "node 9 was removed, and its id is never used again")
+    #expect(fixture.rejection(.removeNode(NodeID(rawValue: 1)))?.message == "node 1 is a replica of shard 1")
+  }
+
+  @Test func aShardNeedsStorageNodesThatServeNoOther() throws {
+    var fixture = try Fixture.cluster()
+    try fixture.append(
+      .registerNode(NodeDefinition(id: NodeID(rawValue: 9), role: .compute, name: "c", host: "h", port: 1)))
+    #expect(
+      fixture.rejection(.createShard(ShardDraft(replicas: [NodeID(rawValue: 9)])))?.message
+        == "node 9 is a compute node, not a storage node")
+    #expect(
+      fixture.rejection(.createShard(ShardDraft(replicas: [NodeID(rawValue: 1)])))?.message
+        == "node 1 is already a replica of shard 1")
+    #expect(
+      fixture.rejection(.addReplica(ShardID(rawValue: 5), NodeID(rawValue: 1)))?.detail
+        == "The cluster's shards are 1, 2.")
+  }
+
+  @Test func settingsChangeAndGoBackToTheirDefault() throws {
+    var fixture = try Fixture.cluster()
+    try fixture.append(.setSetting(name: "a", value: "1"))
+    #expect(fixture.image.settings["a"] == "1")
+    #expect(try fixture.append(.setSetting(name: "a", value: "1")) == [])
+    try fixture.append(.setSetting(name: "a", value: nil))
+    #expect(fixture.image.settings["a"] == nil)
+  }
+
+  @Test func rolesAreCreatedAlteredAndDropped() throws {
+    var fixture = try Fixture.cluster()
+    try fixture.append(.createRole(RoleDraft(name: "r", canLogin: true, verifier: "v")))
+    let role = try #require(fixture.image.role(named: "r"))
+    #expect(role.id.rawValue == 16384)
+    #expect(fixture.rejection(.createRole(RoleDraft(name: "r")))?.message == "role \"r\" already exists")
+    try fixture.append(.alterRole(role.id, RoleChange(canCreateRole: true, password: RoleChange.Password.none)))
+    #expect(fixture.image.role(named: "r")?.canCreateRole == true)
+    #expect(fixture.image.role(named: "r")?.verifier == nil)
+    var table = draft("t")
+    table.ownerID = role.id
+    try fixture.append(.createTable(table))
+    let rejection = fixture.rejection(.dropRole(role.id))
+    #expect(rejection?.sqlState.rawValue == "2BP01")
+    #expect(rejection?.message == "role \"r\" cannot be dropped because some objects depend on it")
+    #expect(rejection?.detail == "owner of table t")
+    try fixture.append(.dropTables([try fixture.id("t")], isCascade: false))
+    try fixture.append(.dropRole(role.id))
+    #expect(fixture.image.role(named: "r") == nil)
+    #expect(
+      fixture.rejection(.dropRole(WellKnown.firstRole))?.message
+        == "cannot drop role abc because it is required by the database system")
+  }
+}
