@@ -79,5 +79,6 @@ let package = Package(
     tests("SQLParserTests", ["SQLParser"]),
     tests("MetadataTests", ["Metadata", "MetadataWire", "ProtocolMetadata", protobuf]),
     tests("SQLTypesTests", ["SQLTypes"]),
+    tests("SQLiteTests", ["SQLite", "SQLTypes"]),
   ],
   swiftLanguageModes: [.v6])
