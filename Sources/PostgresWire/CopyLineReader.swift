@@ -76,7 +76,10 @@ struct CopyLineReader: Sendable {
       throw SQLError(.programLimitExceeded, "COPY line is longer than \(Self.maximumLineBytes) bytes")
     }
     guard isFinished, lineStart < buffer.count else { return nil }
-    if isInQuotes { throw SQLError(.badCopyFileFormat, "unterminated CSV quoted field") }
+    if isInQuotes {
+      lineNumber += 1
+      throw SQLError(.badCopyFileFormat, "unterminated CSV quoted field")
+    }
     // The last line may lack its end.
     return takeLine(endBytes: 0)
   }

@@ -120,6 +120,11 @@ package struct FrontendDecoder: Sendable {
     bufferedBytes >= 5 && buffer[offset] == FrontendMessage.Tag.sync
   }
 
+  /// Whether a message of COPY data has begun to come.
+  package var nextIsCopyData: Bool {
+    bufferedBytes >= 1 && buffer[offset] == FrontendMessage.Tag.copyData
+  }
+
   private func limit(tag: UInt8) -> Int {
     if phase == .authentication { return limits.authenticationBytes }
     // Messages that hold only names and numbers are never large (PostgreSQL: PQ_SMALL_MESSAGE_LIMIT).

@@ -31,7 +31,7 @@ package struct SessionMachine: Sendable {
     case abortingPipeline
     /// Messages are dropped until Sync.
     case skipping
-    /// Sync has come after an error and a commit is not wanted; the client sends COPY data.
+    /// The client sends COPY data.
     case copyIn(CopyOrigin)
     /// A message of COPY is being handled by the backend.
     case handlingCopy(CopyOrigin)
@@ -92,7 +92,7 @@ package struct SessionMachine: Sendable {
     case copyData([UInt8])
     /// COPY's data has ended, then call `completed` or `failed`.
     case copyDone
-    /// The client has given COPY up: tell the sink, then call `copyAborted`.
+    /// The client has given COPY up: tell the sink, then call `failed` with the error.
     case copyAbort(SQLError)
     /// Commit the implicit transaction, if there is one; then `transactionEnded` or `failed`.
     case commit

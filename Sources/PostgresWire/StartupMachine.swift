@@ -88,6 +88,12 @@ package struct StartupMachine: Sendable {
     package let replies: [BackendMessage]
     /// To be done after them.
     package let effect: Effect
+
+    /// A step.
+    package init(replies: [BackendMessage] = [], effect: Effect) {
+      self.replies = replies
+      self.effect = effect
+    }
   }
 
   /// Where the start stands.
