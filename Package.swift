@@ -76,6 +76,7 @@ let package = Package(
         arguments,
       ],
       swiftSettings: strict),
+    tests("PostgresWireTests", ["PostgresWire"]),
     tests("SQLParserTests", ["SQLParser"]),
     tests("MetadataTests", ["Metadata", "MetadataWire", "ProtocolMetadata", protobuf]),
     tests("SQLTypesTests", ["SQLTypes"]),
