@@ -133,11 +133,15 @@ final class LoopExecutor: SerialExecutor, @unchecked Sendable {
       }
       items.removeAll(keepingCapacity: items.capacity <= 4096)
       spare = items
-      Self.call(&producers)
+      let called = Self.take(&producers)
+      Self.call(called)
+      Self.reuse(called, for: &producers)
       rounds += 1
       if isIdle || rounds == Self.maximumRounds { break }
     }
-    Self.call(&transmitters)
+    let called = Self.take(&transmitters)
+    Self.call(called)
+    Self.reuse(called, for: &transmitters)
     // What the last calls enqueued must not wait for the next event of a socket.
     let hasMore = !producers.isEmpty || !transmitters.isEmpty || inbox.withLock { !$0.items.isEmpty }
     if hasMore {
@@ -147,15 +151,23 @@ final class LoopExecutor: SerialExecutor, @unchecked Sendable {
     }
   }
 
-  @LoopActor private static func call(_ list: inout [any TurnParticipant]) {
-    guard !list.isEmpty else { return }
+  /// Takes a list, leaving an empty one: those called may register again, so the list must not be held meanwhile.
+  @LoopActor private static func take(_ list: inout [any TurnParticipant]) -> [any TurnParticipant] {
     var taken: [any TurnParticipant] = []
     swap(&list, &taken)
+    return taken
+  }
+
+  @LoopActor private static func call(_ taken: [any TurnParticipant]) {
     for participant in taken { participant.endOfTurn() }
-    if list.isEmpty {
-      taken.removeAll(keepingCapacity: taken.capacity <= 4096)
-      swap(&list, &taken)
-    }
+  }
+
+  /// Gives a called list's storage back, where nothing was registered meanwhile.
+  @LoopActor private static func reuse(_ taken: consuming [any TurnParticipant], for list: inout [any TurnParticipant])
+  {
+    guard list.isEmpty, taken.capacity > 0 else { return }
+    taken.removeAll(keepingCapacity: taken.capacity <= 4096)
+    swap(&list, &taken)
   }
 }
 

@@ -170,7 +170,10 @@ struct ExtendedQueryTests {
   @Test("Names that are taken or unknown are refused as in PostgreSQL")
   func refusesNames() {
     let cases: [(FrontendMessage, SQLError)] = [
-      (.bind(BindMessage(statement: "x")), SQLError(.invalidSQLStatementName, "prepared statement \"x\" does not exist")),
+      (
+        .bind(BindMessage(statement: "x")),
+        SQLError(.invalidSQLStatementName, "prepared statement \"x\" does not exist")
+      ),
       (.bind(BindMessage()), SQLError(.invalidSQLStatementName, "unnamed prepared statement does not exist")),
       (.execute(portal: "x", rowLimit: 0), SQLError(.invalidCursorName, "portal \"x\" does not exist")),
       (.describe(.portal("")), SQLError(.invalidCursorName, "portal \"\" does not exist")),

@@ -187,7 +187,8 @@ final class FakeRows: RowSource {
   private(set) var produced = 0
   private(set) var isClosed = false
 
-  init(_ columns: [ResultColumn], count: Int, verb: String = "SELECT", row: @escaping @LoopActor (Int) -> [StoredValue]) {
+  init(_ columns: [ResultColumn], count: Int, verb: String = "SELECT", row: @escaping @LoopActor (Int) -> [StoredValue])
+  {
     self.columns = columns
     self.count = count
     self.verb = verb

@@ -63,10 +63,13 @@ struct PsqlTests {
     let directory = "/tmp/kunlog-session-tls-\(getpid())"
     try FileSystem.createDirectory(directory)
     defer { try? FileSystem.remove(directory) }
-    let authority = try CertificateAuthority.create(in: directory)
-    let certificate = try authority.issueForTests(in: directory)
+    let authority = try CertificateAuthority.create(
+      commonName: "test", certificateFile: "\(directory)/ca.pem", keyFile: "\(directory)/ca.key")
+    try authority.issue(
+      commonName: "server", certificateFile: "\(directory)/server.pem", keyFile: "\(directory)/server.key")
     let listener = try listen(FakeBackendFactory()) {
-      $0.tls = certificate
+      $0.tls = TLSConfiguration(
+        certificateFile: "\(directory)/server.pem", keyFile: "\(directory)/server.key")
       $0.requiresTLS = true
     }
     defer { listener.close() }

@@ -39,11 +39,11 @@ struct SCRAMTests {
     var exchange = exchange(verifier)
     let bare = "n=user,r=rOprNGfwEbeRWgbNEkqO"
     let first = try exchange.receiveFirst(Array("n,,\(bare)".utf8))
-    let expected = "r=rOprNGfwEbeRWgbNEkqOBwcHBwcHBwcHBwcHBwcHBwcHBwcH,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+    let expected = "r=rOprNGfwEbeRWgbNEkqOBwcHBwcHBwcHBwcHBwcHBwcH,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
     #expect(String(decoding: first, as: UTF8.self) == expected)
     let salted = cryptography.pbkdf2(Array("pencil".utf8), Self.salt, 4096)
     let clientKey = cryptography.hmac(salted, Array("Client Key".utf8))
-    let withoutProof = "c=biws,r=rOprNGfwEbeRWgbNEkqOBwcHBwcHBwcHBwcHBwcHBwcHBwcH"
+    let withoutProof = "c=biws,r=rOprNGfwEbeRWgbNEkqOBwcHBwcHBwcHBwcHBwcHBwcH"
     let signed = Array("\(bare),\(expected),\(withoutProof)".utf8)
     let signature = cryptography.hmac(cryptography.sha256(clientKey), signed)
     let proof = Base64.encode(zip(clientKey, signature).map { $0 ^ $1 })
@@ -59,13 +59,15 @@ struct SCRAMTests {
     let message = Array("n,,n=user,r=abc".utf8)
     #expect(try first.receiveFirst(message) == second.receiveFirst(message))
     let proof = Base64.encode([UInt8](repeating: 0, count: 32))
-    let nonce = "abcBwcHBwcHBwcHBwcHBwcHBwcHBwcH"
+    let nonce = "abcBwcHBwcHBwcHBwcHBwcHBwcH"
     #expect(try first.receiveFinal(Array("c=biws,r=\(nonce),p=\(proof)".utf8)) == nil)
   }
 
   @Test(
     "Malformed first messages are protocol violations",
-    arguments: ["", "n", "n,,", "n,,n=user", "x,,n=user,r=abc", "p=tls-unique,,n=u,r=abc", "n,,n=user,r=", "n,,r=a,n=b"])
+    arguments: [
+      "", "n", "n,,", "n,,n=user", "x,,n=user,r=abc", "p=tls-unique,,n=u,r=abc", "n,,n=user,r=", "n,,r=a,n=b",
+    ])
   func refusesFirst(_ text: String) {
     var exchange = exchange(nil)
     #expect { try exchange.receiveFirst(Array(text.utf8)) } throws: {
@@ -76,8 +78,8 @@ struct SCRAMTests {
   @Test(
     "Malformed final messages are protocol violations",
     arguments: [
-      "", "c=biws", "c=biws,r=abc", "c=xxxx,r=abcBwcHBwcHBwcHBwcHBwcHBwcHBwcH,p=AAAA", "c=biws,r=wrong,p=AAAA",
-      "c=biws,r=abcBwcHBwcHBwcHBwcHBwcHBwcHBwcH,p=AAAA", "c=biws,r=abcBwcHBwcHBwcHBwcHBwcHBwcHBwcH,p=!",
+      "", "c=biws", "c=biws,r=abc", "c=xxxx,r=abcBwcHBwcHBwcHBwcHBwcHBwcH,p=AAAA", "c=biws,r=wrong,p=AAAA",
+      "c=biws,r=abcBwcHBwcHBwcHBwcHBwcHBwcH,p=AAAA", "c=biws,r=abcBwcHBwcHBwcHBwcHBwcHBwcH,p=!",
     ])
   func refusesFinal(_ text: String) throws {
     var exchange = exchange(nil)

@@ -185,7 +185,9 @@ struct SessionCommandTests {
         + TestClient.message("B", [0, 0, 0, 0, 0, 0, 0, 0]) + TestClient.message("E", [0, 0, 0, 0, 0])
     }
     let sync = TestClient.message("S")
-    client.send(run("insert a") + run("insert b") + sync + run("insert c") + run("fail") + run("insert d") + sync + run("show") + sync)
+    client.send(
+      run("insert a") + run("insert b") + sync + run("insert c") + run("fail") + run("insert d") + sync + run("show")
+        + sync)
     #expect(await client.readToReady() == ["1", "2", "C INSERT 0 1", "1", "2", "C INSERT 0 1", "Z I"])
     #expect(
       await client.readToReady() == [
