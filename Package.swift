@@ -76,6 +76,7 @@ let package = Package(
         arguments,
       ],
       swiftSettings: strict),
+    tests("ComputeNodeTests", ["ComputeNode", "EventLoop", "PostgresWire"]),
     tests("PostgresWireTests", ["PostgresWire"]),
     tests("SQLParserTests", ["SQLParser"]),
     tests("MetadataTests", ["Metadata", "MetadataWire", "ProtocolMetadata", protobuf]),

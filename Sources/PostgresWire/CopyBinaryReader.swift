@@ -12,6 +12,7 @@ struct CopyBinaryReader: Sendable {
   static let signature: [UInt8] = Array("PGCOPY\n".utf8) + [0xff, 0x0d, 0x0a, 0x00]
 
   private let columns: [CopyColumn]
+  private let context: ConversionContext
   private var stage = Stage.header
   private var buffer: [UInt8] = []
   private var offset = 0
@@ -23,7 +24,10 @@ struct CopyBinaryReader: Sendable {
   /// The column whose value is wrong.
   private(set) var failedColumn: Int?
 
-  init(columns: [CopyColumn]) { self.columns = columns }
+  init(columns: [CopyColumn], context: ConversionContext) {
+    self.columns = columns
+    self.context = context
+  }
 
   /// Adds data.
   mutating func append(_ bytes: some Collection<UInt8>) {
@@ -67,7 +71,7 @@ struct CopyBinaryReader: Sendable {
         continue
       }
       failedColumn = index
-      row.append(try WireValue.decode(buffer[range], as: columns[index].type, format: .binary))
+      row.append(try WireValue.decode(buffer[range], as: columns[index].type, format: .binary, context))
     }
     failedColumn = nil
     return row

@@ -5,6 +5,7 @@ package struct CopyDecoder: Sendable {
   private let options: CopyOptions
   private let columns: [CopyColumn]
   private let tableName: String
+  private let context: ConversionContext
   private var lines: CopyLineReader
   private var splitter: CopyFieldSplitter
   private var binary: CopyBinaryReader
@@ -14,13 +15,14 @@ package struct CopyDecoder: Sendable {
   /// A decoder at the start of the data.
   ///
   /// - Parameter tableName: for the context of errors.
-  package init(options: CopyOptions, columns: [CopyColumn], tableName: String) {
+  package init(options: CopyOptions, columns: [CopyColumn], tableName: String, context: ConversionContext) {
+    self.context = context
     self.options = options
     self.columns = columns
     self.tableName = tableName
     lines = CopyLineReader(options)
     splitter = CopyFieldSplitter(options, columns: columns)
-    binary = CopyBinaryReader(columns: columns)
+    binary = CopyBinaryReader(columns: columns, context: context)
     isHeaderPending = options.header != .none
   }
 
@@ -106,7 +108,7 @@ package struct CopyDecoder: Sendable {
         continue
       }
       do {
-        row.append(try WireValue.decode(splitter.bytes[field.range], as: column.type, format: .text))
+        row.append(try WireValue.decode(splitter.bytes[field.range], as: column.type, format: .text, context))
       } catch {
         var error = error
         let shown = Self.excerpt(splitter.bytes[field.range])

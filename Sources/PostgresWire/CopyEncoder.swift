@@ -5,9 +5,11 @@ package struct CopyEncoder: Sendable {
   private let options: CopyOptions
   private let columns: [ResultColumn]
   private let isForced: [Bool]
+  private let context: ConversionContext
 
   /// An encoder for a result.
-  package init(options: CopyOptions, columns: [ResultColumn]) {
+  package init(options: CopyOptions, columns: [ResultColumn], context: ConversionContext) {
+    self.context = context
     self.options = options
     self.columns = columns
     isForced = columns.map { options.forceQuote.contains($0.name) }
@@ -66,7 +68,7 @@ package struct CopyEncoder: Sendable {
   ) throws(SQLError) {
     output.append(Int16(truncatingIfNeeded: columns.count))
     for (column, value) in zip(columns, row) {
-      try WireValue.appendField(value, column.type, .binary, to: &output)
+      try WireValue.appendField(value, column.type, .binary, context, to: &output)
     }
   }
 
@@ -81,7 +83,7 @@ package struct CopyEncoder: Sendable {
       }
       let place = output.count
       try output.appendInline { (bytes: inout [UInt8]) throws(SQLError) in
-        try WireValue.appendText(value, columns[index].type, to: &bytes)
+        try WireValue.appendText(value, columns[index].type, context, to: &bytes)
       }
       escapeTail(of: &output, from: place, isForced: isForced[index])
     }

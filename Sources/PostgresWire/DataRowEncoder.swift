@@ -4,9 +4,11 @@ import SQLTypes
 package struct DataRowEncoder: Sendable {
   private let columns: [ResultColumn]
   private let formats: [FormatCode]
+  private let context: ConversionContext
 
   /// An encoder for a result; `formats` as in Bind (none: text, one: for all).
-  package init(columns: [ResultColumn], formats: [FormatCode]) {
+  package init(columns: [ResultColumn], formats: [FormatCode], context: ConversionContext) {
+    self.context = context
     self.columns = columns
     self.formats = columns.indices.map { formats.code(at: $0) }
   }
@@ -21,7 +23,7 @@ package struct DataRowEncoder: Sendable {
       output.append(Int16(truncatingIfNeeded: columns.count))
       var index = 0
       for value in row {
-        try WireValue.appendField(value, columns[index].type, formats[index], to: &output)
+        try WireValue.appendField(value, columns[index].type, formats[index], context, to: &output)
         index += 1
       }
       output.endMessage(place)

@@ -53,7 +53,7 @@ extension SessionMachine {
           .programLimitExceeded, "too many portals in this session", detail: "The limit is \(limits.portals)."))
     }
     do throws(SQLError) {
-      let parameters = try Self.decodeParameters(message, of: statement)
+      let parameters = try decodeParameters(message, of: statement)
       let columnCount = statement.columns?.count ?? 0
       if message.resultFormats.count > 1, message.resultFormats.count != columnCount {
         throw SQLError(
@@ -120,7 +120,7 @@ extension SessionMachine {
     return Step(replies: [.closeComplete], effect: .awaitMessage, dropped: dropped)
   }
 
-  private static func decodeParameters(
+  private func decodeParameters(
     _ message: BindMessage, of statement: Statement
   ) throws(SQLError) -> [StoredValue] {
     let types = statement.parameterTypes
@@ -139,7 +139,9 @@ extension SessionMachine {
       }
       do {
         values.append(
-          try WireValue.decode(bytes, as: type, format: message.parameterFormats.code(at: index)))
+          try WireValue.decode(
+            bytes, as: type, format: message.parameterFormats.code(at: index),
+            conversionContext))
       } catch {
         throw error.sqlState == .invalidBinaryRepresentation && error.message.isEmpty
           ? SQLError(

@@ -152,6 +152,9 @@ package struct SessionMachine: Sendable {
   /// As of the last input that told it.
   var status = TransactionStatus.idle
 
+  /// What the text forms of bound parameters depend on; the owner keeps it current.
+  package var conversionContext = ConversionContext.standard
+
   /// A session that has just been opened.
   package init(limits: Limits = Limits()) { self.limits = limits }
 

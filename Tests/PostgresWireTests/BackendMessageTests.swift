@@ -82,7 +82,7 @@ struct BackendMessageTests {
   func writesRow() throws {
     let columns = [ResultColumn(name: "a", type: .int4), ResultColumn(name: "b", type: .text)]
     var writer = MessageWriter()
-    let encoder = DataRowEncoder(columns: columns, formats: [])
+    let encoder = DataRowEncoder(columns: columns, formats: [], context: .standard)
     try encoder.append([.integer(42), .null], to: &writer)
     try encoder.append([.null, .text("x")], to: &writer)
     #expect(

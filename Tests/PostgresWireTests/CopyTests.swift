@@ -14,7 +14,7 @@ private func decode(
   _ data: String, _ options: [CopyOptions.Option] = [], columns: [CopyColumn] = columns, pieceBytes: Int = 1 << 20
 ) throws(SQLError) -> [[StoredValue]] {
   var decoder = CopyDecoder(
-    options: try CopyOptions(options, isFrom: true), columns: columns, tableName: "t")
+    options: try CopyOptions(options, isFrom: true), columns: columns, tableName: "t", context: .standard)
   var batch = RowBatch(columnCount: columns.count)
   let bytes = Array(data.utf8)
   for start in stride(from: 0, to: bytes.count, by: pieceBytes) {
@@ -166,7 +166,7 @@ struct CopyEncoderTests {
   private let columns = [ResultColumn(name: "a", type: .text), ResultColumn(name: "b,c", type: .text)]
 
   private func encode(_ options: [CopyOptions.Option], _ rows: [[StoredValue]]) throws -> String {
-    let encoder = CopyEncoder(options: try CopyOptions(options, isFrom: false), columns: columns)
+    let encoder = CopyEncoder(options: try CopyOptions(options, isFrom: false), columns: columns, context: .standard)
     var writer = MessageWriter()
     encoder.appendStart(to: &writer)
     for row in rows { try encoder.append(row[...], to: &writer) }

@@ -7,6 +7,7 @@ extension PostgresSession {
   /// Serves the client until either side ends the session.
   func serve() async {
     while let message = await nextMessage() {
+      if case .bind = message, let backend { machine.conversionContext = backend.conversionContext }
       var step = machine.receive(message)
       var isDone = false
       while !isDone {
@@ -124,7 +125,7 @@ extension PostgresSession {
     case .empty: return machine.completedEmpty(status: backend.transactionStatus)
     case .command(let tag): return machine.completed(tag: tag, status: backend.transactionStatus)
     case .rows(let source):
-      let cursor = RowCursor(source, formats: formats)
+      let cursor = RowCursor(source, formats: formats, context: backend.conversionContext)
       do {
         for message in try machine.rowsBegin(source.columns) { output.append(message) }
       } catch {
@@ -134,7 +135,7 @@ extension PostgresSession {
       return try await sendRows(cursor, rowLimit: rowLimit, portal: portal)
     case .copyOut(let source, let options): return try await sendCopy(source, options, backend)
     case .copyIn(let sink):
-      copy = CopyInProgress(sink)
+      copy = CopyInProgress(sink, context: backend.conversionContext)
       return machine.copyInBegins(format: sink.options.formatCode, columnCount: sink.columns.count)
     }
   }
@@ -181,9 +182,9 @@ final class RowCursor {
   let encoder: DataRowEncoder
   private var isClosed = false
 
-  init(_ source: any RowSource, formats: [FormatCode]) {
+  init(_ source: any RowSource, formats: [FormatCode], context: ConversionContext) {
     self.source = source
-    encoder = DataRowEncoder(columns: source.columns, formats: formats)
+    encoder = DataRowEncoder(columns: source.columns, formats: formats, context: context)
   }
 
   /// The rest is not wanted.

@@ -8,9 +8,9 @@ final class CopyInProgress {
   let sink: any CopySink
   var decoder: CopyDecoder
 
-  init(_ sink: any CopySink) {
+  init(_ sink: any CopySink, context: ConversionContext) {
     self.sink = sink
-    decoder = CopyDecoder(options: sink.options, columns: sink.columns, tableName: sink.tableName)
+    decoder = CopyDecoder(options: sink.options, columns: sink.columns, tableName: sink.tableName, context: context)
   }
 
   /// Hands over all whole rows that are there.
@@ -50,7 +50,7 @@ extension PostgresSession {
   func sendCopy(
     _ source: any RowSource, _ options: CopyOptions, _ backend: any SessionBackend
   ) async throws(SQLError) -> SessionMachine.Step? {
-    let encoder = CopyEncoder(options: options, columns: source.columns)
+    let encoder = CopyEncoder(options: options, columns: source.columns, context: backend.conversionContext)
     output.append(.copyOutResponse(format: options.formatCode, columnCount: source.columns.count))
     encoder.appendStart(to: &output)
     var sent = 0

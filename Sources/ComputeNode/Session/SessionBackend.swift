@@ -11,6 +11,9 @@ package protocol SessionBackend: AnyObject {
   /// Where the session stands between `BEGIN` and `COMMIT`; an implicit transaction counts as `idle`.
   var transactionStatus: TransactionStatus { get }
 
+  /// What the text forms of values depend on now (TimeZone, DateStyle, names of objects).
+  var conversionContext: ConversionContext { get }
+
   /// The statements of a simple query's text, in order and without the empty ones between semicolons.
   ///
   /// - Throws: the syntax error of the whole text (position relative to it): nothing of it runs then.

@@ -19,6 +19,7 @@ final class FakeBackend: SessionBackend {
   let user: String
   weak var client: (any SessionClient)?
   var transactionStatus = TransactionStatus.idle
+  let conversionContext = ConversionContext.standard
   private var pending: [String] = []
   private var isCancelled = false
   private var sleeper: UnsafeContinuation<Void, Never>?
