@@ -19,7 +19,7 @@ package final class LogStore: TurnParticipant {
 
   private let configuration: LogConfiguration
   private let path: String
-  private let lock: any Sendable
+  private var lock: (any Sendable)?
   // The writer is used by jobs of this thread only, one at a time.
   private nonisolated(unsafe) let writer: LogWriter
   private let writerThread: WorkerThread
@@ -107,7 +107,6 @@ package final class LogStore: TurnParticipant {
     }
     let hasFailed = failure != nil
     failure = failure ?? .closed
-    let writer = writer
     nonisolated(unsafe) let confined = writer
     await withCheckedContinuation { continuation in
       writerThread.run(
@@ -116,6 +115,7 @@ package final class LogStore: TurnParticipant {
     writerThread.shutdown()
     readerThread?.shutdown()
     files = [:]
+    lock = nil
   }
 
   // MARK: - Writing

@@ -34,11 +34,7 @@ extension Raft {
     lastLeaderContact = nil
     votes = [:]
     electionDeadline = now + electionWait()
-    forEachOtherVoter { raft, voter in
-      raft.send(
-        .preVoteRequest(lastIndex: raft.terms.lastIndex, lastTerm: raft.terms.lastTerm), to: voter,
-        term: raft.hardState.term + 1)
-    }
+    forEachOtherVoter { raft, voter in raft.requestPreVote(of: voter) }
     recordVote(from: id, isGranted: true)
   }
 
@@ -50,10 +46,17 @@ extension Raft {
     isOwnVoteDurable = false
     electionDeadline = now + electionWait()
     setHardState(HardState(term: hardState.term + 1, vote: id))
-    forEachOtherVoter { raft, voter in
-      raft.send(
-        .voteRequest(lastIndex: raft.terms.lastIndex, lastTerm: raft.terms.lastTerm, isTransfer: isTransfer), to: voter)
-    }
+    forEachOtherVoter { raft, voter in raft.requestVote(of: voter, isTransfer: isTransfer) }
+  }
+
+  private mutating func requestPreVote(of voter: NodeID) {
+    send(
+      .preVoteRequest(lastIndex: terms.lastIndex, lastTerm: terms.lastTerm), to: voter, term: hardState.term + 1)
+  }
+
+  private mutating func requestVote(of voter: NodeID, isTransfer: Bool) {
+    send(
+      .voteRequest(lastIndex: terms.lastIndex, lastTerm: terms.lastTerm, isTransfer: isTransfer), to: voter)
   }
 
   mutating func recordVote(from voter: NodeID, isGranted: Bool) {
@@ -110,6 +113,10 @@ extension Raft {
 
   /// The peer can be reached: as a leader, find out where its log stands.
   mutating func connected(_ peer: NodeID) {
+    if role == .preCandidate || role == .candidate, votes[peer] == nil, configuration.isVoter(peer) {
+      // What was asked before the connection stood is lost.
+      return role == .candidate ? requestVote(of: peer, isTransfer: false) : requestPreVote(of: peer)
+    }
     guard role == .leader, let slot = slot(of: peer) else { return }
     progress[slot].isConnected = true
     if progress[slot].mode != .snapshot { progress[slot].probe(from: progress[slot].matchIndex + 1) }
@@ -124,7 +131,7 @@ extension Raft {
     } else if role == .follower, peer == leaderID {
       leaderID = nil
       lastLeaderContact = nil
-      let wait = UInt64.random(in: 1...max(1, options.promptCampaignMilliseconds), using: &random)
+      let wait = 1 + random.next(below: options.promptCampaignMilliseconds)
       electionDeadline = min(electionDeadline, now + wait)
     }
   }

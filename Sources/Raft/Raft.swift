@@ -233,7 +233,6 @@ package struct Raft: Sendable {
   }
 
   mutating func electionWait() -> UInt64 {
-    options.electionTimeoutMilliseconds
-      + UInt64.random(in: 0..<max(1, options.electionTimeoutMilliseconds), using: &random)
+    options.electionTimeoutMilliseconds + random.next(below: options.electionTimeoutMilliseconds)
   }
 }

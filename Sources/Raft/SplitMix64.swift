@@ -1,5 +1,5 @@
 /// A small seeded generator (Steele, Lea and Flood, 2014): the core's only source of randomness, part of its state.
-package struct SplitMix64: RandomNumberGenerator, Sendable, Equatable {
+package struct SplitMix64: Sendable, Equatable {
   private var state: UInt64
 
   /// Starts the sequence that belongs to the seed.
@@ -13,4 +13,7 @@ package struct SplitMix64: RandomNumberGenerator, Sendable, Equatable {
     mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
     return mixed ^ (mixed >> 31)
   }
+
+  /// A value from 0 up to, not including, the bound (Lemire's multiplication; its bias is far below what a timeout needs).
+  package mutating func next(below bound: UInt64) -> UInt64 { next().multipliedFullWidth(by: max(1, bound)).high }
 }

@@ -12,6 +12,9 @@ extension Replica {
   ) {
     guard log != nil else { return then(.failure(endedError)) }
     guard isReady else { return then(.failure(notLeader)) }
+    guard payload.count <= configuration.maximumEntryBytes else {
+      return then(.failure(.tooLarge(sizeBytes: payload.count, limitBytes: configuration.maximumEntryBytes)))
+    }
     let effects = raft.step(.propose([payload]), atMilliseconds: now)
     for effect in effects {
       switch effect {

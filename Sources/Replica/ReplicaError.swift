@@ -9,6 +9,8 @@ package enum ReplicaError: Error, Sendable, Equatable, CustomStringConvertible {
   case lostLeadership
   /// Too much waits already; nothing was done.
   case overloaded
+  /// The proposal is longer than an entry may be.
+  case tooLarge(sizeBytes: Int, limitBytes: Int)
   /// No quorum answered in time.
   case timedOut
   /// The entries asked for are only in the snapshot; the log begins at this index.
@@ -27,6 +29,7 @@ package enum ReplicaError: Error, Sendable, Equatable, CustomStringConvertible {
     case .notLeader(nil, _): return "the group has no leader at the moment"
     case .lostLeadership: return "leadership was lost; the outcome of the proposal is unknown"
     case .overloaded: return "too much is waiting already"
+    case .tooLarge(let size, let limit): return "\(size) bytes are more than an entry may have (\(limit))"
     case .timedOut: return "no majority of the group answered in time"
     case .compacted(let first): return "the log begins at entry \(first)"
     case .refused(let reason): return "declined: \(reason)"

@@ -1,0 +1,163 @@
+import EventLoop
+import Logging
+import ProtocolRaft
+import RPC
+import Raft
+
+/// Carries messages between members over gRPC: each member has one stream to each other member, and takes theirs at its
+/// server. Snapshots have streams of their own.
+@LoopActor
+package final class GRPCTransport: RaftTransport {
+  private let clusterID: [UInt8]
+  private let groupID: String
+  private let nodeID: NodeID
+  private let server: RPCServer
+  private let tls: TLSConfiguration?
+  let logger: Logger
+  private weak var receiver: (any RaftReceiver)?
+  private var members: [Member] = []
+  private var links: [NodeID: PeerLink] = [:]
+  // The latest stream from each member: an earlier one that ends says nothing about the member any more.
+  private var inbound: [NodeID: Int] = [:]
+  private var streams: [Int: RPCReader<Kunlog_Raft_V1_ExchangeRequest>] = [:]
+  private var lastStream = 0
+  private var isStopped = false
+
+  /// Makes a transport; the service is registered at the server when it starts. `tls` is for the calls to others.
+  package init(
+    clusterID: [UInt8], groupID: String, nodeID: NodeID, server: RPCServer, tls: TLSConfiguration? = nil
+  ) {
+    self.clusterID = clusterID
+    self.groupID = groupID
+    self.nodeID = nodeID
+    self.server = server
+    self.tls = tls
+    var logger = Logger(label: "replica")
+    logger[metadataKey: "group"] = "\(groupID)"
+    logger[metadataKey: "member"] = "\(nodeID)"
+    self.logger = logger
+  }
+
+  package func start(_ receiver: any RaftReceiver) {
+    self.receiver = receiver
+    server.addDescriptors(ProtocolRaftDescriptors.fileDescriptorSet)
+    server.handleBidirectional(RaftService.exchange) { [weak self] reader, writer, _ in
+      guard let self else { throw RPCError(.unavailable, "the replica is stopped") }
+      try await self.serveExchange(reader, writer)
+    }
+    server.handleBidirectional(RaftService.installSnapshot) { [weak self] reader, writer, _ in
+      guard let self else { throw RPCError(.unavailable, "the replica is stopped") }
+      try await self.serveSnapshot(reader, writer)
+    }
+    setMembers(members)
+  }
+
+  package func setMembers(_ members: [Member]) {
+    self.members = members
+    guard let receiver, !isStopped else { return }
+    for (id, link) in links.sorted(by: { $0.key < $1.key }) where !members.contains(link.member) {
+      link.close()
+      links[id] = nil
+    }
+    for member in members where member.id != nodeID && links[member.id] == nil {
+      let link = PeerLink(
+        member: member, hello: hello(to: member.id), tls: tls, receiver: receiver, logger: logger)
+      links[member.id] = link
+      link.open()
+    }
+  }
+
+  package func send(_ message: Message) { links[message.to]?.send(message) }
+
+  package func stop() async {
+    isStopped = true
+    receiver = nil
+    for link in links.values { link.close() }
+    links = [:]
+    for stream in streams.values { stream.cancel() }
+  }
+
+  func channel(to member: NodeID) -> RPCChannel? { links[member]?.channel }
+
+  func hello(to member: NodeID) -> Kunlog_Raft_V1_Hello {
+    .with {
+      $0.clusterID = .init(clusterID)
+      $0.groupID = groupID
+      $0.from = nodeID
+      $0.to = member
+    }
+  }
+
+  /// Refuses who does not belong here, with what is wrong. Returns whom messages are delivered to.
+  func check(_ hello: Kunlog_Raft_V1_Hello) throws(RPCError) -> any RaftReceiver {
+    guard let receiver, !isStopped else { throw RPCError(.unavailable, "the replica is stopped") }
+    guard hello.clusterID == .init(clusterID) else { throw RPCError(.failedPrecondition, "this is another cluster") }
+    guard hello.groupID == groupID else {
+      throw RPCError(.failedPrecondition, "this is group \(groupID), not \(hello.groupID)")
+    }
+    guard hello.to == nodeID else {
+      throw RPCError(.failedPrecondition, "this is member \(nodeID), not \(hello.to)")
+    }
+    guard hello.from != 0, hello.from != nodeID else {
+      throw RPCError(.failedPrecondition, "member \(hello.from) cannot call member \(nodeID)")
+    }
+    return receiver
+  }
+
+  private func serveExchange(
+    _ reader: RPCReader<Kunlog_Raft_V1_ExchangeRequest>, _ writer: RPCWriter<Kunlog_Raft_V1_ExchangeResponse>
+  ) async throws {
+    guard let first = try await reader.next(), first.hasHello else {
+      throw RPCError(.invalidArgument, "the first message of a stream must say who calls")
+    }
+    _ = try check(first.hello)
+    let peer = first.hello.from
+    lastStream += 1
+    let stream = lastStream
+    inbound[peer] = stream
+    streams[stream] = reader
+    defer {
+      streams[stream] = nil
+      if inbound[peer] == stream {
+        inbound[peer] = nil
+        receiver?.disconnected(from: peer)
+      }
+    }
+    try await writer.send(.with { $0.welcome = .with { $0.from = nodeID } })
+    try deliver(first, from: peer)
+    // Callbacks from here on: messages are many, and need no task.
+    let failure: RPCError? = await withCheckedContinuation { continuation in
+      var result: RPCError?
+      reader.onEnd = { error in continuation.resume(returning: result ?? error) }
+      reader.onMessage = { [weak self, weak reader] request in
+        do throws(RPCError) { try self?.deliver(request, from: peer) } catch {
+          result = error
+          reader?.cancel()
+        }
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  private func deliver(_ request: Kunlog_Raft_V1_ExchangeRequest, from peer: NodeID) throws(RPCError) {
+    guard let receiver else { throw RPCError(.unavailable, "the replica is stopped") }
+    for wire in request.messages {
+      do throws(MalformedMessage) {
+        receiver.receive(try Message(wire: wire, from: peer, to: nodeID))
+      } catch { throw RPCError(.invalidArgument, error.description) }
+    }
+  }
+}
+
+extension Replica {
+  /// Makes a replica that talks over gRPC: takes the other members' calls at the server, and calls them with `tls`.
+  package convenience init(
+    configuration: ReplicaConfiguration, machine: Machine, server: RPCServer, tls: TLSConfiguration? = nil
+  ) {
+    self.init(
+      configuration: configuration, machine: machine,
+      transport: GRPCTransport(
+        clusterID: configuration.clusterID, groupID: configuration.groupID, nodeID: configuration.nodeID,
+        server: server, tls: tls))
+  }
+}

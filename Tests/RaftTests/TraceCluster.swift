@@ -1,0 +1,166 @@
+@testable import Raft
+
+/// A mistake in a trace, or a broken invariant.
+struct TraceError: Error, CustomStringConvertible {
+  var description: String
+}
+
+/// Nodes, their disks and the messages between them, driven by the lines of a trace.
+///
+/// After every line the invariants are checked that bind several nodes: one leader per term, and equal applied entries.
+struct TraceCluster {
+  struct Node {
+    var raft: Raft
+    // What survives a crash.
+    var hardState = HardState()
+    var snapshot: SnapshotMetadata
+    var base: SnapshotMetadata
+    var entries: [Entry] = []
+    var appliedIndex: UInt64 = 0
+    // What does not: writes that are under way.
+    var writes: [(sequence: UInt64, effect: Effect)] = []
+    var held: [(message: Message, after: UInt64)] = []
+    var isUp = true
+  }
+
+  var now: UInt64 = 0
+  var options = Options()
+  var nodes: [NodeID: Node] = [:]
+  var network: [Message] = []
+  var hasPromptDisks = false
+  var leaders: [UInt64: NodeID] = [:]
+  var applied: [UInt64: Entry] = [:]
+
+  /// Makes a node; without members for one that joins later.
+  mutating func add(_ id: NodeID, voters: [NodeID]) {
+    let members = Configuration(voters: voters.map { Member(id: $0, address: "host:\($0)") })
+    let raft = Raft(id: id, options: options, recovered: .fresh(members), seed: id, atMilliseconds: now)
+    let start = SnapshotMetadata(index: 0, term: 0, configuration: members)
+    nodes[id] = Node(raft: raft, snapshot: start, base: start)
+  }
+
+  /// Steps a node, then flushes it, as the end of a turn does; the effects as text.
+  mutating func step(_ id: NodeID, _ input: Input) throws -> [String] {
+    guard var node = nodes[id], node.isUp else { throw TraceError(description: "node \(id) is not running") }
+    var effects = node.raft.step(input, atMilliseconds: now)
+    if node.raft.needsFlush { effects += node.raft.step(.flush, atMilliseconds: now) }
+    var lines = effects.map(TraceText.text)
+    var inputs: [Input] = []
+    for effect in effects { try perform(effect, on: &node, &inputs) }
+    nodes[id] = node
+    for input in inputs { lines += try step(id, input) }
+    try check(id)
+    if hasPromptDisks { lines += try written(id) }
+    return lines
+  }
+
+  /// All writes of a node become durable.
+  mutating func written(_ id: NodeID) throws -> [String] {
+    guard var node = nodes[id], let last = node.writes.last?.sequence else { return [] }
+    for write in node.writes { Self.store(write.effect, &node) }
+    node.writes = []
+    network += node.held.filter { $0.after <= last }.map(\.message)
+    node.held.removeAll { $0.after <= last }
+    nodes[id] = node
+    return try step(id, .written(through: last))
+  }
+
+  private mutating func perform(_ effect: Effect, on node: inout Node, _ inputs: inout [Input]) throws {
+    switch effect {
+    case .writeHardState(_, let sequence), .writeEntries(_, let sequence), .installSnapshot(_, let sequence),
+      .compact(_, _, let sequence):
+      node.writes.append((sequence, effect))
+    case .send(let message, let after):
+      if after == 0 { network.append(message) } else { node.held.append((message, after)) }
+    case .apply(let index):
+      for entry in node.entries where entry.index > node.appliedIndex && entry.index <= index {
+        if let other = applied[entry.index], other != entry {
+          throw TraceError(description: "entry \(entry.index) was applied as \(other) and as \(entry)")
+        }
+        applied[entry.index] = entry
+      }
+      node.appliedIndex = index
+    case .readEntries(let follower, let term, let from, let through, _):
+      let found = node.entries.filter { $0.index >= from && $0.index <= through }
+      inputs.append(.entriesRead(for: follower, term: term, found))
+    default: break
+    }
+  }
+
+  private static func store(_ effect: Effect, _ node: inout Node) {
+    switch effect {
+    case .writeHardState(let state, _): node.hardState = state
+    case .writeEntries(let entries, _):
+      node.entries.removeAll { $0.index >= entries[0].index }
+      node.entries += entries
+    case .installSnapshot(let metadata, _):
+      node.snapshot = metadata
+      node.base = metadata
+      node.entries = []
+      node.appliedIndex = metadata.index
+    case .compact(let metadata, let through, _):
+      node.snapshot = metadata
+      if let base = node.raft.snapshotMetadata(at: through) { node.base = base }
+      node.entries.removeAll { $0.index <= through }
+    default: break
+    }
+  }
+
+  /// The process dies: writes under way are lost, and so are messages that waited for them.
+  mutating func crash(_ id: NodeID) {
+    nodes[id]?.writes = []
+    nodes[id]?.held = []
+    nodes[id]?.isUp = false
+    network.removeAll { $0.from == id || $0.to == id }
+  }
+
+  /// The process starts again from what its disk holds.
+  mutating func restart(_ id: NodeID) {
+    guard var node = nodes[id] else { return }
+    var terms = TermIndex(baseIndex: node.base.index, baseTerm: node.base.term)
+    for entry in node.entries { terms.append(index: entry.index, term: entry.term) }
+    let configurations = node.entries.compactMap { entry in
+      entry.kind == .configuration ? Configuration(encoded: entry.payload).map { (entry.index, $0) } : nil
+    }
+    node.appliedIndex = node.snapshot.index
+    node.raft = Raft(
+      id: id, options: options,
+      recovered: Raft.Recovered(
+        hardState: node.hardState, snapshot: node.snapshot, terms: terms,
+        baseConfiguration: node.base.configuration,
+        configurations: configurations.map { (index: $0.0, configuration: $0.1) },
+        commitIndex: node.snapshot.index), seed: id + 100, atMilliseconds: now)
+    node.isUp = true
+    nodes[id] = node
+  }
+
+  /// Delivers waiting messages from one node to another: the first `count`; also what they cause at the receiver.
+  mutating func deliver(from: NodeID, to: NodeID, count: Int) throws -> [String] {
+    var lines: [String] = []
+    for _ in 0..<count {
+      guard let position = network.firstIndex(where: { $0.from == from && $0.to == to }) else { break }
+      let message = network.remove(at: position)
+      lines += try step(to, .receive(message))
+    }
+    return lines
+  }
+
+  /// Delivers everything among running nodes until nothing is under way. Effects are not told.
+  mutating func settle(except cut: Set<NodeID>) throws {
+    var budget = 10_000
+    while let position = network.firstIndex(where: { !cut.contains($0.from) && !cut.contains($0.to) }) {
+      budget -= 1
+      guard budget > 0 else { throw TraceError(description: "messages do not come to an end") }
+      let message = network.remove(at: position)
+      if nodes[message.to]?.isUp == true { _ = try step(message.to, .receive(message)) }
+    }
+  }
+
+  private mutating func check(_ id: NodeID) throws {
+    guard let raft = nodes[id]?.raft, raft.role == .leader else { return }
+    if let other = leaders[raft.hardState.term], other != id {
+      throw TraceError(description: "\(other) and \(id) both lead term \(raft.hardState.term)")
+    }
+    leaders[raft.hardState.term] = id
+  }
+}

@@ -1,0 +1,105 @@
+import EventLoop
+import Foundation
+import RPC
+import Raft
+import Testing
+
+@testable import Replica
+
+@LoopActor
+@Suite("Replicas over gRPC", .serialized)
+struct GRPCTransportTests {
+  /// Three replicas, each behind a server of its own.
+  private struct Group {
+    var servers: [RPCServer] = []
+    var replicas: [Replica<ListMachine>] = []
+    var members: [Member] = []
+    var directory: String
+  }
+
+  private func start(_ group: inout Group, _ id: Int) async throws {
+    var configuration = ReplicaConfiguration(
+      clusterID: Array(1...16), groupID: "grpc", nodeID: UInt64(id + 1), members: group.members,
+      dataDirectory: group.directory + "/\(id)")
+    configuration.keptEntries = 5
+    configuration.seed = UInt64(id)
+    let replica = Replica(configuration: configuration, machine: ListMachine(), server: group.servers[id])
+    if id < group.replicas.count { group.replicas[id] = replica } else { group.replicas.append(replica) }
+    try await replica.start()
+  }
+
+  private func makeGroup() async throws -> Group {
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("grpc-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    var group = Group(directory: directory)
+    for id in 1...3 {
+      let server = RPCServer(host: "127.0.0.1", port: 0)
+      try server.start()
+      group.servers.append(server)
+      group.members.append(Member(id: UInt64(id), address: "127.0.0.1:\(server.port)"))
+    }
+    for id in 0..<3 { try await start(&group, id) }
+    return group
+  }
+
+  private func stop(_ group: Group) async {
+    for replica in group.replicas { await replica.stop() }
+    for server in group.servers { await server.shutdown() }
+    try? FileManager.default.removeItem(atPath: group.directory)
+  }
+
+  private func eventually<T>(_ what: String, _ value: @LoopActor () -> T?) async throws -> T {
+    for _ in 0..<2000 {
+      if let found = value() { return found }
+      try await loopSleep(milliseconds: 5)
+    }
+    throw NeverHappened(what: what)
+  }
+
+  @Test("Proposals, reads on followers, death of the leader, and a snapshot for the one that was away")
+  func wholeLife() async throws {
+    var group = try await makeGroup()
+    let replicas = group.replicas
+    let leader = try await eventually("a leader") { replicas.first { $0.isLeader } }
+    for number in 1...50 { _ = try await leader.propose("item \(number)") }
+    for replica in replicas {
+      try await replica.readIndex()
+      #expect(replica.machine.items.count == 50)
+    }
+    let position = try #require(replicas.firstIndex { $0 === leader })
+    await leader.stop()
+    let second = try await eventually("a second leader") { replicas.first { $0.isLeader && $0 !== leader } }
+    for number in 51...100 { _ = try await second.propose("item \(number)") }
+    try await second.takeSnapshot()
+    try await start(&group, position)
+    let back = group.replicas[position]
+    let expected = (1...100).map { "item \($0)" }
+    _ = try await eventually("the old leader's state") { back.machine.items == expected ? true : nil }
+    #expect(back.machine.restores == 1)
+    await stop(group)
+  }
+
+  @Test("Who belongs to another cluster, or calls the wrong member, is refused")
+  func strangers() async throws {
+    let group = try await makeGroup()
+    let channel = RPCChannel(host: "127.0.0.1", port: group.servers[0].port)
+    for (cluster, to, message) in [
+      ([UInt8](repeating: 9, count: 16), UInt64(1), "this is another cluster"),
+      (Array(1...16), UInt64(2), "this is member 1, not 2"),
+    ] {
+      let (writer, reader) = channel.bidirectional(RaftService.exchange)
+      try await writer.send(
+        .with {
+          $0.hello = .with {
+            $0.clusterID = .init(cluster)
+            $0.groupID = "grpc"
+            $0.from = 3
+            $0.to = to
+          }
+        })
+      await #expect(throws: RPCError(.failedPrecondition, message)) { _ = try await reader.next() }
+    }
+    channel.close()
+    await stop(group)
+  }
+}
