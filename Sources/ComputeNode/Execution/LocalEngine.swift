@@ -1,4 +1,5 @@
 import EventLoop
+import Metadata
 import SQLPlan
 import SQLTypes
 
@@ -26,7 +27,11 @@ package struct LocalScalar: Sendable, Hashable {
 
 /// What functions that look at the session answer.
 package struct LocalContext: Sendable {
+  /// The image that functions of the catalog look at.
+  package var image: Image
   package var session: SessionInfo
+  /// nil: functions that change the session fail.
+  package var functions: (any LocalSessionFunctions)?
   package var sessionUser: String
   /// Schemas of the search path that exist.
   package var currentSchemas: [String]
@@ -35,10 +40,13 @@ package struct LocalContext: Sendable {
   /// Microseconds since 2000-01-01 UTC.
   package var statementTimeMicroseconds: Int64
   package init(
-    session: SessionInfo, sessionUser: String, currentSchemas: [String], transactionTimeMicroseconds: Int64,
+    image: Image, session: SessionInfo, functions: (any LocalSessionFunctions)? = nil, sessionUser: String,
+    currentSchemas: [String], transactionTimeMicroseconds: Int64,
     statementTimeMicroseconds: Int64
   ) {
+    self.image = image
     self.session = session
+    self.functions = functions
     self.sessionUser = sessionUser
     self.currentSchemas = currentSchemas
     self.transactionTimeMicroseconds = transactionTimeMicroseconds
@@ -50,8 +58,8 @@ package struct LocalContext: Sendable {
 /// one after another; `interrupt` and `close` at any time.
 @LoopActor
 package protocol LocalRun: AnyObject {
-  /// Makes an input's table.
-  func create(_ sql: String) async throws(SQLError)
+  /// Makes an input's table with `CREATE TEMP TABLE …`.
+  func create(_ sql: String, table: String) async throws(SQLError)
   /// Appends rows (as `RowCodec` encodes them) to a table.
   func load(_ table: String, columnCount: Int, rowCount: Int, values: [UInt8]) async throws(SQLError)
   /// Starts the query.
@@ -62,4 +70,14 @@ package protocol LocalRun: AnyObject {
   func interrupt()
   /// Frees everything.
   func close()
+}
+
+/// Functions of SQL that reach into the session. They are called on the threads of the local SQLite and block until the
+/// session, on the loop, has answered.
+package protocol LocalSessionFunctions: Sendable {
+  func nextValue(_ sequence: UInt32) throws(SQLError) -> Int64
+  func currentValue(_ sequence: UInt32) throws(SQLError) -> Int64
+  func lastValue() throws(SQLError) -> Int64
+  func setValue(_ sequence: UInt32, to value: Int64, isCalled: Bool) throws(SQLError) -> Int64
+  func setSetting(_ name: String, to value: String?, isLocal: Bool) throws(SQLError) -> String
 }

@@ -8,6 +8,10 @@ package protocol MetadataAccess: AnyObject {
   /// The local image, kept up to date.
   var image: Image { get }
 
+  /// The last record of the local image that concerns tables, tablets or their routes: what requests to shards carry.
+  /// Records that only reserve values of sequences, or change nodes and roles, do not hold a shard up.
+  var schemaIndex: UInt64 { get }
+
   /// Returns once the local image has reached the index.
   ///
   /// - Throws: 57P03 where that takes too long.

@@ -11,7 +11,7 @@ final class SessionTransaction {
   /// Unique for ever: what the shards know it by.
   let id: [UInt8]
   /// BEGIN was said.
-  let isBlock: Bool
+  var isBlock: Bool
   var isRepeatableRead: Bool
   var isReadOnly: Bool
   /// What now() answers: microseconds since 2000-01-01 UTC.
@@ -49,6 +49,12 @@ final class SessionTransaction {
   func wrote(_ shard: ShardID) {
     joined.insert(shard)
     writtenShard = shard
+  }
+
+  /// Its shards have been told its end.
+  func forgetShards() {
+    joined = []
+    writtenShard = nil
   }
 
   static func severalShards(_ shards: [ShardID]) -> SQLError {

@@ -1,0 +1,179 @@
+import SQLPlan
+import SQLTypes
+import SQLite
+
+/// A connection to an empty in-memory database with PostgreSQL's functions. Confined to one worker's thread.
+final class LocalConnection {
+  let database: SQLiteDatabase
+  private let session: SessionContext
+  /// What functions of the catalog and the session look at: that of the statement under way.
+  private let current = CurrentContext()
+  private var tables: [String] = []
+  private var cursor: SQLiteStatement?
+  private var cursorColumns = 0
+
+  init() throws(SQLError) {
+    do {
+      database = try SQLiteDatabase(.memory)
+      session = SessionContext()
+      try PostgresFunctions.register(on: database, context: session)
+      for function in Self.catalogFunctions(current) + Self.sessionFunctions(current) {
+        try database.register(function, context: session)
+      }
+    } catch {
+      throw error.sqlError
+    }
+  }
+
+  /// The interrupt of the connection, for other threads.
+  var interrupt: SQLiteInterrupt { database.interrupt }
+
+  /// Says in whose name statements run from now on.
+  func enter(_ context: LocalContext) {
+    current.context = context
+    session.conversion = CatalogNames(image: context.image, session: context.session)
+      .conversion(transactionTimeMicroseconds: context.transactionTimeMicroseconds)
+    session.statementTimestamp = context.statementTimeMicroseconds
+    session.user = context.session.user
+    session.sessionUser = context.sessionUser
+    session.database = context.session.database
+    session.searchPath = context.currentSchemas
+    session.backendProcessID = context.session.processID
+    session.settings = context.session.settings
+    let functions = context.functions
+    session.onSetConfig = { name, value, isLocal in
+      guard let functions else { throw Self.noSession }
+      _ = try functions.setSetting(name, to: value, isLocal: isLocal)
+    }
+  }
+
+  /// Forgets the statement: its tables, its cursor and whose it was.
+  func leave() {
+    cursor?.reset()
+    cursor = nil
+    for table in tables { try? database.execute("DROP TABLE IF EXISTS temp.\(quoted(table))") }
+    tables = []
+    current.context = nil
+    session.onSetConfig = nil
+  }
+
+  func evaluate(_ scalar: LocalScalar) throws(SQLError) -> StoredValue {
+    do {
+      let rows = try database.query("SELECT " + scalar.sql, scalar.values)
+      guard let value = rows.first?.first else { throw SQLError(.internalError, "a scalar without a value") }
+      return value
+    } catch let error as SQLiteError {
+      throw error.sqlError
+    } catch {
+      throw error as? SQLError ?? SQLError(.internalError, "\(error)")
+    }
+  }
+
+  func create(_ sql: String, table: String) throws(SQLError) {
+    tables.append(table)
+    do { try database.execute(sql) } catch { throw error.sqlError }
+  }
+
+  func load(_ table: String, columnCount: Int, rowCount: Int, values: [UInt8]) throws(SQLError) {
+    do {
+      let places = (1...max(1, columnCount)).map { "?\($0)" }.joined(separator: ",")
+      let sql =
+        columnCount == 0
+        ? "INSERT INTO temp.\(quoted(table)) DEFAULT VALUES" : "INSERT INTO temp.\(quoted(table)) VALUES (\(places))"
+      let statement = try database.prepare(sql)
+      var reader = RowReader(values)
+      for _ in 0..<rowCount {
+        statement.reset()
+        for column in 0..<columnCount { try statement.bind(try reader.next(), at: column + 1) }
+        while try statement.step() {}
+      }
+      statement.reset()
+    } catch let error as SQLiteError {
+      throw error.sqlError
+    } catch {
+      throw SQLError(.dataCorrupted, "rows of a shard cannot be read: \(error)")
+    }
+  }
+
+  func query(_ sql: String, _ values: [StoredValue], columnCount: Int) throws(SQLError) {
+    do {
+      let statement = try database.prepare(sql)
+      try statement.bind(values)
+      cursor = statement
+      cursorColumns = columnCount
+    } catch {
+      throw error.sqlError
+    }
+  }
+
+  func next(maximumRows: Int) throws(SQLError) -> (rowCount: Int, values: [StoredValue])? {
+    guard let cursor else { return nil }
+    var values: [StoredValue] = []
+    var rowCount = 0
+    do {
+      while rowCount < maximumRows {
+        guard try cursor.step() else {
+          self.cursor = nil
+          break
+        }
+        for column in 0..<cursorColumns { values.append(cursor.value(column)) }
+        rowCount += 1
+      }
+    } catch {
+      self.cursor = nil
+      throw error.sqlError
+    }
+    return rowCount > 0 ? (rowCount, values) : nil
+  }
+
+  private func quoted(_ name: String) -> String { "\"\(name)\"" }
+
+  // MARK: Functions
+
+  private static let noSession = SQLError(.featureNotSupported, "this function needs a session")
+
+  /// Whose statement runs.
+  ///
+  /// Unchecked: confined, as its connection is, to one worker's thread; only functions that SQLite calls there see it.
+  private final class CurrentContext: @unchecked Sendable {
+    var context: LocalContext?
+  }
+
+  private static func catalogFunctions(_ current: CurrentContext) -> [ScalarFunction] {
+    CatalogFunctions.sqliteNames.map { name in
+      ScalarFunction(name, -1, isStrict: false, isDeterministic: false) { (arguments, _) throws(SQLError) in
+        guard let context = current.context else { throw noSession }
+        return try CatalogFunctions.evaluate(name, arguments.all, image: context.image, session: context.session)
+      }
+    }
+  }
+
+  private static func sessionFunctions(_ current: CurrentContext) -> [ScalarFunction] {
+    [
+      function("pg_nextval", 1, current) { (arguments, functions) throws(SQLError) in
+        .integer(try functions.nextValue(oid(arguments[0])))
+      },
+      function("pg_currval", 1, current) { (arguments, functions) throws(SQLError) in
+        .integer(try functions.currentValue(oid(arguments[0])))
+      },
+      function("pg_lastval", 0, current) { (_, functions) throws(SQLError) in .integer(try functions.lastValue()) },
+      function("pg_setval", -1, current) { (arguments, functions) throws(SQLError) in
+        guard arguments.count > 1, let value = arguments[1].integerValue else { return .null }
+        let isCalled = arguments.count < 3 || arguments[2] != .integer(0)
+        return .integer(try functions.setValue(oid(arguments[0]), to: value, isCalled: isCalled))
+      },
+    ]
+  }
+
+  private static func function(
+    _ name: String, _ count: Int, _ current: CurrentContext,
+    _ body: @escaping @Sendable ([StoredValue], any LocalSessionFunctions) throws(SQLError) -> StoredValue
+  ) -> ScalarFunction {
+    ScalarFunction(name, count, isStrict: true, isDeterministic: false) { (arguments, _) throws(SQLError) in
+      guard let functions = current.context?.functions else { throw noSession }
+      return try body(arguments.all, functions)
+    }
+  }
+
+  private static func oid(_ value: StoredValue) -> UInt32 { UInt32(truncatingIfNeeded: value.integerValue ?? 0) }
+}
