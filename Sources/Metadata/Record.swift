@@ -14,7 +14,7 @@ package struct Record: Sendable, Hashable {
   package var cause: UInt64?
   package var events: [Event]
   package var previousHash: RecordHash
-  /// See `RecordHash.chained`.
+  /// See `RecordHash.of`.
   package var hash: RecordHash
 
   package init(
@@ -31,6 +31,13 @@ package struct Record: Sendable, Hashable {
     self.events = events
     self.previousHash = previousHash
     self.hash = hash
+  }
+}
+
+extension Record {
+  /// Whether it comes next after the image's last record, by index and hash.
+  package func continues(_ image: Image) -> Bool {
+    previousIndex == image.index && previousHash == image.hash && index > previousIndex
   }
 }
 
@@ -55,11 +62,10 @@ package struct RecordHash: Sendable, Hashable, CustomStringConvertible {
   /// What precedes the first record.
   package static let zero = RecordHash(bytes: [UInt8](repeating: 0, count: 32))
 
-  /// SHA-256 of: the previous record's hash, index and term (8 bytes each, little-endian), and the record's body as the leader
-  /// encoded it (`RecordBody` in record.proto) and every replica logged it.
-  package static func chained(after previous: RecordHash, index: UInt64, term: UInt64, body: [UInt8]) -> RecordHash {
+  /// SHA-256 of: index and term (8 bytes each, little-endian), and the record's body as the leader encoded it (`RecordBody` in
+  /// record.proto) and every replica logged it. The body names the hash of the record before.
+  package static func of(index: UInt64, term: UInt64, body: [UInt8]) -> RecordHash {
     var hasher = SHA256()
-    hasher.update(previous.bytes)
     hasher.update(littleEndian(index))
     hasher.update(littleEndian(term))
     hasher.update(body)

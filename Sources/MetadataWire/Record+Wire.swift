@@ -27,16 +27,23 @@ package struct RecordBody: Sendable, Hashable {
   package var cause: UInt64?
   /// See `Record`.
   package var events: [Event]
+  /// See `Record`.
+  package var previousIndex: UInt64
+  /// See `Record`.
+  package var previousHash: RecordHash
 
-  /// A body from its parts.
+  /// A body that continues the image.
   package init(
-    timeMicroseconds: Int64, principal: String, requestID: RequestID?, cause: UInt64?, events: [Event]
+    after image: Image, timeMicroseconds: Int64, principal: String, requestID: RequestID?, cause: UInt64?,
+    events: [Event]
   ) {
     self.timeMicroseconds = timeMicroseconds
     self.principal = principal
     self.requestID = requestID
     self.cause = cause
     self.events = events
+    previousIndex = image.index
+    previousHash = image.hash
   }
 
   /// The bytes that are logged.
@@ -47,6 +54,8 @@ package struct RecordBody: Sendable, Hashable {
       if let requestID { $0.requestID = requestID.wire }
       $0.cause = cause ?? 0
       $0.events = events.map(\.wire)
+      $0.previousIndex = previousIndex
+      $0.previousHash = .init(previousHash.bytes)
     }
     return try bytes(of: message)
   }
@@ -55,53 +64,47 @@ package struct RecordBody: Sendable, Hashable {
   package init(decoding bytes: [UInt8]) throws(WireError) {
     let message: Kunlog_Metadata_V1_RecordBody = try decoded(bytes, "record")
     guard !message.events.isEmpty else { throw .malformed("record without events") }
-    self.init(
-      timeMicroseconds: message.timeMicroseconds, principal: message.principal,
-      requestID: message.hasRequestID ? RequestID(wire: message.requestID) : nil,
-      cause: message.cause == 0 ? nil : message.cause, events: try mapped(message.events, Event.init(wire:)))
-  }
-
-  /// The record that these bytes are at a place in the log, behind the image's last.
-  package static func record(
-    _ body: [UInt8], index: UInt64, term: UInt64, after image: Image
-  ) throws(WireError) -> Record {
-    let content = try RecordBody(decoding: body)
-    return Record(
-      index: index, term: term, previousIndex: image.index, timeMicroseconds: content.timeMicroseconds,
-      principal: content.principal, requestID: content.requestID, cause: content.cause, events: content.events,
-      previousHash: image.hash,
-      hash: RecordHash.chained(after: image.hash, index: index, term: term, body: body))
+    guard message.previousHash.count == 32 else { throw .malformed("record without its predecessor's hash") }
+    timeMicroseconds = message.timeMicroseconds
+    principal = message.principal
+    requestID = message.hasRequestID ? RequestID(wire: message.requestID) : nil
+    cause = message.cause == 0 ? nil : message.cause
+    events = try mapped(message.events, Event.init(wire:))
+    previousIndex = message.previousIndex
+    previousHash = RecordHash(bytes: [UInt8](message.previousHash))
   }
 }
 
-/// A record as it travels: the place in the chain, and the body as it was logged.
+extension Record {
+  /// The record that these bytes are at a place in the log.
+  package init(body bytes: [UInt8], index: UInt64, term: UInt64) throws(WireError) {
+    let body = try RecordBody(decoding: bytes)
+    self.init(
+      index: index, term: term, previousIndex: body.previousIndex, timeMicroseconds: body.timeMicroseconds,
+      principal: body.principal, requestID: body.requestID, cause: body.cause, events: body.events,
+      previousHash: body.previousHash, hash: RecordHash.of(index: index, term: term, body: bytes))
+  }
+}
+
+/// A record as it travels: its place, its hash, and the body as it was logged.
 extension Kunlog_Metadata_V1_SealedRecord {
   /// Of a record whose logged bytes are at hand.
   package init(_ record: Record, body: [UInt8]) {
     self.init()
     index = record.index
     term = record.term
-    previousIndex = record.previousIndex
-    previousHash = .init(record.previousHash.bytes)
     hash = .init(record.hash.bytes)
     self.body = .init(body)
   }
 
-  /// The record, once its hash is found to be what its own fields make it. Whether it continues the reader's chain is for the
+  /// The record, once its hash is found to be what its content makes it. Whether it continues the reader's chain is for the
   /// reader to check.
   package func opened() throws(WireError) -> Record {
-    guard previousHash.count == 32, hash.count == 32 else { throw .malformed("hash of record \(index)") }
-    let bytes = [UInt8](body)
-    let previous = RecordHash(bytes: [UInt8](previousHash))
-    let own = RecordHash(bytes: [UInt8](hash))
-    guard RecordHash.chained(after: previous, index: index, term: term, body: bytes) == own else {
+    let record = try Record(body: [UInt8](body), index: index, term: term)
+    guard [UInt8](hash) == record.hash.bytes else {
       throw .corrupt("record \(index): its hash does not match its content")
     }
-    let content = try RecordBody(decoding: bytes)
-    return Record(
-      index: index, term: term, previousIndex: previousIndex, timeMicroseconds: content.timeMicroseconds,
-      principal: content.principal, requestID: content.requestID, cause: content.cause, events: content.events,
-      previousHash: previous, hash: own)
+    return record
   }
 }
 

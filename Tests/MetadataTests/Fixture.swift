@@ -7,6 +7,8 @@ import Testing
 struct Fixture {
   var image = Image()
   var records: [Record] = []
+  /// Their bytes.
+  var bodies: [[UInt8]] = []
   var term: UInt64 = 1
 
   /// A cluster with two shards of one replica each.
@@ -36,11 +38,13 @@ struct Fixture {
     let events = try decide(request, image).get()
     guard !events.isEmpty else { return [] }
     let body = try RecordBody(
-      timeMicroseconds: 1_700_000_000_000_000, principal: request.principal, requestID: requestID, cause: nil,
-      events: events
+      after: image, timeMicroseconds: 1_700_000_000_000_000, principal: request.principal, requestID: requestID,
+      cause: nil, events: events
     ).encoded()
     // Consensus takes every other index.
-    let record = try RecordBody.record(body, index: image.index + 2, term: term, after: image)
+    let record = try Record(body: body, index: image.index + 2, term: term)
+    #expect(record.continues(image))
+    bodies.append(body)
     #expect(record.events == events)
     records.append(record)
     image = image.applying(record)

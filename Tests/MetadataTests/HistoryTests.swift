@@ -177,26 +177,23 @@ import Testing
       #expect(right.previousIndex == left.index)
     }
     let record = fixture.records[3]
-    let body = try RecordBody(
-      timeMicroseconds: record.timeMicroseconds, principal: record.principal, requestID: record.requestID,
-      cause: record.cause, events: record.events
-    ).encoded()
+    let body = fixture.bodies[3]
     let sealed = Kunlog_Metadata_V1_SealedRecord(record, body: body)
     #expect(try sealed.opened() == record)
     for position in body.indices {
-      var altered = body
-      altered[position] ^= 0x40
-      #expect(throws: WireError.self) { try Kunlog_Metadata_V1_SealedRecord(record, body: altered).opened() }
+      var altered = sealed
+      altered.body[position] ^= 0x40
+      #expect(throws: WireError.self) { try altered.opened() }
     }
+    var moved = sealed
+    moved.index += 1
+    #expect(throws: WireError.self) { try moved.opened() }
   }
 
   @Test func aSealedRecordIsARecordOnTheWire() throws {
-    let record = try history().records[2]
-    let body = try RecordBody(
-      timeMicroseconds: record.timeMicroseconds, principal: record.principal, requestID: nil, cause: 3,
-      events: record.events
-    ).encoded()
-    let bytes: [UInt8] = try Kunlog_Metadata_V1_SealedRecord(record, body: body).serializedBytes()
+    let fixture = try history()
+    let record = fixture.records[2]
+    let bytes: [UInt8] = try Kunlog_Metadata_V1_SealedRecord(record, body: fixture.bodies[2]).serializedBytes()
     let open = try Kunlog_Metadata_V1_Record(serializedBytes: bytes)
     #expect(open.index == record.index)
     #expect(open.body.principal == "tester")

@@ -1,0 +1,154 @@
+import EventLoop
+import Metadata
+import MetadataWire
+import ProtocolMetadata
+import RPC
+
+/// What an append has become.
+package struct AppendResult: Sendable, Hashable {
+  /// The record; where nothing had to change, the state that was found so.
+  package var index: UInt64
+  /// Empty where nothing had to change, or where `areEventsCompacted`.
+  package var events: [Event]
+  /// A retry found its first result, but so late that the events have been compacted.
+  package var areEventsCompacted: Bool
+  package init(index: UInt64, events: [Event], areEventsCompacted: Bool = false) {
+    self.index = index
+    self.events = events
+    self.areEventsCompacted = areEventsCompacted
+  }
+}
+
+/// Appends and linearizable reads.
+extension MetadataClient {
+  /// Appends commands as one record; returns once the local image contains it. Retries, under the same request id, until the
+  /// time is over.
+  package func append(
+    _ commands: [Command], principal: String? = nil, cause: UInt64? = nil, preconditions: [Precondition] = [],
+    timeoutMilliseconds: Int? = nil
+  ) async throws(MetadataError) -> AppendResult {
+    let request = AppendRequest(
+      principal: principal ?? configuration.principal, cause: cause, preconditions: preconditions, commands: commands)
+    return try await append(request, timeoutMilliseconds: timeoutMilliseconds)
+  }
+
+  /// The same; a request without an id is given one.
+  package func append(
+    _ request: AppendRequest, timeoutMilliseconds: Int? = nil
+  ) async throws(MetadataError) -> AppendResult {
+    let deadline = Deadline(milliseconds: timeoutMilliseconds ?? configuration.appendTimeoutMilliseconds)
+    try await appends.enter()
+    defer { appends.leave() }
+    var request = request
+    if request.requestID == nil {
+      lastSequence += 1
+      request.requestID = RequestID(client: requestClient, sequence: lastSequence)
+    }
+    let wire = request.wire(clusterID: configuration.clusterID)
+    var mayHaveHappened = false
+    let response = try await askLeader(deadline) {
+      (channel, milliseconds) async throws(RPCError) -> LeaderAnswer<Kunlog_Metadata_V1_AppendResponse> in
+      do throws(RPCError) {
+        let response = try await channel.unary(MetadataMethods.append, wire, timeoutMilliseconds: milliseconds)
+        if case .notLeader(let other) = response.kind { return .elsewhere(other.leaderAddress) }
+        return .answer(response)
+      } catch {
+        mayHaveHappened = true
+        throw error
+      }
+    } onTimeout: { reason in
+      mayHaveHappened ? .outcomeUnknown(reason) : .unavailable(reason)
+    }
+    switch response.kind {
+    case .appended(let appended):
+      let result = try result(appended)
+      try await wait(for: result.index, timeoutMilliseconds: max(deadline.remainingMilliseconds, 5_000))
+      return result
+    case .rejected(let rejected): throw .rejected(Rejection(wire: rejected))
+    case .notLeader, nil: throw .malformed("an answer of an unknown kind")
+    }
+  }
+
+  /// The index that everything committed until now has; waits until the local image contains it. What is read from the image
+  /// afterwards is linearizable.
+  @discardableResult
+  package func catchUp(timeoutMilliseconds: Int = 5_000) async throws(MetadataError) -> UInt64 {
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    let request = Kunlog_Metadata_V1_ReadIndexRequest.with {
+      $0.clusterID = .init(configuration.clusterID?.rawValue ?? [])
+    }
+    let response = try await askLeader(deadline) {
+      (channel, milliseconds) async throws(RPCError) -> LeaderAnswer<Kunlog_Metadata_V1_ReadIndexResponse> in
+      .answer(try await channel.unary(MetadataMethods.readIndex, request, timeoutMilliseconds: milliseconds))
+    } onTimeout: {
+      .unavailable($0)
+    }
+    try await wait(for: response.index, timeoutMilliseconds: max(deadline.remainingMilliseconds, 1))
+    return response.index
+  }
+
+  private func result(_ wire: Kunlog_Metadata_V1_Appended) throws(MetadataError) -> AppendResult {
+    do throws(WireError) {
+      var events: [Event] = []
+      for event in wire.events { events.append(try Event(wire: event)) }
+      return AppendResult(index: wire.index, events: events, areEventsCompacted: wire.eventsCompacted)
+    } catch { throw .malformed(error.description) }
+  }
+
+  private enum LeaderAnswer<Response> {
+    case answer(Response)
+    /// Who leads, `host:port`; empty where that is not known.
+    case elsewhere(String)
+  }
+
+  /// Asks the leader, following where it is said to be, until the time is over.
+  private func askLeader<Response>(
+    _ deadline: Deadline,
+    _ ask: @LoopActor (RPCChannel, Int) async throws(RPCError) -> LeaderAnswer<Response>,
+    onTimeout: @LoopActor (String) -> MetadataError
+  ) async throws(MetadataError) -> Response {
+    var reason = "no meta node was asked"
+    var attempt = 0
+    while deadline.remainingMilliseconds > 0 {
+      let endpoint = channels.nextToAsk(attempt: attempt)
+      attempt += 1
+      do throws(RPCError) {
+        switch try await ask(channels.channel(endpoint), min(deadline.remainingMilliseconds, 3_000)) {
+        case .answer(let response):
+          channels.leader = endpoint
+          return response
+        case .elsewhere(let address):
+          let leader = MetadataEndpoint(address)
+          reason = leader.map { "\(endpoint) says that \($0) leads" } ?? "\(endpoint) knows no leader"
+          let isNews = leader != nil && leader != endpoint && leader != channels.leader
+          channels.leader = leader == endpoint ? nil : leader
+          if isNews { continue }
+        }
+      } catch {
+        let failure = MetadataError(error)
+        if case .refused = failure { throw failure }
+        reason = "\(endpoint): \(error)"
+        channels.leader = nil
+      }
+      try await pause(attempt, deadline)
+    }
+    throw onTimeout(reason)
+  }
+
+  private func pause(_ attempt: Int, _ deadline: Deadline) async throws(MetadataError) {
+    let milliseconds = min(20 << min(attempt, 4), max(deadline.remainingMilliseconds, 1))
+    do { try await loopSleep(milliseconds: milliseconds) } catch { throw .stopped }
+  }
+}
+
+/// A point in time on the loop's clock.
+struct Deadline: Sendable {
+  private let time: UInt64
+
+  init(milliseconds: Int) { time = Loop.now + UInt64(max(0, milliseconds)) * 1_000_000 }
+
+  var remainingMilliseconds: Int {
+    let now = Loop.now
+    return now < time ? Int((time - now) / 1_000_000) : 0
+  }
+}

@@ -1,0 +1,185 @@
+import EventLoop
+import Logging
+import Metadata
+import RPC
+
+/// A process's view of the metadata log: an image that is kept up to date by a subscription, and appends that find the leader.
+///
+/// The image only moves forward, record by record, each checked against the chain; after a gap that has been compacted it jumps.
+/// When the meta node that it follows fails or falls silent, it goes on at another, without gap or duplicate. Everything happens
+/// on the loop; observers are called in the order in which they were added, before those who wait for an index go on.
+@LoopActor
+package final class MetadataClient {
+  /// A step of the image.
+  package struct Change: Sendable {
+    /// nil where the image has jumped over compacted records.
+    package var record: Record?
+    /// The record's events; of a jump, events that lead from the old image to the new one.
+    package var events: [Event]
+    package var before: Image
+    package var after: Image
+  }
+
+  /// How a client takes part.
+  package struct Configuration: Sendable {
+    /// Meta nodes to begin with; later those that the image names are asked too.
+    package var endpoints: [MetadataEndpoint]
+    package var tls: TLSConfiguration?
+    /// Who asks, where a request does not say so: `compute 7`.
+    package var principal: String
+    /// Refuses to follow any other cluster's log.
+    package var clusterID: ClusterID?
+    /// How long an append is tried, where the caller does not say.
+    package var appendTimeoutMilliseconds = 10_000
+    package init(
+      endpoints: [MetadataEndpoint], tls: TLSConfiguration? = nil, principal: String, clusterID: ClusterID? = nil
+    ) {
+      self.endpoints = endpoints
+      self.tls = tls
+      self.principal = principal
+      self.clusterID = clusterID
+    }
+  }
+
+  package let configuration: Configuration
+  /// The fold of all records that have arrived.
+  package private(set) var image = Image()
+  /// Whether the first image has arrived.
+  package private(set) var isReady = false
+  /// The meta node that is followed now, where one is.
+  package private(set) var followed: MetadataEndpoint?
+
+  let channels: MetadataChannels
+  let logger: Logger
+  /// One name per client, so that its requests are told from those of all others, earlier starts included.
+  let requestClient: String
+  var lastSequence: UInt64 = 0
+  var appends = AppendGate()
+
+  private var observers: [@LoopActor (Change) -> Void] = []
+  private var waiters = IndexWaiters()
+  private var task: Task<Void, Never>?
+  private var isStopped = false
+  private var readyWaiters: [UnsafeContinuation<Void, Never>] = []
+  private var subscription: MetadataSubscription?
+  /// The image did not fit what a meta node sent: begin anew with an image.
+  private var needsImage = false
+
+  package init(_ configuration: Configuration) {
+    precondition(!configuration.endpoints.isEmpty, "a metadata client needs an endpoint")
+    self.configuration = configuration
+    channels = MetadataChannels(configuration.endpoints, tls: configuration.tls)
+    logger = Logger(label: "metadata")
+    var random = SystemRandomNumberGenerator()
+    requestClient =
+      String(configuration.principal.prefix(32)) + "/" + String(random.next() as UInt64, radix: 16)
+  }
+
+  /// Begins to follow the log. Returns at once; see `ready`.
+  package func start() {
+    guard task == nil, !isStopped else { return }
+    task = Task { @LoopActor [weak self] in
+      while let self, !self.isStopped { await self.followOne() }
+    }
+  }
+
+  /// Returns once the first image has arrived, or the client is stopped.
+  package func ready() async {
+    guard !isReady, !isStopped else { return }
+    await withUnsafeContinuation { readyWaiters.append($0) }
+  }
+
+  /// Ends the subscription and all that waits.
+  package func stop() {
+    guard !isStopped else { return }
+    isStopped = true
+    task?.cancel()
+    subscription?.cancel()
+    channels.close()
+    waiters.failAll(.stopped)
+    resumeReadyWaiters()
+  }
+
+  /// Calls the body after each change of the image, for as long as the client lives.
+  package func observe(_ body: @escaping @LoopActor (Change) -> Void) { observers.append(body) }
+
+  /// Returns once the image contains the record at the index, and all before it.
+  package func wait(for index: UInt64, timeoutMilliseconds: Int = 10_000) async throws(MetadataError) {
+    guard image.index < index else { return }
+    guard !isStopped else { throw .stopped }
+    try await waiters.wait(for: index, timeoutMilliseconds: timeoutMilliseconds) { [unowned self] in self.image.index }
+  }
+
+  // Following.
+
+  private func followOne() async {
+    let endpoint = channels.nextToFollow(image)
+    var request = MetadataSubscription.Request()
+    request.clusterID = configuration.clusterID
+    request.afterIndex = image.index
+    request.allowsImage = true
+    request.wantsImage = !isReady || needsImage
+    let subscription = MetadataSubscription(request, on: channels.channel(endpoint))
+    self.subscription = subscription
+    followed = endpoint
+    var heardOf = false
+    do throws(MetadataError) {
+      while !isStopped, let message = try await subscription.next() {
+        heardOf = true
+        try take(message)
+      }
+    } catch {
+      if !isStopped { logger.info("following \(endpoint) ended: \(error)") }
+    }
+    subscription.cancel()
+    self.subscription = nil
+    followed = nil
+    channels.ended(endpoint, heardOf: heardOf)
+    if !isStopped { try? await loopSleep(milliseconds: channels.backoffMilliseconds) }
+  }
+
+  private func take(_ message: MetadataSubscription.Message) throws(MetadataError) {
+    switch message {
+    case .bookmark: becomeReady()
+    case .record(let record):
+      // What an image that was asked for anew contains already.
+      guard record.index > image.index else { return }
+      guard record.continues(image) else {
+        needsImage = true
+        throw .malformed(
+          "record \(record.index), which follows \(record.previousIndex) "
+            + "with a hash other than the one known here at \(image.index)")
+      }
+      move(to: image.applying(record), by: record)
+    case .image(let new):
+      guard new.index >= image.index,
+        configuration.clusterID == nil || new.clusterID == nil
+          || new.clusterID == configuration.clusterID
+      else { throw .malformed("an image at \(new.index) that is no continuation of the one at \(image.index)") }
+      needsImage = false
+      if new.index > image.index || !isReady { move(to: new, by: nil) }
+      becomeReady()
+    }
+  }
+
+  private func move(to new: Image, by record: Record?) {
+    let before = image
+    image = new
+    let change = Change(
+      record: record, events: record?.events ?? new.events(since: before), before: before, after: new)
+    for observer in observers { observer(change) }
+    waiters.reached(new.index)
+  }
+
+  private func becomeReady() {
+    guard !isReady else { return }
+    isReady = true
+    resumeReadyWaiters()
+  }
+
+  private func resumeReadyWaiters() {
+    let waiting = readyWaiters
+    readyWaiters = []
+    for waiter in waiting { waiter.resume() }
+  }
+}
