@@ -307,6 +307,12 @@ struct DateTimeParser {
         + DateTimeParser.microseconds(fraction: fraction)
       return
     }
+    if !hasDate, whole.count == 4, fraction.count == 3, result.year == nil, fraction.allSatisfy(isDigit) {
+      result.year = whole.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+      yearDigits = 4
+      dayOfYear = fraction.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+      return
+    }
     guard point == nil, whole.count <= 9 else { throw .badFormat }
     let value = whole.reduce(0) { $0 * 10 + Int($1 - 0x30) }
     if hasDate { throw .badFormat }
