@@ -12,8 +12,10 @@ func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 }
 
 /// The tests of a target.
-func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
-  .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = [], resources: [Resource] = []
+) -> Target {
+  .testTarget(name: name, dependencies: dependencies, exclude: exclude, resources: resources, swiftSettings: strict)
 }
 
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
@@ -79,9 +81,11 @@ let package = Package(
       ],
       swiftSettings: strict),
     tests("ComputeNodeTests", ["ComputeNode", "EventLoop", "PostgresWire"]),
+    tests("EventLoopTests", ["EventLoop"]),
     tests("LogStoreTests", ["EventLoop", "LogStore", "Raft"]),
     tests("MetadataTests", ["Metadata", "MetadataWire", "ProtocolMetadata", protobuf]),
     tests("PostgresWireTests", ["PostgresWire"]),
+    tests("RPCTests", ["RPC", "EventLoop", protobuf], exclude: ["Protos", "Python"]),
     tests("RaftTests", ["Raft"], resources: [.copy("Traces")]),
     tests("ReplicaTests", ["EventLoop", "LogStore", "Raft", "Replica", "RPC", "ProtocolRaft"]),
     tests("SQLParserTests", ["SQLParser"]),

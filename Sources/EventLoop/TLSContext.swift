@@ -143,6 +143,8 @@ func openSSLError(_ what: String) -> String {
   let code = ERR_get_error()
   ERR_clear_error()
   guard code != 0 else { return what }
+  // Errors of the system carry a flag instead of a library's number.
+  if code & 0x8000_0000 != 0 { return "\(what): \(String(cString: strerror(Int32(code & 0x7FFF_FFFF))))" }
   if let reason = ERR_reason_error_string(code) { return "\(what): \(String(cString: reason))" }
   return "\(what): error \(code)"
 }
