@@ -80,7 +80,7 @@ let package = Package(
         arguments,
       ],
       swiftSettings: strict),
-    tests("ComputeNodeTests", ["ComputeNode", "EventLoop", "PostgresWire"]),
+    tests("ComputeNodeTests", ["ComputeNode", "EventLoop", "Metadata", "PostgresWire", "SQLPlan", "SQLTree"]),
     tests("EventLoopTests", ["EventLoop"]),
     tests("LogStoreTests", ["EventLoop", "LogStore", "Raft"]),
     tests("MetadataTests", ["Metadata", "MetadataWire", "ProtocolMetadata", protobuf]),

@@ -1,0 +1,104 @@
+import ComputeNode
+import EventLoop
+import Metadata
+import PostgresWire
+import SQLTypes
+import Testing
+
+@Suite @LoopActor struct DefinitionTests {
+  @Test func `Tables become commands of the log`() async throws {
+    let cluster = try await FakeCluster()
+    #expect(
+      try await cluster.run(
+        "create table t (id bigserial primary key, a int default 3 check (a > 0), b varchar not null unique)")
+        == "CREATE TABLE")
+    let table = try #require(cluster.metadata.image.tables.values.first)
+    #expect(table.columns.map(\.name) == ["id", "a", "b"])
+    #expect(table.columns[0].defaultExpression == "nextval('t_id_seq'::regclass)")
+    #expect(table.columns.map(\.isNotNull) == [true, false, true])
+    #expect(table.checks == [CheckDefinition(name: "t_a_check", expression: "(a > 0)", storageExpression: "\"a\" > 0")])
+    #expect(cluster.metadata.image.indexes(of: table.id).map(\.name) == ["t_pkey", "t_b_key"])
+  }
+
+  @Test func `A table goes to the shard that it names`() async throws {
+    let cluster = try await FakeCluster()
+    try await cluster.run("create table t (a int) with (shard = 2)")
+    let image = cluster.metadata.image
+    let table = try #require(image.tables.values.first)
+    #expect(image.tablet(of: table.id)?.shardID == ShardID(rawValue: 2))
+    let error = await cluster.failure("create table u (a int) with (shard = 3)")
+    #expect(
+      error
+        == SQLError(
+          .undefinedObject, "shard 3 does not exist", hint: "The cluster has the shards 1, 2.", position: 30))
+  }
+
+  @Test func `IF NOT EXISTS and IF EXISTS give notices`() async throws {
+    let cluster = try await FakeCluster()
+    try await cluster.run("create table t (a int); create table if not exists t (a int); drop table if exists u, t")
+    #expect(
+      cluster.client.notices.map(\.fields.message) == [
+        "relation \"t\" already exists, skipping", "table \"u\" does not exist, skipping",
+      ])
+    #expect(cluster.metadata.image.tables.isEmpty)
+  }
+
+  @Test(
+    arguments: [
+      ("create table t (a int references b)", "foreign keys are not supported", 23),
+      ("create temp table t (a int)", "temporary tables are not supported", nil),
+      ("create table t (a int generated always as (1) stored)", "generated columns are not supported", 23),
+      ("alter table t add column b int", "ALTER TABLE is not supported", 1),
+      (" create table t as select 1", "CREATE TABLE AS is not supported", 1),
+      ("create table t (a text collate \"de_DE\")", "collation \"de_DE\" is not supported", 17),
+    ] as [(String, String, Int?)])
+  func `What is not supported is named`(sql: String, message: String, position: Int?) async throws {
+    let cluster = try await FakeCluster()
+    let error = await cluster.failure(sql)
+    #expect(error?.sqlState == .featureNotSupported)
+    #expect(error?.message == message)
+    #expect(error?.position == position)
+  }
+
+  @Test func `Dropping the wrong kind tells the right one`() async throws {
+    let cluster = try await FakeCluster()
+    try await cluster.run("create sequence s")
+    #expect(
+      await cluster.failure("drop table s")
+        == SQLError(.wrongObjectType, "\"s\" is not a table", hint: "Use DROP SEQUENCE to remove a sequence."))
+    #expect(
+      await cluster.failure("drop table nowhere") == SQLError(.undefinedTable, "table \"nowhere\" does not exist"))
+  }
+
+  @Test func `A role's password reaches the log as a verifier only`() async throws {
+    let cluster = try await FakeCluster()
+    try await cluster.run("create user bob with password 'secret' createdb")
+    let role = try #require(cluster.metadata.image.role(named: "bob"))
+    #expect(role.canLogin)
+    #expect(role.canCreateDatabase)
+    let verifier = try #require(role.verifier.flatMap { SCRAMVerifier($0) })
+    #expect(verifier.matches("secret", cryptography: .openSSL))
+    try await cluster.run("alter role bob password null nologin")
+    #expect(cluster.metadata.image.role(named: "bob")?.verifier == nil)
+    try await cluster.run("drop role bob")
+    #expect(cluster.metadata.image.role(named: "bob") == nil)
+  }
+
+  @Test func `Definitions in a block take effect at once, and a rollback says so`() async throws {
+    let cluster = try await FakeCluster()
+    #expect(try await cluster.run("begin; create table t (a int)") == "CREATE TABLE")
+    #expect(cluster.metadata.image.tables.count == 1)
+    #expect(try await cluster.run("rollback") == "ROLLBACK")
+    #expect(cluster.client.notices.map(\.fields.message) == ["definitions are not undone by ROLLBACK"])
+  }
+
+  @Test func `Sequence options, signs included`() async throws {
+    let cluster = try await FakeCluster()
+    try await cluster.run("create sequence s as int increment by -2 maxvalue 10 minvalue -10 start with 8 cache 4")
+    let sequence = try #require(cluster.metadata.image.sequences.values.first)
+    #expect(sequence.increment == -2)
+    #expect(sequence.minimum == -10)
+    #expect(sequence.start == 8)
+    #expect(sequence.cache == 4)
+  }
+}
