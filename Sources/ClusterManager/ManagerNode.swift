@@ -1,0 +1,99 @@
+import EventLoop
+import Logging
+import Metadata
+import MetadataClient
+import RPC
+
+/// What a manager process is told at its start.
+package struct ManagerNodeConfiguration: Sendable {
+  package var nodeID: NodeID
+  package var clusterID: ClusterID
+  package var host: String
+  /// gRPC; 0: any free port.
+  package var port: Int
+  package var metadata: [MetadataEndpoint]
+  package var tls: TLSConfiguration?
+  /// How often each node is asked whether it serves.
+  package var probeIntervalMilliseconds = 1000
+  package init(
+    nodeID: NodeID, clusterID: ClusterID, host: String, port: Int, metadata: [MetadataEndpoint],
+    tls: TLSConfiguration? = nil
+  ) {
+    self.nodeID = nodeID
+    self.clusterID = clusterID
+    self.host = host
+    self.port = port
+    self.metadata = metadata
+    self.tls = tls
+  }
+}
+
+/// A manager: follows the metadata log and watches every node that it names. In this version it only reports what it sees;
+/// it holds nothing that the log does not.
+@LoopActor
+package final class ManagerNode {
+  private let configuration: ManagerNodeConfiguration
+  private let client: MetadataClient
+  private let server: RPCServer
+  private let logger: Logger
+  private var channels: [NodeID: RPCChannel] = [:]
+  private var isServing: [NodeID: Bool] = [:]
+  private var timer: LoopTimer?
+  private var isProbing = false
+
+  package init(_ configuration: ManagerNodeConfiguration) {
+    self.configuration = configuration
+    client = MetadataClient(
+      MetadataClient.Configuration(
+        endpoints: configuration.metadata, tls: configuration.tls, principal: "manager \(configuration.nodeID)",
+        clusterID: configuration.clusterID))
+    server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.tls)
+    logger = Logger(label: "manager")
+  }
+
+  /// Begins to serve its health and to watch.
+  package func start() async throws {
+    try server.start()
+    client.start()
+    timer = LoopTimer(
+      afterMilliseconds: configuration.probeIntervalMilliseconds,
+      repeatMilliseconds: configuration.probeIntervalMilliseconds
+    ) { [weak self] in
+      guard let self, !self.isProbing else { return }
+      self.isProbing = true
+      Task { @LoopActor in
+        await self.probeAll()
+        self.isProbing = false
+      }
+    }
+  }
+
+  package func stop() async {
+    timer?.cancel()
+    client.stop()
+    for channel in channels.values { channel.close() }
+    await server.shutdown(graceMilliseconds: 500)
+  }
+
+  /// Asks each node once and logs what has changed since.
+  private func probeAll() async {
+    let nodes = client.image.nodes.values.filter { $0.id != configuration.nodeID }.sorted { $0.id < $1.id }
+    for (id, channel) in channels where !nodes.contains(where: { $0.id == id && $0.port == channel.port }) {
+      channel.close()
+      channels[id] = nil
+    }
+    let probes = nodes.map { node in
+      let channel = channels[node.id] ?? RPCChannel(host: node.host, port: node.port, tls: configuration.tls)
+      channels[node.id] = channel
+      return Task { @LoopActor in
+        (try? await RPCHealth.isServing(channel, timeoutMilliseconds: configuration.probeIntervalMilliseconds)) ?? false
+      }
+    }
+    for (node, probe) in zip(nodes, probes) {
+      let serves = await probe.value
+      guard isServing[node.id] != serves else { continue }
+      isServing[node.id] = serves
+      logger.notice("\(node.name) \(serves ? "serves" : "does not answer")")
+    }
+  }
+}
