@@ -64,9 +64,9 @@ let package = Package(
     target("MetadataClient", ["Metadata", "MetadataWire", "ProtocolMetadata", "EventLoop", "RPC", logging]),
     target("SQLParser", ["SQLTree", "CPgQuery"]),
     target("SQLite", ["SQLTypes", "CSQLite"]),
-    target("StorageEngine", ["SQLTypes", "Metadata"]),
-    target("SQLiteEngine", ["StorageEngine", "SQLite"]),
-    target("StorageNode", ["StorageEngine", "ProtocolStorage", "Replica", "MetadataClient"]),
+    target("StorageEngine", ["EventLoop", "SQLTypes", "Metadata"]),
+    target("SQLiteEngine", ["StorageEngine", "SQLite", "LogStore", "CSQLite"]),
+    target("StorageNode", ["StorageEngine", "ProtocolStorage", "Replica", "MetadataClient", logging]),
     target(
       "ComputeNode",
       [
@@ -90,6 +90,7 @@ let package = Package(
     tests("ReplicaTests", ["EventLoop", "LogStore", "Raft", "Replica", "RPC", "ProtocolRaft"]),
     tests("SQLParserTests", ["SQLParser"]),
     tests("SQLTypesTests", ["SQLTypes"]),
+    tests("SQLiteEngineTests", ["SQLiteEngine", "CSQLite"]),
     tests("SQLiteTests", ["SQLite", "SQLTypes"]),
   ],
   swiftLanguageModes: [.v6])

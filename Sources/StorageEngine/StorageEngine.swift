@@ -1,52 +1,102 @@
+import EventLoop
 import Metadata
 import SQLTypes
 
 /// What a storage node asks of the engine that holds a replica's tablets. One engine serves one replica of one shard.
 ///
-/// Concurrency: every method may be called from the storage node's loop; an engine does its blocking work on threads of its
-/// own. Writers of one tablet exclude each other (a lock per tablet, held to the end of the transaction); readers see what
-/// is committed and never wait.
+/// Concurrency: the engine's bookkeeping is confined to the loop, its blocking work runs on threads of its own. Any number of
+/// transactions run side by side; the requests of one transaction come one after another. Writers of one tablet exclude each
+/// other (a lock per tablet, held until the transaction ends); readers see what is committed and never wait for writers.
 ///
 /// Durability: the shard's log is what is durable. The engine records, with each change and atomically with it, the log index
 /// that a tablet contains, so that replay after a crash applies every entry once.
-package protocol StorageEngine: Sendable {
-  /// The lowest log index that all tablets contain: replay starts behind it.
-  func appliedIndex() async throws(SQLError) -> UInt64
-
-  // Schema: derived from metadata events, replicated as entries of the shard's log, idempotent by index.
-
-  func apply(_ change: TabletChange, at index: UInt64) async throws(SQLError)
+@LoopActor
+package protocol StorageEngine: AnyObject {
+  /// Opens the directory and answers what it contains. Throws where it belongs to another format or cannot be read.
+  func open() async throws(SQLError) -> EngineState
+  /// The tablets that exist, as of the last applied entry.
+  var tablets: [TabletID: TabletSummary] { get }
+  /// The highest log index that any tablet contains; a log that ends before it does not belong to these tablets.
+  var highestIndex: UInt64 { get }
 
   // Transactions at the leader.
 
-  /// Starts a transaction. Nothing is locked yet.
-  func begin(_ id: TransactionID, isReadOnly: Bool, isRepeatableRead: Bool) async throws(SQLError)
-  /// Runs one fragment within a transaction; rows arrive in batches through `rows`, which returns false to stop.
+  /// Starts a transaction; nothing is locked yet. Throws where the name is taken.
+  func begin(_ id: TransactionID, options: TransactionOptions) throws(SQLError)
+  /// Runs one fragment within a transaction. Rows arrive in batches through `rows`, which answers false to stop. A fragment
+  /// that fails is undone alone; the transaction goes on as the caller decides. Answers the number of rows changed.
   func execute(
     _ fragment: EngineFragment, in id: TransactionID, session: EngineSession,
-    rows: @escaping @Sendable (EncodedRows) async -> Bool
+    rows: @escaping @LoopActor (EncodedRows) async -> Bool
   ) async throws(EngineFailure) -> UInt64
-  /// What the transaction has changed, by tablet, ready to be logged; empty where it wrote nothing.
+  /// Runs statements of one tablet, each of which is undone alone where it fails, in a transaction that it begins: the quick
+  /// path of single writes. Rows are collected, up to `EngineStatement.maximumRowBytes` each. Throws (and ends the
+  /// transaction) where none could run.
+  func run(
+    _ statements: [EngineStatement], on tablet: TabletID, in id: TransactionID, lockTimeoutMilliseconds: Int
+  ) async throws(SQLError) -> [Result<EngineOutcome, EngineFailure>]
+  /// What the transaction has changed, by ascending tablet, ready to be logged; empty where it wrote nothing.
   func changes(of id: TransactionID) async throws(SQLError) -> [TabletChangeset]
-  /// Makes the transaction's changes visible, as the log entry at `index`, and ends it.
-  func commit(_ id: TransactionID, at index: UInt64) async throws(SQLError)
   /// Undoes the transaction and ends it; unknown ones are ignored.
   func rollback(_ id: TransactionID) async
+  /// Undoes all transactions, among them those that wait for a lock.
+  func rollbackAll() async
+  /// Waits until no transaction holds the tablet, then keeps new ones out until the schema change is applied (or
+  /// `releaseExclusive`). Transactions that still hold it after `graceMilliseconds` are undone.
+  func lockExclusive(_ tablets: [TabletID], graceMilliseconds: Int) async
+  /// Gives up what `lockExclusive` took.
+  func releaseExclusive(_ tablets: [TabletID])
 
-  // Replication at a follower, and replay at a start.
+  // What the shard's log says, at every replica.
 
-  /// Applies changes that another replica executed; tablets that already contain `index` are left alone.
-  func apply(_ changesets: [TabletChangeset], at index: UInt64) async throws(SQLError)
+  /// Applies entries in order. One call at a time. A tablet that already contains an entry leaves it alone, so that replay
+  /// is harmless. Failures mean that this replica can no longer follow its log.
+  func apply(_ entries: [EngineEntry]) async throws(SQLError)
+  /// Remembers that all entries up to `index` are contained, with the node's own state as of that index.
+  func checkpoint(at index: UInt64, nodeState: [UInt8]) async throws(SQLError)
 
   // Whole state.
 
-  /// Writes all tablets, as of one log index, into a file; answers that index.
-  func writeSnapshot(to path: String) async throws(SQLError) -> UInt64
-  /// Replaces all tablets by the file's.
-  func restoreSnapshot(from path: String) async throws(SQLError)
-  /// Tablets and their size.
+  /// Fixes the tablets' present content, which must be that of `index`, and writes it to a file with the node's state. Entries
+  /// may be applied again as soon as `onFixed` is called.
+  func writeSnapshot(
+    to path: String, index: UInt64, nodeState: [UInt8], onFixed: @escaping @LoopActor () -> Void
+  ) async throws(SQLError)
+  /// Replaces all tablets by the file's; answers what it contains. Nothing is changed where the file is damaged.
+  func restoreSnapshot(from path: String) async throws(SQLError) -> EngineState
+  /// Throws everything away: the next start begins at index 0.
+  func discard() async throws(SQLError)
+  /// Sizes, for operators.
   func statistics() async -> EngineStatistics
+  /// Ends all transactions, makes what is applied durable and closes.
   func close() async
+}
+
+/// What an engine's directory or a snapshot contains.
+package struct EngineState: Sendable, Hashable {
+  /// All entries up to here are contained; 0: nothing is.
+  package var index: UInt64
+  /// The node's own state as of `index`, as it was given to `checkpoint`.
+  package var nodeState: [UInt8]
+  package init(index: UInt64, nodeState: [UInt8]) {
+    self.index = index
+    self.nodeState = nodeState
+  }
+}
+
+/// A tablet as far as the reconciliation with the metadata's image needs it.
+package struct TabletSummary: Sendable, Hashable {
+  /// Indexes other than the primary key.
+  package var indexes: Set<ObjectID>
+  /// Raised by each TRUNCATE.
+  package var generation: UInt64
+  /// The index of the last entry that concerned it.
+  package var appliedIndex: UInt64
+  package init(indexes: Set<ObjectID>, generation: UInt64, appliedIndex: UInt64) {
+    self.indexes = indexes
+    self.generation = generation
+    self.appliedIndex = appliedIndex
+  }
 }
 
 /// A transaction's name, chosen by the compute node and never used twice.
@@ -55,14 +105,36 @@ package struct TransactionID: Sendable, Hashable {
   package init(bytes: [UInt8]) { self.bytes = bytes }
 }
 
+/// How a transaction behaves from its begin to its end.
+package struct TransactionOptions: Sendable, Hashable {
+  package var isReadOnly: Bool
+  /// The snapshot of a tablet is kept from its first read; else each fragment takes a new one.
+  package var isRepeatableRead: Bool
+  /// How long a writer waits for a tablet; 0: for ever.
+  package var lockTimeoutMilliseconds: Int
+  package init(isReadOnly: Bool = false, isRepeatableRead: Bool = false, lockTimeoutMilliseconds: Int = 0) {
+    self.isReadOnly = isReadOnly
+    self.isRepeatableRead = isRepeatableRead
+    self.lockTimeoutMilliseconds = lockTimeoutMilliseconds
+  }
+}
+
 /// What a metadata event means for a tablet.
 package enum TabletChange: Sendable, Hashable {
-  case create(TabletID, TableDefinition, indexes: [IndexDefinition])
+  case create(TabletID, TableDefinition, indexes: [IndexDefinition], generation: UInt64)
   case drop(TabletID)
   case createIndex(TabletID, TableDefinition, IndexDefinition)
   case dropIndex(TabletID, ObjectID)
-  /// TRUNCATE.
-  case clear(TabletID)
+  /// TRUNCATE: the tablet is emptied and gets the generation.
+  case clear(TabletID, generation: UInt64)
+
+  /// The tablet that it changes.
+  package var tabletID: TabletID {
+    switch self {
+    case .create(let id, _, _, _), .drop(let id), .createIndex(let id, _, _), .dropIndex(let id, _), .clear(let id, _):
+      id
+    }
+  }
 }
 
 /// The rows that one transaction changed in one tablet, in the engine's own format, old values included.
@@ -75,8 +147,26 @@ package struct TabletChangeset: Sendable, Hashable {
   }
 }
 
+/// An entry of the shard's log as the engine sees it.
+package enum EngineEntry: Sendable {
+  /// A transaction that was executed here: its changes become visible, and it ends. The changesets are what `changes(of:)`
+  /// gave: they are applied where the transaction was undone in the meantime.
+  case commit(TransactionID, [TabletChangeset], index: UInt64)
+  /// Changes that another replica executed, or that are replayed.
+  case changes([TabletChangeset], index: UInt64)
+  case schema([TabletChange], index: UInt64)
+
+  /// Its index in the shard's log.
+  package var index: UInt64 {
+    switch self {
+    case .commit(_, _, let index), .changes(_, let index), .schema(_, let index): index
+    }
+  }
+}
+
 /// One text to run: see `Fragment` in proto/kunlog/storage/v1/storage.proto.
 package struct EngineFragment: Sendable {
+  /// A fragment that writes names the written tablet first.
   package var tablets: [TabletID]
   package var sql: String
   /// Rows of values, encoded by `RowCodec`; the text runs once per row, or once where there is none.
@@ -84,6 +174,7 @@ package struct EngineFragment: Sendable {
   package var parameterColumns: Int
   package var parameterRows: Int
   package var isWrite: Bool
+  /// 0: none.
   package var resultColumns: Int
   package init(
     tablets: [TabletID], sql: String, parameters: [UInt8] = [], parameterColumns: Int = 0, parameterRows: Int = 0,
@@ -96,6 +187,29 @@ package struct EngineFragment: Sendable {
     self.parameterRows = parameterRows
     self.isWrite = isWrite
     self.resultColumns = resultColumns
+  }
+}
+
+/// A write on its own, for `StorageEngine.run`.
+package struct EngineStatement: Sendable {
+  /// What the rows of one statement may take before it is refused: it must then run by itself, streamed.
+  package static let maximumRowBytes = 4 << 20
+  package var fragment: EngineFragment
+  package var session: EngineSession
+  package init(fragment: EngineFragment, session: EngineSession) {
+    self.fragment = fragment
+    self.session = session
+  }
+}
+
+/// What a statement of `StorageEngine.run` answers.
+package struct EngineOutcome: Sendable {
+  /// Rows inserted, updated or deleted.
+  package var affected: UInt64
+  package var rows: [EncodedRows]
+  package init(affected: UInt64, rows: [EncodedRows]) {
+    self.affected = affected
+    self.rows = rows
   }
 }
 
@@ -132,20 +246,29 @@ package struct EngineFailure: Error, Sendable {
     case unique(columns: [String])
     case notNull(column: String)
     case check(name: String)
+    /// A unique index over expressions of the columns.
+    case index(ObjectID)
   }
   package var error: SQLError
   package var constraint: Constraint?
   package var tabletID: TabletID?
   /// Index of the parameter row at fault.
   package var parameterRow: Int
-  package init(error: SQLError, constraint: Constraint? = nil, tabletID: TabletID? = nil, parameterRow: Int = 0) {
+  /// The row that violates the constraint, in the order of the table's columns, as far as the engine can tell.
+  package var failingRow: [StoredValue]
+  package init(
+    error: SQLError, constraint: Constraint? = nil, tabletID: TabletID? = nil, parameterRow: Int = 0,
+    failingRow: [StoredValue] = []
+  ) {
     self.error = error
     self.constraint = constraint
     self.tabletID = tabletID
     self.parameterRow = parameterRow
+    self.failingRow = failingRow
   }
 }
 
+/// Sizes, for operators.
 package struct EngineStatistics: Sendable, Hashable {
   package var tablets: Int
   package var sizeBytes: UInt64

@@ -1,0 +1,83 @@
+import EventLoop
+import Metadata
+import SQLTypes
+import StorageEngine
+
+/// A transaction at the leader: what it holds, and what runs for it.
+@LoopActor
+final class EngineTransaction {
+  let id: TransactionID
+  let options: TransactionOptions
+  /// Connections within an open write transaction, by tablet; each stands for a lock held.
+  var writers: [TabletID: TabletConnection] = [:]
+  /// REPEATABLE READ: the connection that keeps the snapshots.
+  var snapshot: TabletConnection?
+  /// REPEATABLE READ: the last entry of each tablet when its snapshot was taken.
+  var snapshotIndexes: [TabletID: UInt64] = [:]
+  /// Its changes were handed out to be logged: only the log, or the loss of leadership, ends it now.
+  var isSealed = false
+  /// Why it can only be undone.
+  var doom: SQLError?
+  /// The connection that works for it at the moment.
+  var running: TabletConnection?
+  private var isEntered = false
+  private var leaveWaiters: [UnsafeContinuation<Void, Never>] = []
+
+  init(id: TransactionID, options: TransactionOptions) {
+    self.id = id
+    self.options = options
+  }
+
+  /// Begins a request. Throws where another one has not ended, or the transaction can only be undone.
+  func enter() throws(SQLError) {
+    if let doom { throw doom }
+    guard !isEntered else {
+      throw SQLError(.objectInUse, "another request of this transaction has not ended")
+    }
+    guard !isSealed else { throw SQLError(.invalidTransactionState, "the transaction is being committed") }
+    isEntered = true
+  }
+
+  /// Ends a request.
+  func leave() {
+    isEntered = false
+    for waiter in leaveWaiters { waiter.resume() }
+    leaveWaiters = []
+  }
+
+  private var isEnding = false
+  private var hasEnded = false
+  private var endWaiters: [UnsafeContinuation<Void, Never>] = []
+
+  /// True for the first who ends it; others wait until it has ended.
+  func beginEnd() async -> Bool {
+    if !isEnding {
+      isEnding = true
+      return true
+    }
+    while !hasEnded { await withUnsafeContinuation { endWaiters.append($0) } }
+    return false
+  }
+
+  /// Takes the right to end it, at once; false where someone else has it.
+  func claimEnd() -> Bool {
+    guard !isEnding else { return false }
+    isEnding = true
+    return true
+  }
+
+  /// It holds nothing any more.
+  func finishEnd() {
+    isEnding = true
+    hasEnded = true
+    for waiter in endWaiters { waiter.resume() }
+    endWaiters = []
+  }
+
+  /// Waits until no request runs.
+  func left() async {
+    while isEntered {
+      await withUnsafeContinuation { leaveWaiters.append($0) }
+    }
+  }
+}

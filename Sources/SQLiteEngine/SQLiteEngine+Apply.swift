@@ -1,0 +1,251 @@
+import EventLoop
+import Metadata
+import SQLTypes
+import StorageEngine
+
+extension SQLiteEngine {
+  /// A step of applying, on a worker.
+  private enum Step: Sendable {
+    /// Makes a transaction that was executed here visible.
+    case commit([TabletConnection], index: UInt64)
+    /// Applies what another replica recorded.
+    case changes(TabletConnection, [UInt8], index: UInt64)
+  }
+
+  package func apply(_ entries: [EngineEntry]) async throws(SQLError) {
+    var place = 0
+    while place < entries.count {
+      if case .schema(let changes, let index) = entries[place] {
+        for change in changes { try await apply(change, at: index) }
+        highestIndex = max(highestIndex, index)
+        place += 1
+        continue
+      }
+      let end = entries[place...].firstIndex { if case .schema = $0 { true } else { false } } ?? entries.count
+      try await applyRows(Array(entries[place..<end]))
+      place = end
+    }
+  }
+
+  // MARK: Rows
+
+  /// Applies entries without schema changes, in one go.
+  private func applyRows(_ entries: [EngineEntry]) async throws(SQLError) {
+    var steps: [Step] = []
+    var ended: [EngineTransaction] = []
+    var appliers: [TabletID: TabletConnection] = [:]
+    var indexes: [TabletID: UInt64] = [:]
+    do throws(SQLError) {
+      for entry in entries {
+        switch entry {
+        case .commit(let id, let changesets, let index):
+          if let transaction = transactions[id], transaction.claimEnd() {
+            ended.append(transaction)
+            for tablet in transaction.writers.keys { indexes[tablet] = index }
+            steps.append(.commit(transaction.writers.sorted { $0.key < $1.key }.map(\.value), index: index))
+          } else {
+            steps += try await self.steps(for: changesets, index, &appliers, &indexes)
+          }
+        case .changes(let changesets, let index):
+          steps += try await self.steps(for: changesets, index, &appliers, &indexes)
+        case .schema:
+          preconditionFailure("schema changes are applied apart")
+        }
+      }
+      try await perform(steps)
+    } catch {
+      for applier in appliers.values { pool.close([applier]) }
+      throw error
+    }
+    for (tablet, index) in indexes { tablets[tablet]?.appliedIndex = index }
+    highestIndex = max(highestIndex, indexes.values.max() ?? 0)
+    for applier in appliers.values { pool.give(applier) }
+    for transaction in ended {
+      transactions[transaction.id] = nil
+      free(transaction)
+    }
+  }
+
+  private func steps(
+    for changesets: [TabletChangeset], _ index: UInt64, _ appliers: inout [TabletID: TabletConnection],
+    _ indexes: inout [TabletID: UInt64]
+  ) async throws(SQLError) -> [Step] {
+    var steps: [Step] = []
+    for changeset in changesets {
+      guard let summary = tablets[changeset.tabletID],
+        max(summary.appliedIndex, indexes[changeset.tabletID] ?? 0) < index
+      else { continue }
+      let applier = try await applier(of: changeset.tabletID, &appliers)
+      indexes[changeset.tabletID] = index
+      steps.append(.changes(applier, changeset.bytes, index: index))
+    }
+    return steps
+  }
+
+  private func applier(
+    of tablet: TabletID, _ appliers: inout [TabletID: TabletConnection]
+  ) async throws(SQLError) -> TabletConnection {
+    if let applier = appliers[tablet] { return applier }
+    // A transaction that was executed here and lost its leadership is in the way of what the new leader did.
+    if case .transaction(let id) = locks.holder(of: tablet), transactions[id]?.writers[tablet] != nil {
+      await rollback(id)
+    }
+    do throws(EngineFailure) {
+      let applier = try await pool.take(.applier, [tablet])
+      appliers[tablet] = applier
+      return applier
+    } catch {
+      throw error.error
+    }
+  }
+
+  private func perform(_ steps: [Step]) async throws(SQLError) {
+    guard !steps.isEmpty else { return }
+    let gate = visibility
+    let failure: EngineFailure? = await workers.run {
+      var open: [TabletID: (applier: TabletConnection, index: UInt64)] = [:]
+      do throws(EngineFailure) {
+        for step in steps {
+          switch step {
+          case .changes(let applier, let bytes, let index):
+            if open[applier.tablet] == nil { try applier.run("BEGIN IMMEDIATE") }
+            open[applier.tablet] = (applier, index)
+            try ChangeApplier(applier).apply(bytes)
+          case .commit(let writers, let index):
+            try Self.commit(writers, index, gate)
+          }
+        }
+        for (applier, index) in open.values {
+          try applier.setAppliedIndex(index)
+          try applier.run("COMMIT")
+        }
+        return nil
+      } catch {
+        for (applier, _) in open.values { applier.endTransaction("ROLLBACK") }
+        return error
+      }
+    }
+    if let failure { throw failure.error }
+  }
+
+  /// On a worker: all of a transaction's tablets at once, for those who look at several.
+  private nonisolated static func commit(
+    _ writers: [TabletConnection], _ index: UInt64, _ gate: VisibilityGate
+  ) throws(EngineFailure) {
+    for writer in writers {
+      writer.recorder?.reset()
+      try writer.setAppliedIndex(index)
+    }
+    guard writers.count > 1 else {
+      try writers.first?.run("COMMIT")
+      writers.first?.endTransaction("ROLLBACK")
+      return
+    }
+    let result: Result<Void, EngineFailure> = gate.pass {
+      do throws(EngineFailure) {
+        for writer in writers { try writer.run("COMMIT") }
+        return .success(())
+      } catch {
+        return .failure(error)
+      }
+    }
+    for writer in writers { writer.endTransaction("ROLLBACK") }
+    try result.get()
+  }
+
+  // MARK: Schema
+
+  private func apply(_ change: TabletChange, at index: UInt64) async throws(SQLError) {
+    let id = change.tabletID
+    let summary = tablets[id]
+    if let summary, summary.appliedIndex >= index { return }
+    let directory = directory
+    let path = directory.tabletPath(id)
+    switch change {
+    case .create(_, let table, let indexes, let generation):
+      pool.retire(id)
+      try await work { () throws(EngineFailure) in
+        try Self.files { () throws(FileError) in try directory.removeTablet(id) }
+        try TabletFile.create(path, id, table, indexes: indexes, generation: generation, index: index)
+      }
+      let names = Set(indexes.filter { $0.constraint != .primaryKey }.map(\.id))
+      tablets[id] = TabletSummary(indexes: names, generation: generation, appliedIndex: index)
+    case .drop:
+      guard summary != nil else { return }
+      tablets[id] = nil
+      pool.retire(id)
+      try await work { () throws(EngineFailure) in
+        try Self.files { () throws(FileError) in try directory.removeTablet(id) }
+      }
+    case .createIndex(_, let table, let definition):
+      guard summary != nil else { return }
+      try await alter(id, at: index) { (connection) throws(EngineFailure) in
+        try TabletFile.createIndex(connection, id, table, definition)
+      }
+      tablets[id]?.indexes.insert(definition.id)
+    case .dropIndex(_, let definition):
+      guard summary != nil else { return }
+      let name = TabletSchema.quoted(TabletSchema.indexName(definition))
+      try await alter(id, at: index) { (connection) throws(EngineFailure) in
+        try connection.run("DROP INDEX IF EXISTS \(name)")
+      }
+      tablets[id]?.indexes.remove(definition)
+    case .clear(_, let generation):
+      guard summary != nil else { return }
+      let table = TabletSchema.quoted(TabletSchema.tableName(id))
+      try await alter(id, at: index) { (connection) throws(EngineFailure) in
+        try connection.run("DELETE FROM \(table)")
+        try connection.integer("UPDATE _kunlog_tablet SET generation = ?1", Int64(generation))
+      }
+      tablets[id]?.generation = generation
+    }
+  }
+
+  /// Changes a tablet that exists, as of an entry.
+  private func alter(
+    _ id: TabletID, at index: UInt64, _ body: @escaping @Sendable (TabletConnection) throws(EngineFailure) -> Void
+  ) async throws(SQLError) {
+    let path = directory.tabletPath(id)
+    try await work { () throws(EngineFailure) in
+      let connection = try TabletConnection(path: path, tablet: id, purpose: .applier)
+      defer { connection.close() }
+      try connection.run("BEGIN IMMEDIATE")
+      try body(connection)
+      try connection.setAppliedIndex(index)
+      try connection.run("COMMIT")
+    }
+    tablets[id]?.appliedIndex = index
+  }
+
+  private func work(_ body: @escaping @Sendable () throws(EngineFailure) -> Void) async throws(SQLError) {
+    let failure: EngineFailure? = await workers.run {
+      do throws(EngineFailure) {
+        try body()
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if let failure { throw failure.error }
+  }
+
+  private nonisolated static func files(_ body: () throws(FileError) -> Void) throws(EngineFailure) {
+    do throws(FileError) { try body() } catch { throw EngineFailure(error: SQLError(error)) }
+  }
+}
+
+extension TabletFile {
+  /// Makes an index. Where rows contradict its uniqueness it is made without, as every replica does alike: whoever
+  /// records a unique index in the metadata has made sure before that the rows allow it.
+  static func createIndex(
+    _ connection: TabletConnection, _ id: TabletID, _ table: TableDefinition, _ definition: IndexDefinition
+  ) throws(EngineFailure) {
+    do throws(EngineFailure) {
+      try connection.run(TabletSchema.indexStatement(id, table, definition))
+    } catch  where error.constraint != nil {
+      var lenient = definition
+      lenient.isUnique = false
+      try connection.run(TabletSchema.indexStatement(id, table, lenient))
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import EventLoop
+import Metadata
+import SQLTypes
+import StorageEngine
+import Synchronization
+
+/// Settings of the engine.
+package struct SQLiteEngineConfiguration: Sendable {
+  /// Where it keeps everything; made where it is missing.
+  package var directory: String
+  /// Threads for SQLite's work.
+  package var workers: Int
+  /// The most connections that are kept open without use, over all tablets.
+  package var maximumIdleConnections: Int
+  /// Settings for a storage process of the usual size.
+  package init(directory: String, workers: Int = 3, maximumIdleConnections: Int = 24) {
+    self.directory = directory
+    self.workers = workers
+    self.maximumIdleConnections = maximumIdleConnections
+  }
+}
+
+/// The embedded engine: each tablet is one SQLite file in WAL mode (design.md §5).
+///
+/// Writers of a tablet exclude each other by `TabletLocks`; each has its connection until its transaction ends. Readers take
+/// a snapshot from a pool of connections. What writers change is recorded row by row (`ChangeRecorder`) and applied on the
+/// other replicas (`ChangeApplier`).
+@LoopActor
+package final class SQLiteEngine: StorageEngine {
+  let directory: EngineDirectory
+  let workers: WorkerPool
+  let pool: ConnectionPool
+  let locks = TabletLocks()
+  var transactions: [TransactionID: EngineTransaction] = [:]
+  package internal(set) var tablets: [TabletID: TabletSummary] = [:]
+  package internal(set) var highestIndex: UInt64 = 0
+  /// Held while a transaction over several tablets becomes visible, and while a snapshot over several tablets is taken, so
+  /// that the latter never sees half of the former.
+  let visibility = VisibilityGate()
+  private var sweeper: LoopTimer?
+
+  /// Unused connections are closed after so long.
+  private static let idleMilliseconds = 30_000
+
+  package init(_ configuration: SQLiteEngineConfiguration) {
+    directory = EngineDirectory(path: configuration.directory)
+    workers = WorkerPool(count: configuration.workers)
+    let directory = directory
+    pool = ConnectionPool(
+      workers: workers, maximumIdle: configuration.maximumIdleConnections, path: { directory.tabletPath($0) })
+  }
+
+  package func open() async throws(SQLError) -> EngineState {
+    let directory = directory
+    let opened: Result<(EngineState, [TabletID: TabletSummary]), SQLError> = await workers.run {
+      do throws(FileError) {
+        if let refusal = try directory.prepare() { return .failure(refusal) }
+        var state = directory.readCheckpoint()
+        var tablets: [TabletID: TabletSummary] = [:]
+        for id in try directory.tabletIDs() {
+          switch TabletFile.summary(directory.tabletPath(id), id) {
+          case .tablet(let summary):
+            tablets[id] = summary
+          case .unfinished:
+            try directory.removeTablet(id)
+          case .damaged:
+            // Its rows come back by replay from the beginning, or with the shard's snapshot.
+            try directory.removeTablet(id)
+            state = EngineState(index: 0, nodeState: [])
+          }
+        }
+        return .success((state, tablets))
+      } catch {
+        return .failure(SQLError(error))
+      }
+    }
+    let (state, found) = try opened.get()
+    tablets = found
+    highestIndex = found.values.map(\.appliedIndex).max() ?? 0
+    sweeper = LoopTimer(afterMilliseconds: Self.idleMilliseconds, repeatMilliseconds: Self.idleMilliseconds / 3) {
+      [weak self] in
+      self?.pool.closeIdle(forMilliseconds: Self.idleMilliseconds)
+    }
+    return state
+  }
+
+  package func checkpoint(at index: UInt64, nodeState: [UInt8]) async throws(SQLError) {
+    let directory = directory
+    let state = EngineState(index: index, nodeState: nodeState)
+    try await onWorker { () throws(FileError) in try directory.writeCheckpoint(state) }
+  }
+
+  package func discard() async throws(SQLError) {
+    await rollbackAll()
+    for id in tablets.keys { pool.retire(id) }
+    await pool.closeAll()
+    let directory = directory
+    try await onWorker { () throws(FileError) in try directory.discard() }
+    tablets = [:]
+    highestIndex = 0
+  }
+
+  package func statistics() async -> EngineStatistics {
+    let paths = tablets.keys.map { directory.tabletPath($0) }
+    let size = await workers.run {
+      paths.reduce(UInt64(0)) { total, path in
+        ["", "-wal"].reduce(total) { $0 + UInt64((try? FileSystem.size(path + $1)) ?? 0) }
+      }
+    }
+    return EngineStatistics(tablets: tablets.count, sizeBytes: size, openTransactions: transactions.count)
+  }
+
+  package func close() async {
+    sweeper?.cancel()
+    await rollbackAll()
+    await pool.closeAll()
+    let directory = directory
+    // A failure leaves the mark out: the next start then asks the kernel whether the files can be trusted.
+    _ = await workers.run { try? directory.markClean() }
+    workers.shutdown()
+  }
+
+  /// File work on a worker, its failures in the caller's terms.
+  func onWorker<T: Sendable>(
+    _ work: @escaping @Sendable () throws(FileError) -> T
+  ) async throws(SQLError) -> T {
+    let result: Result<T, SQLError> = await workers.run {
+      do throws(FileError) {
+        return .success(try work())
+      } catch {
+        return .failure(SQLError(error))
+      }
+    }
+    return try result.get()
+  }
+}
+
+/// Excludes commits over several tablets and snapshots over several tablets from each other. Both take microseconds.
+final class VisibilityGate: Sendable {
+  private let mutex = Mutex<Void>(())
+
+  func pass<T>(_ body: () -> T) -> T {
+    mutex.withLock { _ in body() }
+  }
+}
