@@ -1,0 +1,221 @@
+import EventLoop
+import FoundationEssentials
+import Metadata
+import ProtocolStorage
+import RPC
+import Replica
+import SQLTypes
+import StorageEngine
+
+/// The service `kunlog.storage.v1.Storage` of one replica.
+@LoopActor
+final class StorageService {
+  /// How long a request without deadline may wait for the metadata.
+  static let patienceMilliseconds = 30_000
+  /// Requests at work at a time; more are refused.
+  static let maximumRequests = 4096
+
+  let configuration: StorageNodeConfiguration
+  let feed: any MetadataFeed
+  let machine: ShardStateMachine
+  let replica: Replica<ShardStateMachine>
+  let reconciler: SchemaReconciler
+  let engine: any StorageEngine
+  let transactions: OpenTransactions
+  private(set) var batcher: WriteBatcher!
+  /// Writes on their own that are at work, by name: a retry waits for the first.
+  var writesAtWork: Set<TransactionID> = []
+  var requestsAtWork = 0
+  private var readCounter: UInt64 = 0
+
+  init(
+    configuration: StorageNodeConfiguration, feed: any MetadataFeed, machine: ShardStateMachine,
+    replica: Replica<ShardStateMachine>, reconciler: SchemaReconciler
+  ) {
+    self.configuration = configuration
+    self.feed = feed
+    self.machine = machine
+    self.replica = replica
+    self.reconciler = reconciler
+    engine = machine.engine
+    transactions = OpenTransactions(engine: machine.engine)
+    batcher = WriteBatcher(
+      engine: machine.engine,
+      commit: { [unowned self] (id, members, changes) async throws(ReplicaError) in
+        try await log(id, members, changes)
+      },
+      confirm: { () async throws(ReplicaError) in try await replica.readIndex() })
+  }
+
+  func register(on server: RPCServer) {
+    server.handleStream(StorageMethods.execute) { [unowned self] request, writer, context in
+      try check(request.clusterID, request.shardID)
+      guard requestsAtWork < Self.maximumRequests else {
+        throw RPCError(.resourceExhausted, "the shard has too much to do")
+      }
+      requestsAtWork += 1
+      defer { requestsAtWork -= 1 }
+      await ExecuteCall(service: self, request: request, writer: writer, context: context).run()
+    }
+    server.handle(StorageMethods.commit) { [unowned self] request, _ in
+      try check(request.clusterID, request.shardID)
+      return await commit(TransactionID(bytes: Array(request.transactionID)))
+    }
+    server.handle(StorageMethods.rollback) { [unowned self] request, _ in
+      try check(request.clusterID, request.shardID)
+      if let entry = transactions[TransactionID(bytes: Array(request.transactionID))] {
+        await transactions.rollback(entry)
+      }
+      return Kunlog_Storage_V1_RollbackResponse()
+    }
+    server.handle(StorageMethods.keepAlive) { [unowned self] request, _ in
+      try check(request.clusterID, request.shardID)
+      for id in request.transactionIds {
+        transactions[TransactionID(bytes: Array(id))]?.lastHeard = Loop.now
+      }
+      return .with { $0.silenceMilliseconds = UInt32(OpenTransactions.silenceMilliseconds) }
+    }
+    server.handle(StorageMethods.status) { [unowned self] _, _ in await status() }
+  }
+
+  func leadershipChanged(_ isLeader: Bool) {
+    if !isLeader { transactions.forgetAll() }
+  }
+
+  func stop() async { transactions.stop() }
+
+  /// Who leads, for those who asked the wrong replica.
+  var notLeader: Kunlog_Storage_V1_NotLeader {
+    let status = replica.status
+    return .with {
+      // A leader that does not serve yet is no better address than any other.
+      guard let leader = status.leaderID, leader != configuration.nodeID.rawValue else { return }
+      $0.leaderNodeID = leader
+      $0.leaderAddress = status.leaderAddress ?? ""
+    }
+  }
+
+  private func check(_ clusterID: Data, _ shardID: UInt32) throws(RPCError) {
+    guard Array(clusterID) == configuration.clusterID.rawValue else {
+      throw RPCError(.failedPrecondition, "this node belongs to another cluster")
+    }
+    guard shardID == configuration.shardID.rawValue else {
+      throw RPCError(
+        .failedPrecondition, "this node holds a replica of shard \(configuration.shardID), not of shard \(shardID)")
+    }
+  }
+
+  /// A name for a read that is a transaction of its own; compute nodes' names are longer.
+  func readID() -> TransactionID {
+    readCounter += 1
+    return TransactionID(bytes: Array("read \(readCounter)".utf8))
+  }
+
+  // MARK: Committing
+
+  /// Logs the changes of a transaction that is open in the engine; answers once they are applied here.
+  func log(
+    _ id: TransactionID, _ members: [ShardEntry.Member], _ changes: [TabletChangeset]
+  ) async throws(ReplicaError) -> UInt64 {
+    let payload: [UInt8]
+    let sequence: UInt64
+    do {
+      (payload, sequence) = try machine.hold(id, members: members, changesets: changes)
+    } catch {
+      await engine.rollback(id)
+      throw .failed("\(error)")
+    }
+    do throws(ReplicaError) {
+      return try await replica.propose(payload)
+    } catch {
+      switch error {
+      case .lostLeadership, .stopped, .failed:
+        // It may be in the log: the engine's transactions are undone with the leadership.
+        break
+      default:
+        machine.forget(sequence)
+        await engine.rollback(id)
+      }
+      throw error
+    }
+  }
+
+  /// Commits an open transaction, or tells what became of one that is not open.
+  private func commit(_ id: TransactionID) async -> Kunlog_Storage_V1_CommitResponse {
+    if let entry = transactions[id], entry.isBusy { await transactions.rested(entry) }
+    guard machine.isLeader else { return .with { $0.notLeader = notLeader } }
+    if let done = machine.state.recent[id] { return .with { $0.committedIndex = done.index } }
+    guard let entry = transactions[id] else {
+      return await unknown(id)
+    }
+    entry.isBusy = true
+    return await commit(entry, affected: [])
+  }
+
+  /// Commits an open transaction that the caller has marked busy, and closes it.
+  func commit(_ entry: OpenTransactions.Entry, affected: [UInt64]) async -> Kunlog_Storage_V1_CommitResponse {
+    defer { transactions.close(entry) }
+    do {
+      let changes = try await engine.changes(of: entry.id)
+      guard !changes.isEmpty else {
+        await engine.rollback(entry.id)
+        return .with { $0.committedIndex = 0 }
+      }
+      entry.isCommitting = true
+      let index = try await log(entry.id, [ShardEntry.Member(id: entry.id, affected: affected)], changes)
+      return .with { $0.committedIndex = index }
+    } catch let error as SQLError {
+      await engine.rollback(entry.id)
+      return .with { $0.failure = Failures.message(error) }
+    } catch {
+      return replicaFailure(error)
+    }
+  }
+
+  /// What a failed proposal means for the one who asked for the commit: not the leader, so ask again, there.
+  private func replicaFailure(_ error: any Error) -> Kunlog_Storage_V1_CommitResponse {
+    switch error as? ReplicaError {
+    case .notLeader, .lostLeadership, .stopped: return .with { $0.notLeader = notLeader }
+    case .overloaded:
+      return .with {
+        $0.failure = Failures.message(
+          SQLError(.insufficientResources, "the shard has too much to do; the transaction was rolled back"))
+      }
+    default:
+      return .with { $0.failure = Failures.message(SQLError(.internalError, "the shard cannot commit: \(error)")) }
+    }
+  }
+
+  /// A transaction that is neither open nor among those that committed last. That holds only for who leads still.
+  private func unknown(_ id: TransactionID) async -> Kunlog_Storage_V1_CommitResponse {
+    do throws(ReplicaError) {
+      try await replica.readIndex()
+    } catch {
+      return .with { $0.notLeader = notLeader }
+    }
+    guard machine.isLeader else { return .with { $0.notLeader = notLeader } }
+    if let done = machine.state.recent[id] { return .with { $0.committedIndex = done.index } }
+    return .with { $0.unknownTransaction = true }
+  }
+
+  // MARK: Status
+
+  private func status() async -> Kunlog_Storage_V1_StatusResponse {
+    let statistics = await engine.statistics()
+    let status = replica.status
+    return .with {
+      $0.shardID = configuration.shardID.rawValue
+      $0.nodeID = configuration.nodeID.rawValue
+      $0.role = "\(status.role)"
+      $0.term = status.term
+      $0.leaderNodeID = status.leaderID ?? 0
+      $0.commitIndex = status.commitIndex
+      $0.appliedIndex = status.appliedIndex
+      $0.lastIndex = status.lastIndex
+      $0.metadataIndex = machine.isLeader ? reconciler.consumedIndex : machine.state.metadataIndex
+      $0.tablets = UInt64(statistics.tablets)
+      $0.sizeBytes = statistics.sizeBytes
+      $0.openTransactions = UInt32(clamping: transactions.count)
+    }
+  }
+}
