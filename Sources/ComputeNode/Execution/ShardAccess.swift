@@ -157,18 +157,24 @@ package struct ConstraintViolation: Sendable, Equatable {
   package var columns: [String]
   /// The constraint's or index's name as far as the engine knows it.
   package var name: String?
+  /// The violated index, where the engine knows it by number.
+  package var indexID: ObjectID?
+  /// The violating row in the order of the table's columns, as stored; empty where it is not known.
+  package var failingRow: [StoredValue]
   /// The fragment's place in the request.
   package var fragment: Int
   /// Which of the parameter rows, from 0.
   package var parameterRow: Int
   package init(
-    kind: Kind, tabletID: TabletID, columns: [String] = [], name: String? = nil, fragment: Int = 0,
-    parameterRow: Int = 0
+    kind: Kind, tabletID: TabletID, columns: [String] = [], name: String? = nil, indexID: ObjectID? = nil,
+    failingRow: [StoredValue] = [], fragment: Int = 0, parameterRow: Int = 0
   ) {
     self.kind = kind
     self.tabletID = tabletID
     self.columns = columns
     self.name = name
+    self.indexID = indexID
+    self.failingRow = failingRow
     self.fragment = fragment
     self.parameterRow = parameterRow
   }

@@ -1,0 +1,232 @@
+import EventLoop
+import FoundationEssentials
+import Metadata
+import ProtocolStorage
+import RPC
+import SQLTypes
+
+/// The shards as a compute node reaches them: finds each shard's leader among the replicas that the image names, follows
+/// redirects, and waits for an election to end.
+///
+/// What is asked again: a request that no leader has begun (whoever is asked says so), and a request that ends a transaction
+/// by committing at once, because the shard remembers what it has committed. What is not: a request within a transaction
+/// whose leader is gone, for the transaction is gone with it.
+@LoopActor
+package final class StorageClient: ShardAccess {
+  /// How long a shard may be without a leader before its requests fail.
+  package static let electionPatienceMilliseconds = 15_000
+  /// How often the shards hear that the sessions of open transactions live.
+  private static let keepAliveMilliseconds = 5000
+
+  private let clusterID: ClusterID
+  private let tls: TLSConfiguration?
+  private let image: @LoopActor () -> Image
+  private var channels: [NodeID: (host: String, port: Int, channel: RPCChannel)] = [:]
+  /// The node that last answered as leader, or was named as it.
+  private var leaders: [ShardID: NodeID] = [:]
+  /// Transactions that are open at a shard, and the node where.
+  private var openTransactions: [ShardID: [[UInt8]: NodeID]] = [:]
+  private var keepAliveTimer: LoopTimer?
+
+  /// - Parameters:
+  ///   - image: the newest image of the metadata that is known here.
+  ///   - tls: the node's own certificate, where nodes use TLS between them.
+  package init(clusterID: ClusterID, tls: TLSConfiguration?, image: @escaping @LoopActor () -> Image) {
+    self.clusterID = clusterID
+    self.tls = tls
+    self.image = image
+    keepAliveTimer = LoopTimer(
+      afterMilliseconds: Self.keepAliveMilliseconds, repeatMilliseconds: Self.keepAliveMilliseconds
+    ) { [weak self] in self?.sendKeepAlive() }
+  }
+
+  /// Ends all connections; what is under way fails.
+  package func close() {
+    keepAliveTimer?.cancel()
+    for entry in channels.values { entry.channel.close() }
+    channels = [:]
+  }
+
+  package func execute(_ request: ShardRequest) -> any ShardCall {
+    StorageCall(client: self, request: request, message: StorageMessages.execute(request, clusterID))
+  }
+
+  package func commit(_ transactionID: [UInt8], on shardID: ShardID) async throws(ShardFailure) {
+    defer { forget(transactionID, on: shardID) }
+    let request = Kunlog_Storage_V1_CommitRequest.with {
+      $0.clusterID = Data(clusterID.rawValue)
+      $0.shardID = shardID.rawValue
+      $0.transactionID = Data(transactionID)
+    }
+    let search = LeaderSearch(deadlineMilliseconds: Self.electionPatienceMilliseconds)
+    var wasAsked = false
+    while true {
+      guard let node = leader(of: shardID, search), let channel = channel(to: node) else {
+        throw wasAsked ? .interrupted(search.reason) : .unavailable(search.reason)
+      }
+      let response: Kunlog_Storage_V1_CommitResponse
+      do throws(RPCError) {
+        response = try await channel.unary(
+          StorageMethods.commit, request, timeoutMilliseconds: search.remainingMilliseconds)
+      } catch {
+        wasAsked = wasAsked || error.code != .unavailable
+        search.reason = "node \(node): \(error)"
+        lost(node, shardID)
+        guard await search.pause() else { throw .interrupted(search.reason) }
+        continue
+      }
+      switch response.kind {
+      case .committedIndex: return
+      case .failure(let failure): throw .statement(StorageMessages.error(failure), nil)
+      case .unknownTransaction: throw .transactionLost
+      case .notLeader(let redirect): try await follow(redirect, from: node, shardID, search)
+      case nil: throw .interrupted("node \(node) answered with nothing")
+      }
+    }
+  }
+
+  package func rollback(_ transactionID: [UInt8], on shardID: ShardID) {
+    let node = openTransactions[shardID]?[transactionID] ?? leaders[shardID]
+    forget(transactionID, on: shardID)
+    // Where the leader has changed there is nothing to undo; where it cannot be reached it hears nothing of the transaction
+    // any more, and undoes it.
+    guard let node, let channel = channel(to: node) else { return }
+    let request = Kunlog_Storage_V1_RollbackRequest.with {
+      $0.clusterID = Data(clusterID.rawValue)
+      $0.shardID = shardID.rawValue
+      $0.transactionID = Data(transactionID)
+    }
+    Task {
+      for _ in 0..<3 {
+        if (try? await channel.unary(StorageMethods.rollback, request, timeoutMilliseconds: 5000)) != nil { return }
+        try? await loopSleep(milliseconds: 200)
+      }
+    }
+  }
+
+  // MARK: Leaders
+
+  /// A node to ask next: the leader where it is known, else the replicas in turn.
+  func leader(of shardID: ShardID, _ search: LeaderSearch) -> NodeID? {
+    if let known = leaders[shardID] { return known }
+    guard let shard = image().shards[shardID], !shard.replicas.isEmpty else {
+      search.reason = "shard \(shardID) has no replicas"
+      return nil
+    }
+    return search.next(shard.replicas)
+  }
+
+  /// The node has answered as the shard's leader.
+  func isLeading(_ node: NodeID, _ shardID: ShardID) { leaders[shardID] = node }
+
+  /// The node did not answer.
+  func lost(_ node: NodeID, _ shardID: ShardID) {
+    if leaders[shardID] == node { leaders[shardID] = nil }
+  }
+
+  /// The node does not lead: asks the one that it names, or waits a little. Throws where the patience is over.
+  func follow(
+    _ redirect: Kunlog_Storage_V1_NotLeader, from node: NodeID, _ shardID: ShardID, _ search: LeaderSearch
+  ) async throws(ShardFailure) {
+    let named = NodeID(rawValue: redirect.leaderNodeID)
+    if redirect.leaderNodeID != 0, named != node, search.follows(named) {
+      leaders[shardID] = named
+      return
+    }
+    leaders[shardID] = nil
+    search.reason = "the shard has no leader"
+    guard await search.pause() else { throw .unavailable(search.reason) }
+  }
+
+  /// The connection to a node; nil where the metadata does not know it.
+  func channel(to node: NodeID) -> RPCChannel? {
+    guard let definition = image().nodes[node] else {
+      leaders = leaders.filter { $0.value != node }
+      return channels[node]?.channel
+    }
+    if let open = channels[node] {
+      if open.host == definition.host, open.port == definition.port { return open.channel }
+      open.channel.close()
+    }
+    let channel = RPCChannel(host: definition.host, port: definition.port, tls: tls)
+    channels[node] = (definition.host, definition.port, channel)
+    return channel
+  }
+
+  // MARK: Open transactions
+
+  /// The transaction is open at the node from now on.
+  func remember(_ transactionID: [UInt8], on shardID: ShardID, at node: NodeID) {
+    guard !transactionID.isEmpty else { return }
+    openTransactions[shardID, default: [:]][transactionID] = node
+  }
+
+  /// The transaction is over.
+  func forget(_ transactionID: [UInt8], on shardID: ShardID) {
+    openTransactions[shardID]?[transactionID] = nil
+  }
+
+  private func sendKeepAlive() {
+    for (shardID, transactions) in openTransactions where !transactions.isEmpty {
+      for (node, entries) in Dictionary(grouping: transactions, by: \.value) {
+        guard let channel = channel(to: node) else { continue }
+        let request = Kunlog_Storage_V1_KeepAliveRequest.with {
+          $0.clusterID = Data(clusterID.rawValue)
+          $0.shardID = shardID.rawValue
+          $0.transactionIds = entries.map { Data($0.key) }
+        }
+        // What fails is tried again at the next turn of the timer.
+        _ = channel.unary(StorageMethods.keepAlive, request, timeoutMilliseconds: Self.keepAliveMilliseconds) { _ in }
+      }
+    }
+  }
+}
+
+/// The search for a shard's leader on behalf of one request: whom to ask next, and until when.
+@LoopActor
+final class LeaderSearch {
+  private let deadline: UInt64
+  private var place: Int?
+  private var redirects = 0
+  private var pauseMilliseconds = 10
+  /// Why there is no leader yet, for the error.
+  var reason = "no replica has answered"
+
+  init(deadlineMilliseconds: Int) { deadline = Loop.now + UInt64(deadlineMilliseconds) * 1_000_000 }
+
+  var remainingMilliseconds: Int { Loop.now < deadline ? max(1, Int((deadline - Loop.now) / 1_000_000)) : 1 }
+
+  /// The replicas in turn, from a random one on.
+  func next(_ replicas: [NodeID]) -> NodeID {
+    let chosen = place.map { ($0 + 1) % replicas.count } ?? Int.random(in: 0..<replicas.count)
+    place = chosen
+    return replicas[chosen]
+  }
+
+  /// Whether a redirect is followed at once: replicas that name each other in a circle are given time to agree.
+  func follows(_ node: NodeID) -> Bool {
+    redirects += 1
+    return redirects % 4 != 0
+  }
+
+  /// Waits, each time a little longer; false where the time is up.
+  func pause() async -> Bool {
+    guard Loop.now < deadline, !Task.isCancelled else { return false }
+    try? await loopSleep(milliseconds: pauseMilliseconds)
+    pauseMilliseconds = min(pauseMilliseconds * 2, 250)
+    return true
+  }
+}
+
+/// The methods of the service `kunlog.storage.v1.Storage` that a compute node uses.
+enum StorageMethods {
+  private static let service = "kunlog.storage.v1.Storage"
+  static let execute = RPCMethod<Kunlog_Storage_V1_ExecuteRequest, Kunlog_Storage_V1_ExecuteResponse>(
+    service: service, method: "Execute")
+  static let commit = RPCMethod<Kunlog_Storage_V1_CommitRequest, Kunlog_Storage_V1_CommitResponse>(
+    service: service, method: "Commit")
+  static let rollback = RPCMethod<Kunlog_Storage_V1_RollbackRequest, Kunlog_Storage_V1_RollbackResponse>(
+    service: service, method: "Rollback")
+  static let keepAlive = RPCMethod<Kunlog_Storage_V1_KeepAliveRequest, Kunlog_Storage_V1_KeepAliveResponse>(
+    service: service, method: "KeepAlive")
+}
