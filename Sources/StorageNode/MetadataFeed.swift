@@ -1,5 +1,6 @@
 import EventLoop
 import Metadata
+import MetadataClient
 
 /// What a storage node needs of the metadata log: the image as far as it is known here, and word of each change.
 @LoopActor
@@ -8,4 +9,17 @@ package protocol MetadataFeed: AnyObject {
   var image: Image { get }
   /// Calls the body after each change of `image`, for as long as the feed lives.
   func observe(_ body: @escaping @LoopActor () -> Void)
+}
+
+/// The metadata as a client follows it.
+@LoopActor
+package final class FollowedMetadata: MetadataFeed {
+  private let client: MetadataClient
+
+  /// A feed of a client, which its owner starts and stops.
+  package init(_ client: MetadataClient) { self.client = client }
+
+  package var image: Image { client.image }
+
+  package func observe(_ body: @escaping @LoopActor () -> Void) { client.observe { _ in body() } }
 }
