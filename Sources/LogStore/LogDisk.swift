@@ -1,3 +1,5 @@
+import Glibc
+
 /// The directory of a log, as far as the log needs one: the seam at which a simulated disk takes the place of files.
 /// Names are plain file names within the directory.
 package protocol LogDisk: Sendable {
@@ -34,13 +36,25 @@ package protocol LogFile: AnyObject, Sendable {
 }
 
 extension LogFile {
-  /// The whole file.
+  /// The whole file. Only for small ones.
   func readAll() throws(LogStoreError) -> [UInt8] {
+    try withContents { Array($0) }
+  }
+
+  /// Gives the whole file to a body. Its memory comes from the system and goes back at once: a segment is large, and the
+  /// allocator would keep what it was given.
+  func withContents<Result>(
+    _ body: (UnsafeRawBufferPointer) throws(LogStoreError) -> Result
+  ) throws(LogStoreError) -> Result {
     let size = try sizeBytes
-    var bytes = [UInt8](repeating: 0, count: size)
-    let count = try read(&bytes, at: 0)
-    if count < size { bytes.removeLast(size - count) }
-    return bytes
+    guard size > 0 else { return try body(UnsafeRawBufferPointer(start: nil, count: 0)) }
+    let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let address, address != MAP_FAILED else {
+      throw .io(operation: "reserve memory for", path: "a segment", errno: errno)
+    }
+    defer { munmap(address, size) }
+    let count = try read(into: UnsafeMutableRawBufferPointer(start: address, count: size), at: 0)
+    return try body(UnsafeRawBufferPointer(start: address, count: count))
   }
 
   /// Reads into an array; how many bytes there were.

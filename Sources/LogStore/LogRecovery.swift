@@ -68,20 +68,15 @@ struct LogRecovery {
   private mutating func replaySegment(_ number: UInt64, isLast: Bool) throws(LogStoreError) {
     let name = LogFileName.segment(number)
     let file = try disk.open(name)
-    let bytes = try file.readAll()
     let codec = RecordCodec(identity: configuration.identity, segment: number)
     let path = disk.path + "/" + name
     let previousEnd = log.endOffset
-    log.segments.append(LiveSegment(number: number, file: file, sizeBytes: bytes.count, lastIndex: 0))
-    var failure: LogStoreError?
-    var end = 0
-    bytes.withUnsafeBytes { buffer in
-      do throws(LogStoreError) {
-        end = try replay(buffer, codec: codec, path: path, previousEnd: previousEnd)
-        try checkTail(buffer, codec: codec, path: path, end: end, isLast: isLast, file: file)
-      } catch { failure = error }
+    log.segments.append(LiveSegment(number: number, file: file, sizeBytes: try file.sizeBytes, lastIndex: 0))
+    let end = try file.withContents { (bytes: UnsafeRawBufferPointer) throws(LogStoreError) -> Int in
+      let end = try replay(bytes, codec: codec, path: path, previousEnd: previousEnd)
+      try checkTail(bytes, codec: codec, path: path, end: end, isLast: isLast, file: file)
+      return end
     }
-    if let failure { throw failure }
     guard end > 0 else { throw .corrupt(path: path, offset: 0, what: "the segment's header is missing") }
     log.endOffset = end
   }
@@ -91,18 +86,12 @@ struct LogRecovery {
     let name = LogFileName.segment(number)
     let file = try disk.open(name)
     let codec = RecordCodec(identity: configuration.identity, segment: number)
-    let bytes = try file.readAll()
-    var failure: LogStoreError?
-    var isUnbegun = false
-    bytes.withUnsafeBytes { buffer in
-      guard codec.decode(buffer, at: 0) == nil else { return }
-      isUnbegun = true
-      do throws(LogStoreError) {
-        try checkTail(buffer, codec: codec, path: disk.path + "/" + name, end: 0, isLast: true, file: file)
-      } catch { failure = error }
+    let isBegun = try file.withContents { (bytes: UnsafeRawBufferPointer) throws(LogStoreError) -> Bool in
+      if codec.decode(bytes, at: 0) != nil { return true }
+      try checkTail(bytes, codec: codec, path: disk.path + "/" + name, end: 0, isLast: true, file: file)
+      return false
     }
-    if let failure { throw failure }
-    guard isUnbegun else { return false }
+    guard !isBegun else { return false }
     let spare = LogFileName.spare(number)
     try disk.rename(name, to: spare)
     try disk.synchronizeDirectory()

@@ -117,7 +117,8 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
     guard appliedIndex <= recovered.terms.lastIndex || appliedIndex <= base.index else {
       throw .stateAheadOfLog(appliedIndex: appliedIndex, lastIndex: recovered.terms.lastIndex)
     }
-    if appliedIndex < recovered.terms.baseIndex || appliedIndex < base.index {
+    // A state that begins from nothing is sooner there by the snapshot; one that is merely behind replays the log.
+    if appliedIndex < recovered.terms.baseIndex || (appliedIndex == 0 && base.index > 0) {
       // A snapshot newer than the log knows (the process ended in between) serves as well, if the log reaches it.
       guard let stored = snapshots.latest, stored.metadata.index >= base.index,
         stored.metadata.index <= recovered.terms.lastIndex

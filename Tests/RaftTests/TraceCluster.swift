@@ -18,7 +18,7 @@ struct TraceCluster {
     var entries: [Entry] = []
     var appliedIndex: UInt64 = 0
     // What does not: writes that are under way.
-    var writes: [(sequence: UInt64, effect: Effect)] = []
+    var writes: [(sequence: UInt64, effect: Effect, base: SnapshotMetadata?)] = []
     var held: [(message: Message, after: UInt64)] = []
     var isUp = true
   }
@@ -27,6 +27,7 @@ struct TraceCluster {
   var options = Options()
   var nodes: [NodeID: Node] = [:]
   var network: [Message] = []
+  var snapshotRequests: [(from: NodeID, to: NodeID, term: UInt64)] = []
   var hasPromptDisks = false
   var leaders: [UInt64: NodeID] = [:]
   var applied: [UInt64: Entry] = [:]
@@ -57,7 +58,7 @@ struct TraceCluster {
   /// All writes of a node become durable.
   mutating func written(_ id: NodeID) throws -> [String] {
     guard var node = nodes[id], let last = node.writes.last?.sequence else { return [] }
-    for write in node.writes { Self.store(write.effect, &node) }
+    for write in node.writes { Self.store(write.effect, base: write.base, &node) }
     node.writes = []
     network += node.held.filter { $0.after <= last }.map(\.message)
     node.held.removeAll { $0.after <= last }
@@ -69,7 +70,9 @@ struct TraceCluster {
     switch effect {
     case .writeHardState(_, let sequence), .writeEntries(_, let sequence), .installSnapshot(_, let sequence),
       .compact(_, _, let sequence):
-      node.writes.append((sequence, effect))
+      var base: SnapshotMetadata?
+      if case .compact(_, let through, _) = effect { base = node.raft.snapshotMetadata(at: through) }
+      node.writes.append((sequence, effect, base))
     case .send(let message, let after):
       if after == 0 { network.append(message) } else { node.held.append((message, after)) }
     case .apply(let index):
@@ -79,15 +82,20 @@ struct TraceCluster {
         }
         applied[entry.index] = entry
       }
+      if node.raft.role == .leader { try checkQuorum(index, leader: node) }
       node.appliedIndex = index
+    case .sendSnapshot(let member, let term): snapshotRequests.append((node.raft.id, member, term))
     case .readEntries(let follower, let term, let from, let through, _):
-      let found = node.entries.filter { $0.index >= from && $0.index <= through }
+      // The log serves what is under way from memory.
+      var image = node
+      for write in node.writes { Self.store(write.effect, base: write.base, &image) }
+      let found = image.entries.filter { $0.index >= from && $0.index <= through }
       inputs.append(.entriesRead(for: follower, term: term, found))
     default: break
     }
   }
 
-  private static func store(_ effect: Effect, _ node: inout Node) {
+  private static func store(_ effect: Effect, base: SnapshotMetadata?, _ node: inout Node) {
     switch effect {
     case .writeHardState(let state, _): node.hardState = state
     case .writeEntries(let entries, _):
@@ -100,18 +108,18 @@ struct TraceCluster {
       node.appliedIndex = metadata.index
     case .compact(let metadata, let through, _):
       node.snapshot = metadata
-      if let base = node.raft.snapshotMetadata(at: through) { node.base = base }
+      if let base { node.base = base }
       node.entries.removeAll { $0.index <= through }
     default: break
     }
   }
 
-  /// The process dies: writes under way are lost, and so are messages that waited for them.
+  /// The process dies: writes under way are lost, and so are messages that waited for them; what it has sent arrives.
   mutating func crash(_ id: NodeID) {
     nodes[id]?.writes = []
     nodes[id]?.held = []
     nodes[id]?.isUp = false
-    network.removeAll { $0.from == id || $0.to == id }
+    network.removeAll { $0.to == id }
   }
 
   /// The process starts again from what its disk holds.
@@ -161,6 +169,24 @@ struct TraceCluster {
     if let other = leaders[raft.hardState.term], other != id {
       throw TraceError(description: "\(other) and \(id) both lead term \(raft.hardState.term)")
     }
+    guard leaders[raft.hardState.term] == nil else { return }
     leaders[raft.hardState.term] = id
+    // Leader completeness: whatever was applied anywhere is in the log of every later leader.
+    for (index, entry) in applied.sorted(by: { $0.key < $1.key }) where index > raft.terms.baseIndex {
+      guard raft.terms.term(at: index) == entry.term else {
+        throw TraceError(description: "\(id) leads without entry \(index)/\(entry.term), which was applied")
+      }
+    }
+  }
+
+  /// What a leader applies is on the disks of a quorum at that moment.
+  private func checkQuorum(_ index: UInt64, leader: Node) throws {
+    guard let term = leader.raft.terms.term(at: index), index >= leader.raft.configurationIndex else { return }
+    let isDurable = leader.raft.configuration.hasQuorum { id in
+      let node = id == leader.raft.id ? leader : nodes[id]
+      guard let node else { return false }
+      return node.base.index >= index || node.entries.contains { $0.index == index && $0.term == term }
+    }
+    guard isDurable else { throw TraceError(description: "entry \(index) is applied, but not durable on a quorum") }
   }
 }
