@@ -303,22 +303,24 @@ extension ComputeSession {
     }
   }
 
-  /// A constraint's violation with the values that violate it, where they are those of a row to be inserted.
+  /// A constraint's violation with the row that violates it, as far as the shard told it or it was to be inserted.
   private func explained(
     _ error: SQLError, _ violation: ConstraintViolation?, _ request: ShardRequest, _ chunk: WriteChunk,
     _ reader: ShardReader
   ) -> SQLError {
     var worded = reader.sqlError(.statement(error, violation))
-    guard worded.detail == nil, let violation, chunk.sources.indices.contains(violation.fragment),
-      let tablet = image.tablets[violation.tabletID], let table = image.tables[tablet.tableID]
-    else { return worded }
-    let (source, firstRow) = chunk.sources[violation.fragment]
-    guard source.fragment.sql.hasPrefix("INSERT"),
-      source.rows.indices.contains(firstRow + violation.parameterRow)
-    else { return worded }
-    let row = source.rows[firstRow + violation.parameterRow]
-    worded.detail = ViolationDetail(table: table, image: image, context: conversionContext).text(
-      violation.kind, constraint: worded.constraint, row)
+    guard let violation, let tablet = image.tablets[violation.tabletID], let table = image.tables[tablet.tableID] else {
+      return worded
+    }
+    var row = violation.failingRow
+    if row.isEmpty, chunk.sources.indices.contains(violation.fragment) {
+      let (source, firstRow) = chunk.sources[violation.fragment]
+      let index = firstRow + violation.parameterRow
+      if source.fragment.sql.hasPrefix("INSERT"), source.rows.indices.contains(index) { row = source.rows[index] }
+    }
+    let detail = ViolationDetail(table: table, image: image, context: conversionContext)
+      .text(violation.kind, constraint: worded.constraint, row)
+    if let detail { worded.detail = detail }
     return worded
   }
 }

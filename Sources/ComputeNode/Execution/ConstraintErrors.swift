@@ -56,6 +56,7 @@ struct ConstraintErrors {
   /// The violated index, by name, or by the set of its columns where the engine knows only those.
   private func index(of table: TableDefinition, _ violation: ConstraintViolation) -> IndexDefinition? {
     let unique = image.indexes(of: table.id).filter(\.isUnique)
+    if let id = violation.indexID, let index = unique.first(where: { $0.id == id }) { return index }
     if let name = violation.name, let index = unique.first(where: { $0.name == name }) { return index }
     let columns = Set(violation.columns)
     guard !columns.isEmpty else { return nil }

@@ -1,0 +1,145 @@
+import EventLoop
+import Logging
+import Metadata
+import MetadataClient
+import PostgresWire
+import RPC
+import SQLTypes
+
+/// What a compute node needs to know to start. It keeps nothing on disk.
+package struct ComputeNodeConfiguration: Sendable {
+  package var nodeID: NodeID
+  package var name: String
+  package var clusterID: ClusterID
+  /// Where other nodes reach it.
+  package var host: String
+  /// gRPC; 0 lets the system choose.
+  package var port: Int
+  /// Where PostgreSQL's clients reach it.
+  package var postgresHost: String
+  /// 0 lets the system choose.
+  package var postgresPort: Int
+  package var metadataEndpoints: [MetadataEndpoint]
+  /// The node's own certificate, where nodes use TLS between them.
+  package var nodeTLS: TLSConfiguration?
+  /// The certificate that PostgreSQL's clients see; nil: no TLS for them.
+  package var clientTLS: TLSConfiguration?
+  /// Clients at the same time.
+  package var maximumSessions = 200
+  /// Threads for statements that run in the node's own SQLite.
+  package var localThreads = 2
+  package init(
+    nodeID: NodeID, name: String, clusterID: ClusterID, host: String, port: Int, postgresHost: String,
+    postgresPort: Int, metadataEndpoints: [MetadataEndpoint], nodeTLS: TLSConfiguration? = nil,
+    clientTLS: TLSConfiguration? = nil
+  ) {
+    self.nodeID = nodeID
+    self.name = name
+    self.clusterID = clusterID
+    self.host = host
+    self.port = port
+    self.postgresHost = postgresHost
+    self.postgresPort = postgresPort
+    self.metadataEndpoints = metadataEndpoints
+    self.nodeTLS = nodeTLS
+    self.clientTLS = clientTLS
+  }
+}
+
+/// A compute node: PostgreSQL's protocol in front, the metadata log and the shards behind. All that it knows it reads
+/// from the log, so that a new one serves the whole catalog as soon as it has caught up.
+@LoopActor
+package final class ComputeNode {
+  package let configuration: ComputeNodeConfiguration
+  package let metadata: MetadataClient
+  private let storage: StorageClient
+  private let local: SQLiteLocalEngine
+  private let server: RPCServer
+  private let factory: SessionFactory
+  private let log = Logger(label: "compute")
+  private var listener: PostgresListener?
+  private var isStopped = false
+
+  package init(_ configuration: ComputeNodeConfiguration) {
+    self.configuration = configuration
+    metadata = MetadataClient(
+      MetadataClient.Configuration(
+        endpoints: configuration.metadataEndpoints, tls: configuration.nodeTLS,
+        principal: "compute \(configuration.nodeID)", clusterID: configuration.clusterID))
+    let metadata = self.metadata
+    storage = StorageClient(clusterID: configuration.clusterID, tls: configuration.nodeTLS) { metadata.image }
+    local = SQLiteLocalEngine(threads: configuration.localThreads)
+    server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.nodeTLS)
+    factory = SessionFactory(
+      ExecutionServices(
+        metadata: MetadataLog(metadata), shards: storage, local: local,
+        planning: { image, session in PlannerPlanning(image: image, session: session) }, nodeID: configuration.nodeID,
+        cryptography: .openSSL, randomBytes: { SecureRandom.bytes($0) }))
+  }
+
+  /// gRPC's port, once started.
+  package var port: Int { server.port }
+
+  /// PostgreSQL's port, once clients are served.
+  package var postgresPort: Int { listener?.port ?? 0 }
+
+  /// Sessions of clients.
+  package var sessionCount: Int { listener?.sessionCount ?? 0 }
+
+  /// Returns once clients are served: the node has read the catalog, and the log knows its address. Waits as long as the
+  /// metadata log cannot be reached.
+  package func start() async throws {
+    server.health.set("", .notServing)
+    try server.start()
+    metadata.start()
+    await metadata.ready()
+    guard !isStopped else { return }
+    let listener = try PostgresListener(configuration: listenerConfiguration, factory: factory)
+    self.listener = listener
+    try await register()
+    server.health.set("", .serving)
+    log.info("compute node \(configuration.nodeID) serves PostgreSQL on \(configuration.postgresHost):\(listener.port)")
+  }
+
+  private var listenerConfiguration: PostgresListener.Configuration {
+    var result = PostgresListener.Configuration(
+      host: configuration.postgresHost, port: configuration.postgresPort, tls: configuration.clientTLS)
+    result.maximumSessions = configuration.maximumSessions
+    return result
+  }
+
+  /// Tells the log where the node is; tried until it is recorded, as the log may be without a leader for a while.
+  private func register() async throws {
+    let node = NodeDefinition(
+      id: configuration.nodeID, role: .compute, name: configuration.name, host: configuration.host, port: port,
+      postgresPort: postgresPort)
+    while !isStopped {
+      do {
+        _ = try await metadata.append([.registerNode(node)])
+        return
+      } catch {
+        switch error {
+        case .rejected, .refused, .stopped: throw error
+        default: log.warning("cannot register with the metadata log: \(error)")
+        }
+      }
+      try await loopSleep(milliseconds: 500)
+    }
+  }
+
+  /// Ends the sessions, then everything else.
+  package func stop(graceMilliseconds: Int = 1000) async {
+    guard !isStopped else { return }
+    isStopped = true
+    server.health.set("", .notServing)
+    listener?.close()
+    let deadline = Loop.now + UInt64(max(0, graceMilliseconds)) * 1_000_000
+    while let listener, listener.connectionCount > 0, Loop.now < deadline {
+      try? await loopSleep(milliseconds: 10)
+    }
+    await server.shutdown(graceMilliseconds: graceMilliseconds)
+    storage.close()
+    metadata.stop()
+    local.shutdown()
+  }
+}
