@@ -153,7 +153,7 @@ extension PostgresSession {
         }
         for row in 0..<batch.rowCount {
           try cursor.encoder.append(batch[row], to: &output)
-          guard await flushIfFull() else {
+          if isOutputFull, await !flushAndDrain() {
             cursor.close()
             return nil
           }

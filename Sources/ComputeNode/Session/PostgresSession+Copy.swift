@@ -58,7 +58,7 @@ extension PostgresSession {
       while let batch = try await source.nextBatch(maximumRows: RowCursor.batchRows) {
         for row in 0..<batch.rowCount {
           try encoder.append(batch[row], to: &output)
-          guard await flushIfFull() else {
+          if isOutputFull, await !flushAndDrain() {
             source.close()
             return nil
           }

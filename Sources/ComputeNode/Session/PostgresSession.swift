@@ -181,9 +181,11 @@ final class PostgresSession: SessionClient {
     return !isGone
   }
 
-  /// Sends a full piece of output; false where the client does not take it.
-  func flushIfFull() async -> Bool {
-    guard output.count >= Self.flushBytes else { return !isGone }
+  /// Whether a piece of output is full: then `flushAndDrain` comes before more of it.
+  var isOutputFull: Bool { output.count >= Self.flushBytes }
+
+  /// Sends what is pending; false where the client does not take it.
+  func flushAndDrain() async -> Bool {
     flush()
     return await drain()
   }
