@@ -96,7 +96,8 @@ struct MessageReader {
 package enum UTF8Text {
   /// The text, or 22021 with the offending bytes as PostgreSQL prints them.
   package static func decode(_ bytes: some Collection<UInt8>) throws(SQLError) -> String {
-    if let text = String(validating: bytes, as: UTF8.self) { return text }
+    // PostgreSQL's text holds no zero byte.
+    if let text = String(validating: bytes, as: UTF8.self), !text.utf8.contains(0) { return text }
     throw invalidSequence(in: Array(bytes))
   }
 
@@ -106,7 +107,7 @@ package enum UTF8Text {
     while start < bytes.count {
       let length = sequenceLength(bytes[start])
       let end = min(start + length, bytes.count)
-      if end - start < length || String(validating: bytes[start..<end], as: UTF8.self) == nil {
+      if bytes[start] == 0 || end - start < length || String(validating: bytes[start..<end], as: UTF8.self) == nil {
         let shown = bytes[start..<end].map { "0x" + hexadecimal($0) }.joined(separator: " ")
         return SQLError(
           .characterNotInRepertoire, "invalid byte sequence for encoding \"UTF8\": \(shown)")

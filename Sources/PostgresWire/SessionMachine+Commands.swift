@@ -143,10 +143,12 @@ extension SessionMachine {
             bytes, as: type, format: message.parameterFormats.code(at: index),
             conversionContext))
       } catch {
-        throw error.sqlState == .invalidBinaryRepresentation && error.message.isEmpty
-          ? SQLError(
-            .invalidBinaryRepresentation, "incorrect binary data format in bind parameter \(index + 1)")
-          : error
+        // Which one is wrong is more than the type itself can say.
+        var error = error
+        if error.sqlState == .invalidBinaryRepresentation, error.message == "incorrect binary data format" {
+          error.message += " in bind parameter \(index + 1)"
+        }
+        throw error
       }
     }
     return values

@@ -91,4 +91,35 @@ struct BackendMessageTests {
         0x44, 0, 0, 0, 15, 0, 2, 255, 255, 255, 255, 0, 0, 0, 1, 0x78,
       ])
   }
+
+  @Test("Integers are written in decimal, the extreme ones too")
+  func writesIntegers() throws {
+    let cases: [(Int64, String)] = [
+      (0, "0"), (-1, "-1"), (10, "10"), (Int64.max, "9223372036854775807"), (Int64.min, "-9223372036854775808"),
+    ]
+    for (number, text) in cases {
+      var bytes: [UInt8] = []
+      try WireValue.appendText(.integer(number), .int8, .standard, to: &bytes)
+      #expect(String(decoding: bytes, as: UTF8.self) == text)
+    }
+  }
+
+  @Test("Values take the form of their column's type")
+  func writesTypedValues() throws {
+    let cases: [(StoredValue, SQLType, String)] = [
+      (.integer(1), .bool, "t"), (.text("ab"), SQLType.bpchar.with(modifier: 8), "ab  "),
+      (.text("1.10"), .numeric, "1.10"),
+      (.integer(0), .date, "2000-01-01"), (.blob([1, 255]), .bytea, "\\x01ff"), (.real(1.5), .float8, "1.5"),
+    ]
+    for (value, type, text) in cases {
+      var bytes: [UInt8] = []
+      try WireValue.appendText(value, type, .standard, to: &bytes)
+      #expect(String(decoding: bytes, as: UTF8.self) == text)
+    }
+    var binary: [UInt8] = []
+    try WireValue.appendBinary(.integer(-2), .int4, .standard, to: &binary)
+    try WireValue.appendBinary(.integer(1), .int8, .standard, to: &binary)
+    try WireValue.appendBinary(.integer(1), .bool, .standard, to: &binary)
+    #expect(binary == [255, 255, 255, 254, 0, 0, 0, 0, 0, 0, 0, 1, 1])
+  }
 }

@@ -72,6 +72,33 @@ struct CopyDecoderTests {
     ) { try decode("1\t2\t3\n") }
   }
 
+  @Test("A value that its type refuses is told with line and column")
+  func refusesValue() {
+    #expect(
+      throws: SQLError(
+        .invalidTextRepresentation, "invalid input syntax for type integer: \"x\"",
+        context: "COPY t, line 2, column a: \"x\"")
+    ) { try decode("1\nx\n", columns: [CopyColumn(name: "a", type: .int4)]) }
+  }
+
+  @Test("Binary data, cut anywhere", arguments: [1, 3, 1000])
+  func decodesBinary(_ pieceBytes: Int) throws {
+    let columns = [CopyColumn(name: "a", type: .int4), CopyColumn(name: "b", type: .text)]
+    let data: [UInt8] =
+      CopyBinaryReader.signature + [0, 0, 0, 0, 0, 0, 0, 0] + [0, 2, 0, 0, 0, 4, 0, 0, 0, 7, 255, 255, 255, 255]
+      + [0, 2, 255, 255, 255, 255, 0, 0, 0, 1, 0x78] + [255, 255]
+    let options = try CopyOptions([option("format", "binary")], isFrom: true)
+    var decoder = CopyDecoder(options: options, columns: columns, tableName: "t", context: .standard)
+    var batch = RowBatch(columnCount: 2)
+    for start in stride(from: 0, to: data.count, by: pieceBytes) {
+      decoder.append(data[start..<min(start + pieceBytes, data.count)])
+      _ = try decoder.decode(into: &batch, maximumRows: 10)
+    }
+    decoder.finish()
+    #expect(try !decoder.decode(into: &batch, maximumRows: 10))
+    #expect(batch == RowBatch(columnCount: 2, rows: [[.integer(7), .null], [.null, .text("x")]]))
+  }
+
   @Test("CSV with quotes, line ends inside them, NULL and empty text, cut anywhere", arguments: [1, 2, 5, 1000])
   func decodesCSV(_ pieceBytes: Int) throws {
     let data = "a,b\n1,\"x, \"\"y\"\"\nz\"\n2,\n3,\"\"\n"

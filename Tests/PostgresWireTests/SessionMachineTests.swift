@@ -212,6 +212,20 @@ struct ExtendedQueryTests {
       ])
   }
 
+  @Test("A parameter whose bytes are wrong is told by its number")
+  func refusesParameterBytes() {
+    var machine = SessionMachine()
+    _ = machine.receive(.parse(ParseMessage(name: "", sql: "SELECT $1, $2")))
+    _ = machine.parsed(parameterTypes: [.int4, .int4], columns: columns)
+    let bind = BindMessage(parameterFormats: [.binary], parameters: ParameterBytes([[0, 0, 0, 1], [1]]))
+    #expect(
+      machine.receive(.bind(bind)).replies == [
+        .errorResponse(
+          .error,
+          SQLError(.invalidBinaryRepresentation, "incorrect binary data format in bind parameter 2"))
+      ])
+  }
+
   @Test("A statement whose name is gone lives on below its portal")
   func keepsStatementForPortal() {
     var machine = preparedMachine()

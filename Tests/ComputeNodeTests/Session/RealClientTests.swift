@@ -110,7 +110,12 @@ struct PythonDriverTests {
           print(connection.execute('show').fetchall())
           for _ in range(8):
               connection.execute('echo %s', ['again'])
-          print(len(list(connection.cursor().copy('copy t to stdout').__enter__().rows())))
+          with connection.cursor() as cursor:
+              with cursor.copy('copy t to stdout') as copy:
+                  print(list(copy.rows()))
+              with cursor.copy('copy t from stdin') as copy:
+                  copy.write_row(['copied', None])
+              print(cursor.statusmessage)
       """#
     let run = try await ProgramRun.run(".build/python/bin/python - <<'END'\n\(script)\nEND")
     #expect(
@@ -122,7 +127,8 @@ struct PythonDriverTests {
         [(1, 'row 1'), (2, 'row 2')]
         ('text',)
         [('0',), ('1',), ('2',)]
-        3
+        [('1', 'row\\t1'), ('2', 'row\\t2'), ('3', 'row\\t3')]
+        COPY 1
 
         """)
   }
