@@ -70,7 +70,8 @@ let package = Package(
     target(
       "ComputeNode",
       [
-        "EventLoop", "SQLPlan", "SQLParser", "SQLite", "PostgresWire", "MetadataClient", "ProtocolStorage", "COpenSSL",
+        "EventLoop", "SQLPlan", "SQLParser", "SQLTypes", "SQLite", "PostgresWire", "MetadataClient", "ProtocolStorage",
+        "COpenSSL",
       ]),
     target("ClusterManager", ["MetadataClient", "RPC"]),
     .executableTarget(
