@@ -10,6 +10,8 @@ struct CatalogNames: Sendable {
   /// The conversion context of a session.
   func conversion(transactionTimeMicroseconds: Int64) -> ConversionContext {
     var context = ConversionContext(transactionTimestamp: transactionTimeMicroseconds)
+    context.findTimeZone = { TimeZones.found($0) }
+    context.timeZone = context.zone(named: session.timeZone) ?? .utc
     context.findObject = { (type, name) throws(SQLError) in try find(type, name) }
     context.nameObject = { type, oid in name(type, oid) }
     return context

@@ -19,7 +19,7 @@ extension ComputeSession {
     }
     let options = try CopyOptions(copyOptions(statement.options, text: command.text), isFrom: statement.isFrom)
     return statement.isFrom
-      ? try copyIn(statement, options, scope)
+      ? try copyIn(statement, options, text: command.text, scope)
       : try await copyOut(statement, options, command, scope)
   }
 
@@ -65,7 +65,7 @@ extension ComputeSession {
       query = .select(SelectStatement(body: .select(core)))
     }
     let analyzed = try planner().analyze(query, text: command.text, parameterTypes: [])
-    try checkAccess(analyzed)
+    try checkAccess(analyzed.dependencies)
     let columns = analyzed.columns.map(\.resultColumn)
     let source: any BatchSource
     switch analyzed.plan {
@@ -85,53 +85,29 @@ extension ComputeSession {
 
   // MARK: FROM STDIN
 
-  /// COPY FROM is an INSERT whose row is parameters: defaults, casts, routing and checks are those of INSERT.
   private func copyIn(
-    _ statement: CopyStatement, _ options: CopyOptions, _ scope: StatementScope
+    _ statement: CopyStatement, _ options: CopyOptions, text: String, _ scope: StatementScope
   ) throws(SQLError) -> StatementResult {
     guard statement.condition == nil else { throw SQLError(.featureNotSupported, "COPY FROM … WHERE is not supported") }
     guard case .table(let name, let names) = statement.source else {
       throw SQLError(.syntaxError, "COPY FROM needs a table")
     }
     try checkWritable("COPY FROM")
-    let table: TableDefinition
-    switch try relation(name) {
-    case .table(let found): table = found
+    switch try relation(name, text: text) {
+    case .table: break
     case .view(let view): throw SQLError(.wrongObjectType, "cannot copy to view \"\(view.name)\"")
     case .sequence(let sequence): throw SQLError(.wrongObjectType, "cannot copy to sequence \"\(sequence.name)\"")
     case .index(let index): throw SQLError(.wrongObjectType, "cannot copy to index \"\(index.name)\"")
     }
-    let columns = try copyColumns(names, of: table)
-    let row = columns.indices.map { Expression.parameter($0 + 1, location: -1) }
-    var insert = InsertStatement(
-      table: name, columns: columns.map { AssignmentTarget(column: $0.name) },
-      source: columns.isEmpty ? .defaultValues : .query(SelectStatement(body: .values([row]))))
-    insert.overriding = .systemValue
-    let analyzed = try planner().analyze(
-      .insert(insert), text: "", parameterTypes: columns.map { $0.type.base })
-    try checkAccess(analyzed)
-    guard case .write(.insert(let plan)) = analyzed.plan, case .values(let rows) = plan.source, rows.count == 1 else {
-      throw SQLError(.featureNotSupported, "COPY into such a table is not supported")
+    let (plan, columns, dependencies) = try planner().planCopyFrom(name, columns: names, text: text)
+    try checkAccess(dependencies)
+    guard case .rows(let slots) = plan.source else {
+      throw SQLError(.internalError, "a plan of COPY without slots")
     }
     return .copyIn(
       TableCopySink(
-        session: self, scope: scope, plan: plan, row: rows[0], options: options, tableName: table.name, columns: columns
-      ))
-  }
-
-  private func copyColumns(_ names: [String], of table: TableDefinition) throws(SQLError) -> [CopyColumn] {
-    guard !names.isEmpty else { return table.columns.map { CopyColumn(name: $0.name, type: $0.type) } }
-    var columns: [CopyColumn] = []
-    for name in names {
-      guard let number = table.columnNumber(name) else {
-        throw SQLError(.undefinedColumn, "column \"\(name)\" of relation \"\(table.name)\" does not exist")
-      }
-      guard !columns.contains(where: { $0.name == name }) else {
-        throw SQLError(.duplicateColumn, "column \"\(name)\" specified more than once")
-      }
-      columns.append(CopyColumn(name: name, type: table.columns[number - 1].type))
-    }
-    return columns
+        session: self, scope: scope, plan: plan, slots: slots, options: options, tableName: name.name,
+        columns: columns.map { CopyColumn(name: $0.name, type: $0.type) }))
   }
 }
 
@@ -149,20 +125,20 @@ final class TableCopySink: CopySink {
   private let session: ComputeSession
   private let scope: StatementScope
   private let plan: InsertPlan
-  /// A complete row, of constants, parameters and what is evaluated for each row.
-  private let row: [PlanParameter]
+  /// Where the values of a complete row come from.
+  private let slots: [InsertSlot]
   private var pending: [[StoredValue]] = []
   private var pendingBytes = 0
   private var count = 0
 
   init(
-    session: ComputeSession, scope: StatementScope, plan: InsertPlan, row: [PlanParameter], options: CopyOptions,
+    session: ComputeSession, scope: StatementScope, plan: InsertPlan, slots: [InsertSlot], options: CopyOptions,
     tableName: String, columns: [CopyColumn]
   ) {
     self.session = session
     self.scope = scope
     self.plan = plan
-    self.row = row
+    self.slots = slots
     self.options = options
     self.tableName = tableName
     self.columns = columns
@@ -197,7 +173,7 @@ final class TableCopySink: CopySink {
     pending = []
     pendingBytes = 0
     do {
-      let rows = try await session.completed(batch.map { values in row.map { $0.bound(values) } })
+      let rows = try await session.completed(batch.map { values in slots.map { $0.parameter(values[...], []) } })
       let fragments = try await session.routed(plan, rows, [])
       _ = try await session.send(fragments, columnCount: 0, scope, mayCommit: false)
       count += batch.count

@@ -48,7 +48,7 @@ extension ComputeSession {
       analyzed = try currentPlan(preparedCommand(name), tree)
     default: return .rows(explanation(["Utility statements have no plan structure"], command, scope))
     }
-    try checkAccess(analyzed)
+    try checkAccess(analyzed.dependencies)
     var lines = planner().explain(analyzed, parameters: parameters)
     if isAnalyze { lines += try await analyzeRun(analyzed, parameters, scope) }
     return .rows(explanation(lines, command, scope))

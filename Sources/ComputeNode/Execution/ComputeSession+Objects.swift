@@ -152,7 +152,7 @@ extension ComputeSession {
     guard analyzed.parameterTypes.isEmpty else {
       throw SQLError(.undefinedParameter, "there is no parameter $1")
     }
-    try checkAccess(analyzed)
+    try checkAccess(analyzed.dependencies)
     guard statement.columnNames.count <= analyzed.columns.count else {
       throw SQLError(.syntaxError, "CREATE VIEW specifies more column names than columns")
     }

@@ -24,7 +24,7 @@ extension ComputeSession {
     try await withReplanning(scope) { () throws(AttemptFailure) in
       let analyzed = try self.failing { () throws(SQLError) in
         let analyzed = try self.currentPlan(command, tree)
-        try self.checkAccess(analyzed)
+        try self.checkAccess(analyzed.dependencies)
         return analyzed
       }
       switch analyzed.plan {
@@ -83,13 +83,13 @@ extension ComputeSession {
   }
 
   /// Without GRANT, a role reads and writes what it owns, through its views too; a superuser everything.
-  func checkAccess(_ analyzed: AnalyzedStatement) throws(SQLError) {
+  func checkAccess(_ dependencies: PlanDependencies) throws(SQLError) {
     guard !isSuperuser else { return }
-    let viewOwners = Set(analyzed.dependencies.views.values.map(\.ownerID))
-    for view in analyzed.dependencies.views.values where view.ownerID != roleID {
+    let viewOwners = Set(dependencies.views.values.map(\.ownerID))
+    for view in dependencies.views.values where view.ownerID != roleID {
       throw SQLError(.insufficientPrivilege, "permission denied for view \(view.name)")
     }
-    for id in analyzed.dependencies.tables.keys.sorted() {
+    for id in dependencies.tables.keys.sorted() {
       guard let table = image.tables[id], table.ownerID != roleID, !viewOwners.contains(table.ownerID) else { continue }
       throw SQLError(.insufficientPrivilege, "permission denied for table \(table.name)")
     }

@@ -327,7 +327,7 @@ extension ComputeSession {
 
 extension InsertSlot {
   /// The value for a row of the source.
-  fileprivate func parameter(_ row: ArraySlice<StoredValue>, _ parameters: [StoredValue]) -> PlanParameter {
+  func parameter(_ row: ArraySlice<StoredValue>, _ parameters: [StoredValue]) -> PlanParameter {
     switch self {
     case .source(let column): .constant(row[row.startIndex + column])
     case .value(let parameter): parameter.bound(parameters)

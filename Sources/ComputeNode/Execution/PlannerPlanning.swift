@@ -17,6 +17,11 @@ extension PlannerPlanning {
   func analyze(_ statement: Statement, text: String, parameterTypes: [SQLType]) throws(SQLError) -> AnalyzedStatement {
     throw SQLError(.featureNotSupported, "planning is not there yet")
   }
+  func planCopyFrom(
+    _ table: RelationName, columns: [String], text: String
+  ) throws(SQLError) -> (plan: InsertPlan, columns: [OutputColumn], dependencies: PlanDependencies) {
+    throw SQLError(.featureNotSupported, "planning is not there yet")
+  }
   func resolve(_ type: TypeName, text: String) throws(SQLError) -> SQLType {
     throw SQLError(.featureNotSupported, "planning is not there yet")
   }

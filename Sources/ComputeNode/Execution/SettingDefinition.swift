@@ -13,6 +13,7 @@ struct SettingDefinition: Sendable {
     /// Only values that mean the same as the default are supported: listed, in lower case.
     case fixed([String])
     case clientEncoding
+    case timeZone
     case searchPath
   }
   /// As SHOW ALL spells it.
@@ -53,6 +54,13 @@ struct SettingDefinition: Sendable {
           .featureNotSupported, "client encoding \"\(value)\" is not supported", hint: "Only UTF8 is supported.")
       }
       return encoding
+    case .timeZone:
+      guard let zone = TimeZones.rule(named: value) else {
+        throw SQLError(
+          .invalidParameterValue, "invalid value for parameter \"TimeZone\": \"\(value)\"",
+          hint: "Zones are known by their full names, such as Europe/Berlin.")
+      }
+      return zone.name
     case .fixed(let supported):
       let words = value.lowercased().filter { $0 != " " }
       guard supported.contains(words) else {

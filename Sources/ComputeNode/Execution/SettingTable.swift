@@ -33,10 +33,7 @@ enum SettingTable {
       name: "server_version", kind: .text, standard: ReportedSettings.serverVersion, isReadOnly: true),
     SettingDefinition(name: "session_authorization", kind: .text, standard: "", isReadOnly: true),
     SettingDefinition(name: "standard_conforming_strings", kind: .fixed(["on", "true", "1", "yes"]), standard: "on"),
-    SettingDefinition(
-      name: "TimeZone",
-      kind: .fixed(["utc", "gmt", "etc/utc", "etc/gmt", "zulu", "universal", "greenwich", "0", "+0", "+00", "+00:00"]),
-      standard: "UTC"),
+    SettingDefinition(name: "TimeZone", kind: .timeZone, standard: "UTC"),
   ]
 
   private static let effective = [

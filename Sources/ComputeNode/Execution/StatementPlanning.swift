@@ -7,6 +7,10 @@ import SQLTypes
 package protocol StatementPlanning: Sendable {
   /// Resolves and plans SELECT, INSERT, UPDATE or DELETE; `unknown` types of parameters are inferred.
   func analyze(_ statement: Statement, text: String, parameterTypes: [SQLType]) throws(SQLError) -> AnalyzedStatement
+  /// COPY table (columns) FROM: how its rows are completed and routed, and the columns that it brings.
+  func planCopyFrom(
+    _ table: RelationName, columns: [String], text: String
+  ) throws(SQLError) -> (plan: InsertPlan, columns: [OutputColumn], dependencies: PlanDependencies)
   /// The type that a name means.
   func resolve(_ type: TypeName, text: String) throws(SQLError) -> SQLType
   /// A column's default, checked against the column's type, as the catalog keeps it.

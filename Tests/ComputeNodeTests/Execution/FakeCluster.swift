@@ -99,6 +99,12 @@ final class FakePlanning: StatementPlanning {
     return plan(image)
   }
 
+  func planCopyFrom(
+    _ table: RelationName, columns: [String], text: String
+  ) throws(SQLError) -> (plan: InsertPlan, columns: [OutputColumn], dependencies: PlanDependencies) {
+    throw SQLError(.featureNotSupported, "no plan for COPY")
+  }
+
   func resolve(_ type: TypeName, text: String) throws(SQLError) -> SQLType {
     guard let found = SQLType.named(type.name.last ?? "") else {
       throw SQLError(.undefinedObject, "type \"\(type.name.last ?? "")\" does not exist")

@@ -17,6 +17,16 @@ import Testing
     #expect(cluster.rows == [[.text("app, \"Odd Name\", public")]])
   }
 
+  @Test func `Time zones are those of the system`() async throws {
+    let cluster = try await FakeCluster()
+    try await cluster.run("set time zone 'Europe/Berlin'; show timezone")
+    #expect(cluster.rows == [[.text("Europe/Berlin")]])
+    #expect(cluster.client.settings["TimeZone"] == "Europe/Berlin")
+    #expect(await cluster.failure("set time zone 'Europe/../Berlin'")?.sqlState == .invalidParameterValue)
+    try await cluster.run("reset timezone; show timezone")
+    #expect(cluster.rows == [[.text("UTC")]])
+  }
+
   @Test func `An unknown setting is refused, a custom one is kept`() async throws {
     let cluster = try await FakeCluster()
     #expect(
