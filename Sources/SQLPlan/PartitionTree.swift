@@ -101,17 +101,33 @@ extension PartitionTree.Node {
 /// Finds the tablet that takes a row.
 package struct PartitionRouter: Sendable {
   package var tree: PartitionTree
-  package init(tree: PartitionTree) { self.tree = tree }
+  /// The partition that the statement names: rows must belong below it.
+  package var onlyBelow: TableDefinition?
+  package init(tree: PartitionTree, onlyBelow: TableDefinition? = nil) {
+    self.tree = tree
+    self.onlyBelow = onlyBelow
+  }
 
   /// Index into the tree's leaves for a row with all columns of the root table. Throws 23514 where no partition takes it.
   package func leaf(for row: [StoredValue]) throws(SQLError) -> Int {
     var node = tree.root
+    var isBelow = onlyBelow == nil || node.tableID == onlyBelow?.id
     while node.leaf == nil {
       let key = node.keyColumns.map { row[$0] }
-      guard let child = node.child(forKey: key) else { throw noPartition(node, key) }
+      guard let child = node.child(forKey: key) else {
+        if let onlyBelow, !isBelow { throw violation(onlyBelow) }
+        throw noPartition(node, key)
+      }
       node = node.children[child].node
+      isBelow = isBelow || node.tableID == onlyBelow?.id
     }
+    if let onlyBelow, !isBelow { throw violation(onlyBelow) }
     return node.leaf ?? 0
+  }
+
+  private func violation(_ table: TableDefinition) -> SQLError {
+    SQLError(
+      .checkViolation, "new row for relation \"\(table.name)\" violates partition constraint", table: table.name)
   }
 
   private func noPartition(_ node: PartitionTree.Node, _ key: [StoredValue]) -> SQLError {

@@ -3,18 +3,7 @@ import SQLTypes
 /// Stored values as PostgreSQL prints them, for messages.
 enum ValueText {
   static func text(_ value: StoredValue, _ type: SQLType) -> String {
-    switch value {
-    case .null: return "null"
-    case .integer(let integer): return type.oid == SQLType.bool.oid ? (integer == 0 ? "f" : "t") : String(integer)
-    case .real(let real): return "\(real)"
-    case .text(let text): return text
-    case .blob(let bytes): return "\\x" + bytes.map { hexadecimal($0) }.joined()
-    }
-  }
-
-  private static func hexadecimal(_ byte: UInt8) -> String {
-    let text = String(byte, radix: 16)
-    return text.count == 1 ? "0" + text : text
+    value.isNull ? "null" : TypeOutput.text(value, as: type) ?? "null"
   }
 }
 

@@ -1,0 +1,57 @@
+import Metadata
+import SQLTypes
+
+/// What FROM may name, by ids that are unique in a statement.
+struct RangeTable {
+  struct Column: Hashable {
+    var name: String
+    var type: SQLType
+    var isNotNull = false
+  }
+  enum Source {
+    case table(TableDefinition)
+    case virtual(VirtualRelation)
+    case subquery(Query)
+    /// An entry of WITH, by its id.
+    case commonTable(Int)
+    case setFunction(SetFunction)
+    /// A function in FROM that gives one row.
+    case single([TypedExpression])
+    /// The row that ON CONFLICT speaks of as `excluded`.
+    case excluded
+  }
+  struct Entry {
+    var name: String
+    var columns: [Column]
+    var source: Source
+  }
+  /// A function that gives rows of one column, and their number where WITH ORDINALITY asks for it.
+  struct SetFunction {
+    enum Kind {
+      /// `generate_series(start, stop, step)`; `next` is `+` of the value's and the step's types.
+      case series(start: TypedExpression, stop: TypedExpression, step: TypedExpression, next: FunctionSignature)
+      /// `unnest(array)`.
+      case elements(TypedExpression)
+      /// `generate_subscripts(array, 1)`.
+      case subscripts(TypedExpression)
+      /// `jsonb_array_elements(document)`; the signature makes an element from document and index.
+      case jsonElements(TypedExpression, FunctionSignature)
+    }
+    var kind: Kind
+    var type: SQLType
+    /// Whether its arguments speak of other entries of the same FROM.
+    var isLateral: Bool
+  }
+
+  private(set) var entries: [Entry] = []
+
+  mutating func add(_ entry: Entry) -> Int {
+    entries.append(entry)
+    return entries.count - 1
+  }
+
+  /// Hidden columns behind those that names find.
+  mutating func extend(_ id: Int, with columns: [Column]) { entries[id].columns += columns }
+
+  subscript(id: Int) -> Entry { entries[id] }
+}
