@@ -110,8 +110,8 @@ package final class Connection: TurnParticipant {
       abort(error)
       return
     }
-    handshakeTimer = LoopTimer(afterMilliseconds: Self.handshakeMilliseconds) { [weak self] in
-      self?.abort(.timedOut("TLS handshake with \(self?.peerAddress ?? "?")"))
+    handshakeTimer = LoopTimer(afterMilliseconds: Self.handshakeMilliseconds) { [self] in
+      abort(.timedOut("TLS handshake with \(peerAddress)"))
     }
     continueHandshake()
     readingChanged()
@@ -340,7 +340,7 @@ package final class Connection: TurnParticipant {
     }
     state = .closing
     handshakeTimer?.cancel()
-    lingerTimer = LoopTimer(afterMilliseconds: Self.lingerMilliseconds) { [weak self] in self?.finish(nil) }
+    lingerTimer = LoopTimer(afterMilliseconds: Self.lingerMilliseconds) { [self] in finish(nil) }
     readingChanged()
     transmit()
   }

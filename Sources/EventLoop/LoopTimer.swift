@@ -19,11 +19,16 @@ package final class LoopTimer {
   package init(
     afterMilliseconds: Int, repeatMilliseconds: Int = 0, _ body: @escaping @LoopActor () -> Void
   ) {
-    deadline = Loop.now &+ UInt64(max(0, afterMilliseconds)) &* 1_000_000
-    repeatNanoseconds = UInt64(max(0, repeatMilliseconds)) &* 1_000_000
+    deadline = Loop.now &+ Self.nanoseconds(afterMilliseconds)
+    repeatNanoseconds = Self.nanoseconds(repeatMilliseconds)
     self.body = body
     sequence = TimerHeap.shared.nextSequence()
     TimerHeap.shared.insert(self)
+  }
+
+  /// At least 0, at most 10 years.
+  private static func nanoseconds(_ milliseconds: Int) -> UInt64 {
+    UInt64(min(max(0, milliseconds), 315_360_000_000)) * 1_000_000
   }
 
   /// Whether it will still fire.

@@ -40,8 +40,9 @@ final class ClientCall: RPCStream {
     deadline = timeoutMilliseconds.map { Loop.now &+ UInt64(max(0, $0)) &* 1_000_000 }
     super.init(options)
     if let timeoutMilliseconds {
-      deadlineTimer = LoopTimer(afterMilliseconds: timeoutMilliseconds) { [weak self] in
-        self?.stop(RPCError(.deadlineExceeded, "no answer within \(timeoutMilliseconds) ms"))
+      // Holds the call until it is complete, as its stream does: a weak reference would slow every other one down.
+      deadlineTimer = LoopTimer(afterMilliseconds: timeoutMilliseconds) { [self] in
+        stop(RPCError(.deadlineExceeded, "no answer within \(timeoutMilliseconds) ms"))
       }
     }
   }

@@ -21,6 +21,8 @@ final class HTTP2Session: TurnParticipant {
   private let role: Role
   private var raw: OpaquePointer?
   private(set) var streams: [Int32: RPCStream] = [:]
+  /// Bytes of messages that its streams hold, incomplete or to be sent.
+  var bufferedBytes = 0
   /// The stream last looked up: callbacks come in bursts.
   private var recent: RPCStream?
   private var isScheduled = false
@@ -85,13 +87,14 @@ final class HTTP2Session: TurnParticipant {
       raw, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, Int32(options.connectionWindowBytes))
   }
 
+  /// They hold the session until the connection has ended.
   private func startTimers() {
-    prefaceTimer = LoopTimer(afterMilliseconds: Self.prefaceMilliseconds) { [weak self] in
-      self?.connection.abort(.timedOut("waiting for HTTP/2"))
+    prefaceTimer = LoopTimer(afterMilliseconds: Self.prefaceMilliseconds) { [self] in
+      connection.abort(.timedOut("waiting for HTTP/2"))
     }
     let interval = max(50, min(options.keepaliveMilliseconds, options.keepaliveTimeoutMilliseconds) / 2)
-    keepaliveTimer = LoopTimer(afterMilliseconds: interval, repeatMilliseconds: interval) { [weak self] in
-      self?.checkLiveness()
+    keepaliveTimer = LoopTimer(afterMilliseconds: interval, repeatMilliseconds: interval) { [self] in
+      checkLiveness()
     }
   }
 
@@ -253,6 +256,10 @@ final class HTTP2Session: TurnParticipant {
 
   func beganHeaders(_ id: Int32) {
     guard case .server(let makeStream) = role, streams[id] == nil else { return }
+    guard bufferedBytes <= options.maximumBufferedBytes else {
+      reset(id, NGHTTP2_REFUSED_STREAM)
+      return
+    }
     add(makeStream(self), id)
   }
 

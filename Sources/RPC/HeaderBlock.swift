@@ -61,6 +61,7 @@ struct HeaderBlock {
 
   /// Names that an application may set: HTTP's and gRPC's own are not its business, and others would be refused by a peer.
   private static func isAllowed(_ name: String) -> Bool {
+    if name == "grpc-accept-encoding" { return true }
     guard !name.isEmpty, !name.hasPrefix("grpc-"), name != "te", name != "content-type", name != "connection" else {
       return false
     }

@@ -83,6 +83,12 @@ struct MessageDeframer {
   /// Whether the stream stands between two messages.
   var isAtBoundary: Bool { partial.isEmpty }
 
+  /// Bytes of an incomplete message that it holds.
+  var partialBytes: Int { partial.count }
+
+  /// Forgets the incomplete message.
+  mutating func reset() { partial = [] }
+
   /// Takes bytes and calls the body with each message that is complete.
   mutating func receive(
     _ bytes: UnsafeRawBufferPointer, maximumBytes: Int,

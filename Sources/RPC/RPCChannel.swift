@@ -12,7 +12,8 @@ package struct RPCCall: Sendable {
   }
 }
 
-/// A client of one server. Connects at the first call and again after the connection has ended.
+/// A client of one server. Connects at the first call and again after the connection has ended. Once connected it lives until
+/// `close()` or the connection's end.
 ///
 /// While a connection is being made, calls wait for it. When that fails they fail with UNAVAILABLE, and so do those that come
 /// before the next attempt is due.
@@ -147,8 +148,8 @@ package final class RPCChannel {
     let session = HTTP2Session(connection, .client, options)
     failedAttempts = 0
     state = .ready(session)
-    session.onGoingAway = { [weak self, unowned session] in self?.leave(session) }
-    session.onClosed = { [weak self, unowned session] _ in self?.leave(session) }
+    session.onGoingAway = { [self, unowned session] in leave(session) }
+    session.onClosed = { [self, unowned session] _ in leave(session) }
     let calls = waiting
     waiting = []
     for call in calls { open(call, session) }
@@ -267,7 +268,7 @@ extension RPCChannel {
   }
 
   private func makeReader<Response>(_ type: Response.Type, _ call: ClientCall) -> RPCReader<Response> {
-    let reader = RPCReader<Response>(call) { [weak call] in call?.stop(RPCError(.cancelled, "cancelled")) }
+    let reader = RPCReader<Response>(call) { [unowned call] in call.stop(RPCError(.cancelled, "cancelled")) }
     call.onInitialMetadata = { reader.initialMetadata = $0 }
     call.onMessage = { bytes throws(RPCError) in reader.receive(try decodeMessage(Response.self, bytes)) }
     call.onComplete = { [unowned call] error in

@@ -10,6 +10,9 @@ package struct RPCOptions: Sendable, Hashable {
   package var streamWindowBytes = 256 << 10
   /// Bytes that a peer may send on a connection, over all calls, beyond what their readers have taken.
   package var connectionWindowBytes = 16 << 20
+  /// Bytes that a connection may hold of messages that are incomplete or wait to be sent. Beyond it, a server refuses new
+  /// calls and fails those that add to their incomplete message.
+  package var maximumBufferedBytes = 64 << 20
   /// Bytes that a call's writer queues before it is not ready.
   package var writerQueueBytes = 128 << 10
   /// Silence after which the peer is pinged (a client does so only while it has calls open).

@@ -17,7 +17,7 @@ package final class RPCReader<Element: Message & Sendable> {
   private var end: End?
   private var isEndDelivered = false
   private var waiter: UnsafeContinuation<Result<Element?, RPCError>, Never>?
-  private weak var stream: RPCStream?
+  private let stream: RPCStream
   private let onCancel: @LoopActor () -> Void
 
   /// Metadata that the server sent before its first message (client side; empty before they have arrived).
@@ -79,7 +79,7 @@ package final class RPCReader<Element: Message & Sendable> {
     if first == queue.count {
       queue.removeAll(keepingCapacity: true)
       first = 0
-      stream?.isBacklogged = false
+      stream.isBacklogged = false
     } else if first >= 256 {
       queue.removeSubrange(0..<first)
       first = 0
@@ -105,7 +105,7 @@ package final class RPCReader<Element: Message & Sendable> {
       onMessage(element)
     } else {
       queue.append(element)
-      stream?.isBacklogged = true
+      stream.isBacklogged = true
     }
   }
 

@@ -31,7 +31,7 @@ package final class RPCServer {
     }
     HealthService.register(health, self)
     ReflectionService.register(reflection, self)
-    reflection.listServices = { [weak self] in self?.services ?? [] }
+    reflection.listServices = { [unowned self] in services }
   }
 
   /// The port listened at; 0 before the start.
@@ -47,10 +47,10 @@ package final class RPCServer {
     return names.sorted()
   }
 
-  /// Listens.
+  /// Listens. The server lives until `shutdown`, whether or not it is referred to.
   package func start() throws(NetworkError) {
-    listener = try TCPListener(host: host, port: requestedPort, tls: tls) { [weak self] connection in
-      self?.accept(connection)
+    listener = try TCPListener(host: host, port: requestedPort, tls: tls) { [self] connection in
+      accept(connection)
     }
   }
 
@@ -161,8 +161,8 @@ extension RPCServer {
     handlers[method.path] = ServerHandler(
       open: { call in
         let writer = RPCWriter<Response>(call)
-        let reader = RPCReader<Request>(call) { [weak call] in
-          call?.finish(RPCError(.cancelled, "the server wants no more"))
+        let reader = RPCReader<Request>(call) { [unowned call] in
+          call.finish(RPCError(.cancelled, "the server wants no more"))
         }
         call.state = reader
         call.readerFinish = { reader.finish($0) }

@@ -22,7 +22,9 @@ class RPCStream {
   private var frames: [[UInt8]] = []
   private var firstFrame = 0
   private var offset = 0
-  private(set) var queuedBytes = 0
+  private(set) var queuedBytes = 0 {
+    didSet { session?.bufferedBytes += queuedBytes - oldValue }
+  }
   private(set) var isOutboundFinished = false
   private var isDeferred = false
   private var wasFull = false
@@ -30,6 +32,10 @@ class RPCStream {
   // Inbound.
   private var headerBytes = 0
   private var deframer = MessageDeframer()
+  /// What the deframer holds.
+  private var partialBytes = 0 {
+    didSet { session?.bufferedBytes += partialBytes - oldValue }
+  }
   private var unconsumedBytes = 0
   private(set) var isInboundEnded = false
   private(set) var messageCount = 0
@@ -50,6 +56,7 @@ class RPCStream {
   func attach(_ session: HTTP2Session, _ id: Int32) {
     self.session = session
     self.id = id
+    session.bufferedBytes += queuedBytes
   }
 
   // MARK: For subclasses
@@ -162,7 +169,15 @@ class RPCStream {
         messageCount += 1
         try receivedMessage(message)
       }
+      if isOver { deframer.reset() }
+      guard deframer.partialBytes != partialBytes else { return }
+      partialBytes = deframer.partialBytes
+      if let session, session.bufferedBytes > options.maximumBufferedBytes, partialBytes > FramedBytes.prefixBytes {
+        throw RPCError(.resourceExhausted, "the connection holds \(session.bufferedBytes) bytes of messages already")
+      }
     } catch {
+      deframer.reset()
+      partialBytes = 0
       failedInbound(error)
     }
   }
@@ -195,6 +210,7 @@ class RPCStream {
     firstFrame = 0
     offset = 0
     queuedBytes = 0
+    partialBytes = 0
     let writable = onWritable
     onWritable = nil
     isBacklogged = false
@@ -209,6 +225,7 @@ class RPCStream {
   func closedByHTTP2(_ code: UInt32) {
     session?.consume(id, unconsumedBytes, isOpen: false)
     unconsumedBytes = 0
+    session?.bufferedBytes -= queuedBytes + partialBytes
     session = nil
     streamClosed(code)
   }

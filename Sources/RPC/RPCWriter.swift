@@ -22,7 +22,7 @@ package final class RPCWriter<Element: Message & Sendable> {
     self.stream = stream
     self.beforeFirst = beforeFirst
     self.failure = failure
-    stream.onWritable = { [weak self] in self?.becameReady() }
+    stream.onWritable = { [self] in becameReady() }
   }
 
   /// Whether a message would be taken now without waiting.

@@ -92,8 +92,8 @@ final class ServerCall: RPCStream {
     self.handler = handler
     if let timeoutNanoseconds {
       deadline = Loop.now &+ timeoutNanoseconds
-      deadlineTimer = LoopTimer(afterMilliseconds: Int((timeoutNanoseconds + 999_999) / 1_000_000)) { [weak self] in
-        self?.deadlineExpired()
+      deadlineTimer = LoopTimer(afterMilliseconds: Int((timeoutNanoseconds + 999_999) / 1_000_000)) { [self] in
+        deadlineExpired()
       }
     }
     handler.open?(self)

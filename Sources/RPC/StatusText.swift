@@ -3,6 +3,9 @@ enum StatusText {
   /// Longest `grpc-message`: peers limit their header lists to some 8 KiB.
   private static let maximumBytes = 4096
 
+  /// What counts as forever: 10 years.
+  private static let longestNanoseconds: UInt64 = 10 * 365 * 86_400 * 1_000_000_000
+
   /// `grpc-message`: UTF-8, in which what is not printable ASCII, and `%`, is `%` and two hexadecimal digits.
   static func percentEncode(_ text: String) -> [UInt8] {
     let digits = Array("0123456789ABCDEF".utf8)
@@ -44,7 +47,7 @@ enum StatusText {
     return String(decoding: decoded, as: UTF8.self)
   }
 
-  /// `grpc-timeout` in nanoseconds: at most 8 digits and a unit; nil where it is not one.
+  /// `grpc-timeout` in nanoseconds, at most 10 years: up to 8 digits and a unit; nil where it is not one.
   static func timeoutNanoseconds(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt64? {
     guard (2...9).contains(bytes.count) else { return nil }
     var number: UInt64 = 0
@@ -52,15 +55,18 @@ enum StatusText {
       guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
       number = number * 10 + UInt64(digit - UInt8(ascii: "0"))
     }
+    let unit: UInt64
     switch bytes[bytes.count - 1] {
-    case UInt8(ascii: "H"): return number * 3_600_000_000_000
-    case UInt8(ascii: "M"): return number * 60_000_000_000
-    case UInt8(ascii: "S"): return number * 1_000_000_000
-    case UInt8(ascii: "m"): return number * 1_000_000
-    case UInt8(ascii: "u"): return number * 1000
-    case UInt8(ascii: "n"): return number
+    case UInt8(ascii: "H"): unit = 3_600_000_000_000
+    case UInt8(ascii: "M"): unit = 60_000_000_000
+    case UInt8(ascii: "S"): unit = 1_000_000_000
+    case UInt8(ascii: "m"): unit = 1_000_000
+    case UInt8(ascii: "u"): unit = 1000
+    case UInt8(ascii: "n"): unit = 1
     default: return nil
     }
+    let (product, overflow) = number.multipliedReportingOverflow(by: unit)
+    return overflow ? longestNanoseconds : min(product, longestNanoseconds)
   }
 
   /// `grpc-timeout` of so many milliseconds.

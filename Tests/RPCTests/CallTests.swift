@@ -198,6 +198,26 @@ struct CallTests {
     await fixture.end()
   }
 
+  @Test(
+    "A connection that holds too much of incomplete messages gets RESOURCE_EXHAUSTED, before the message's own limit")
+  @LoopActor
+  func bufferedBytes() async throws {
+    var options = RPCOptions()
+    options.maximumBufferedBytes = 1 << 20
+    let fixture = try EchoFixture(options: options)
+    let channel = RPCChannel(host: "127.0.0.1", port: fixture.server.port)
+    let error = await #expect(throws: RPCError.self) {
+      try await channel.unary(
+        Echo.unary, .with { $0.payload = .init(repeating: 5, count: 3_000_000) }, timeoutMilliseconds: nil)
+    }
+    #expect(error?.code == .resourceExhausted)
+    let answer = try await channel.unary(
+      Echo.unary, .with { $0.payload = .init(repeating: 5, count: 900_000) }, timeoutMilliseconds: nil)
+    #expect(answer.payload.count == 900_000)
+    channel.close()
+    await fixture.end()
+  }
+
   @Test("Many calls at once share one connection")
   @LoopActor
   func concurrent() async throws {

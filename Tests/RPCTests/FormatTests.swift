@@ -27,7 +27,8 @@ struct FormatTests {
     "A timeout is at most eight digits and a unit",
     arguments: [
       ("1H", 3_600_000_000_000), ("2M", 120_000_000_000), ("3S", 3_000_000_000), ("4m", 4_000_000), ("5u", 5000),
-      ("6n", 6), ("99999999n", 99_999_999), ("", nil), ("1", nil), ("m", nil), ("1x", nil), ("-1m", nil),
+      ("6n", 6), ("99999999n", 99_999_999), ("99999999H", 315_360_000_000_000_000), ("", nil), ("1", nil), ("m", nil),
+      ("1x", nil), ("-1m", nil),
       ("123456789m", nil),
     ] as [(String, UInt64?)])
   func timeout(_ text: String, _ nanoseconds: UInt64?) {
