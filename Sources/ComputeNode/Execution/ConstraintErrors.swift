@@ -7,6 +7,8 @@ import SQLTypes
 @LoopActor
 struct ConstraintErrors {
   let image: Image
+  /// How the values of a violating row are printed.
+  var conversion = ConversionContext.standard
 
   func sqlError(_ failure: ShardFailure, request: ShardRequest) -> SQLError {
     let shard = request.shardID
@@ -39,22 +41,24 @@ struct ConstraintErrors {
       return SQLError(
         .notNullViolation,
         "null value in column \"\(column)\" of relation \"\(table.name)\" violates not-null constraint",
-        detail: error.detail, schema: schema, table: table.name, column: column)
+        detail: failingRow(violation, of: table) ?? error.detail, schema: schema, table: table.name, column: column)
     case .check:
       guard let name = violation.name else { return error }
       return SQLError(
         .checkViolation, "new row for relation \"\(table.name)\" violates check constraint \"\(name)\"",
-        detail: error.detail, schema: schema, table: table.name, constraint: name)
+        detail: failingRow(violation, of: table) ?? error.detail, schema: schema, table: table.name, constraint: name)
     case .unique:
       guard let index = index(of: table, violation) else { return error }
       return SQLError(
         .uniqueViolation, "duplicate key value violates unique constraint \"\(index.name)\"",
-        detail: error.detail, schema: schema, table: table.name, constraint: index.name)
+        detail: existingKey(violation, of: table, index) ?? error.detail, schema: schema, table: table.name,
+        constraint: index.name)
     }
   }
 
   /// The violated index, by name, or by the set of its columns where the engine knows only those.
   private func index(of table: TableDefinition, _ violation: ConstraintViolation) -> IndexDefinition? {
+    if let id = violation.indexID { return image.indexes[id] }
     let unique = image.indexes(of: table.id).filter(\.isUnique)
     if let id = violation.indexID, let index = unique.first(where: { $0.id == id }) { return index }
     if let name = violation.name, let index = unique.first(where: { $0.name == name }) { return index }
