@@ -92,6 +92,7 @@ let package = Package(
     tests("SQLParserTests", ["SQLParser"]),
     tests("SQLTypesTests", ["SQLTypes"]),
     tests("SQLiteEngineTests", ["SQLiteEngine", "CSQLite"]),
+    tests("StorageNodeTests", ["StorageNode", "SQLiteEngine", "ComputeNode", "RPC"]),
     tests("SQLiteTests", ["SQLite", "SQLTypes"]),
   ],
   swiftLanguageModes: [.v6])

@@ -114,7 +114,7 @@ package final class StorageNode {
     server.health.set(StorageMethods.service, .notServing)
     await service?.stop()
     await replica?.stop()
-    await server.shutdown(graceMilliseconds: 500)
+    await server.shutdown(graceMilliseconds: 200)
     await machine?.close()
     await engine.close()
     directoryLock = nil

@@ -1,0 +1,163 @@
+import ComputeNode
+import EventLoop
+import Metadata
+import SQLTypes
+import StorageNode
+import Testing
+
+@LoopActor
+@Suite("A shard of three replicas and its client", .serialized)
+struct ShardTests {
+  @Test("Tablets come into being because the metadata says so; rows are written, read and refused")
+  func wholeLife() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    shard.metadata.createTable(1)
+    #expect(try await shard.insert(1, "one") == [.done(fragment: 0, affected: 1), .committed])
+    #expect(try await shard.insert(2, "two") == [.done(fragment: 0, affected: 1), .committed])
+    #expect(try await shard.ids() == [1, 2])
+    let violation = await #expect(throws: ShardFailure.self) { try await shard.insert(3, "two") }
+    #expect(
+      violation
+        == .statement(
+          SQLError(.uniqueViolation, "duplicate key value violates a unique constraint"),
+          ConstraintViolation(
+            kind: .unique, tabletID: TabletID(rawValue: 1), columns: ["name"],
+            failingRow: [.integer(3), .text("two")])))
+    let stale = await #expect(throws: ShardFailure.self) { try await shard.insert(1, "one", 99) }
+    #expect(stale == .staleRoute(requiredIndex: shard.metadata.image.index))
+    // A change of the metadata that comes while a request planned after it waits.
+    shard.metadata.createTable(2)
+    #expect(try await shard.insert(1, "one", 2) == [.done(fragment: 0, affected: 1), .committed])
+    shard.metadata.change { $0.tablets[TabletID(rawValue: 2)]?.generation = 2 }
+    #expect(try await shard.ids(2) == [])
+    await shard.finish()
+  }
+
+  @Test("A transaction sees its writes, commits once however often it is asked, and is gone after a rollback")
+  func transactions() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    shard.metadata.createTable(1)
+    let id = shard.newID()
+    _ = try await shard.answers(shard.request("INSERT INTO t1 (id, name) VALUES (1, 'one')", in: id))
+    let seen = try await shard.answers(
+      shard.request("SELECT count(*) FROM t1", in: id, continues: true, write: false, columns: 1))
+    #expect(
+      seen == [
+        .rows(fragment: 0, rowCount: 1, values: RowCodec.encode([.integer(1)])), .done(fragment: 0, affected: 0),
+      ])
+    #expect(try await shard.ids() == [])
+    try await shard.client.commit(id, on: ShardFixture.shard)
+    try await shard.client.commit(id, on: ShardFixture.shard)
+    #expect(try await shard.ids() == [1])
+
+    let undone = shard.newID()
+    _ = try await shard.answers(shard.request("DELETE FROM t1", in: undone))
+    shard.client.rollback(undone, on: ShardFixture.shard)
+    #expect(try await shard.insert(2, "two").count == 2)
+    #expect(try await shard.ids() == [1, 2])
+    let lost = await #expect(throws: ShardFailure.self) {
+      try await shard.client.commit(undone, on: ShardFixture.shard)
+    }
+    #expect(lost == .transactionLost)
+    let unknown = await #expect(throws: ShardFailure.self) {
+      try await shard.answers(shard.request("DELETE FROM t1", in: shard.newID(), continues: true))
+    }
+    #expect(unknown == .transactionLost)
+    await shard.finish()
+  }
+
+  @Test("A statement that commits at once is not run again when it is asked again")
+  func repeatedWrite() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    shard.metadata.createTable(1)
+    let request = shard.request("INSERT INTO t1 (id, name) VALUES (1, 'one')", in: shard.newID(), commits: true)
+    let expected: [ShardAnswer] = [.done(fragment: 0, affected: 1), .committed]
+    #expect(try await shard.answers(request) == expected)
+    #expect(try await shard.answers(request) == expected)
+    #expect(try await shard.ids() == [1])
+    await shard.finish()
+  }
+
+  @Test("Many writers at once, each for itself")
+  func manyWriters() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    shard.metadata.createTable(1)
+    let writers = (0..<64).map { number in
+      // Every fourth id is taken twice.
+      Task { try await shard.insert(number % 4 == 3 ? number - 1 : number, "name \(number)") }
+    }
+    var outcomes = 0
+    for writer in writers { if case .success = await writer.result { outcomes += 1 } }
+    #expect(outcomes == 48)
+    #expect(try await shard.ids().count == 48)
+    await shard.finish()
+  }
+
+  @Test("What was acknowledged survives the end of the leader; an open transaction is lost and says so")
+  func leaderEnds() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    shard.metadata.createTable(1)
+    for number in 0..<20 { try await shard.insert(number, "name \(number)") }
+    let open = shard.newID()
+    _ = try await shard.answers(shard.request("INSERT INTO t1 (id, name) VALUES (100, 'open')", in: open))
+    let first = try await shard.leader()
+    await shard.stopNode(first)
+    for number in 20..<30 { try await shard.insert(number, "name \(number)") }
+    let lost = await #expect(throws: ShardFailure.self) {
+      try await shard.answers(shard.request("DELETE FROM t1", in: open, continues: true))
+    }
+    #expect(lost == .transactionLost)
+    #expect(try await shard.ids() == (0..<30).map { Int64($0) })
+    try await shard.startNode(first)
+    let second = try await shard.leader()
+    await shard.stopNode(second)
+    for number in 30..<40 { try await shard.insert(number, "name \(number)") }
+    #expect(try await shard.ids() == (0..<40).map { Int64($0) })
+    await shard.finish()
+  }
+
+  @Test("A replica that was away for long is brought up by a snapshot; all at once start again with what they had")
+  func snapshotAndRestart() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    shard.metadata.createTable(1)
+    try await shard.insert(0, "first")
+    let away = try await (shard.leader() + 1) % 3
+    await shard.stopNode(away)
+    let text = String(repeating: "x", count: 4000)
+    for number in 1...60 { try await shard.insert(number, "\(number) \(text)") }
+    try await shard.startNode(away)
+    for _ in 0..<2000
+    where shard.nodes[away]?.replicaStatus?.appliedIndex
+      != shard.nodes.compactMap({ $0 }).map({
+        $0.replicaStatus?.appliedIndex ?? 0
+      }).max()
+    {
+      try await loopSleep(milliseconds: 5)
+    }
+    // With one of the others gone, the one that came back is needed for every answer.
+    await shard.stopNode((away + 1) % 3)
+    #expect(try await shard.ids() == (0...60).map { Int64($0) })
+    await shard.stopNode(away)
+    await shard.stopNode((away + 2) % 3)
+    for place in 0..<3 { try await shard.startNode(place) }
+    #expect(try await shard.ids() == (0...60).map { Int64($0) })
+    try await shard.insert(61, "after")
+    #expect(try await shard.ids().count == 62)
+    await shard.finish()
+  }
+
+  @Test("A directory in use and one of another cluster are refused with what to do")
+  func wrongDirectory() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    let error = await #expect(throws: StorageNodeError.self) { try await shard.startNode(0) }
+    #expect(error?.description.contains("is in use by process") == true)
+    await shard.finish()
+  }
+}
