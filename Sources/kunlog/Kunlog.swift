@@ -4,5 +4,11 @@ import ArgumentParser
 @main
 struct Kunlog: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "kunlog", abstract: "A sharded SQL database around one replicated, event-sourced metadata log.")
+    commandName: "kunlog", abstract: "A sharded SQL database around one replicated, event-sourced metadata log.",
+    groupedSubcommands: [
+      CommandGroup(name: "To begin", subcommands: [QuickstartCommand.self]),
+      CommandGroup(name: "Operators", subcommands: [ClusterCommand.self]),
+      CommandGroup(
+        name: "Roles", subcommands: [MetaCommand.self, StorageCommand.self, ComputeCommand.self, ManagerCommand.self]),
+    ])
 }

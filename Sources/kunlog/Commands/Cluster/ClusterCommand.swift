@@ -1,0 +1,32 @@
+import ArgumentParser
+import EventLoop
+import FoundationEssentials
+import MetadataClient
+
+/// `kunlog cluster`: the cluster as a whole.
+struct ClusterCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cluster", abstract: "Look at the cluster as a whole.", subcommands: [ClusterStatus.self])
+}
+
+/// `kunlog cluster status`.
+struct ClusterStatus: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status", abstract: "Show nodes, roles, leaders and log indexes, as each node reports them.")
+
+  @OptionGroup var cluster: ClusterOptions
+
+  @Flag(name: .long, help: "One JSON document on standard output.")
+  var json = false
+
+  @LoopActor
+  func run() async throws {
+    let tls = try cluster.tls()
+    let client = try await cluster.connect(principal: "operator")
+    let probe = ClusterProbe(client: client, tls: tls)
+    let report = await probe.report()
+    print(json ? report.json : report.table)
+    probe.close()
+    client.stop()
+  }
+}

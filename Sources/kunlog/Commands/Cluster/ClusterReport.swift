@@ -1,0 +1,93 @@
+import FoundationEssentials
+import Metadata
+
+/// The cluster as its own nodes report it: what `kunlog cluster status` shows.
+struct ClusterReport: Codable, Sendable {
+  struct Node: Codable, Sendable {
+    var id: UInt64
+    var name: String
+    var role: String
+    var address: String
+    /// PostgreSQL's protocol, compute nodes only.
+    var postgresAddress: String?
+    var shard: UInt32?
+    /// "up" (it answers that it serves), "starting" (it answers otherwise), "down" (it does not answer).
+    var state: String
+    /// Of its replication group: "leader", "follower", …
+    var groupRole: String?
+    var term: UInt64?
+    var commitIndex: UInt64?
+    var appliedIndex: UInt64?
+    var lastIndex: UInt64?
+    /// How far it has followed the metadata log.
+    var metadataIndex: UInt64?
+    var tablets: UInt64?
+    var sizeBytes: UInt64?
+
+    enum CodingKeys: String, CodingKey {
+      case id, name, role, address, shard, state, term, tablets
+      case postgresAddress = "postgres_address"
+      case groupRole = "group_role"
+      case commitIndex = "commit_index"
+      case appliedIndex = "applied_index"
+      case lastIndex = "last_index"
+      case metadataIndex = "metadata_index"
+      case sizeBytes = "size_bytes"
+    }
+  }
+
+  struct Shard: Codable, Sendable {
+    var id: UInt32
+    var name: String
+    /// Name of the leading storage node; nil while there is none.
+    var leader: String?
+    var replicas: [String]
+    var tablets: Int
+  }
+
+  var clusterID: String
+  /// The last record of the metadata log that the asker has seen.
+  var metadataIndex: UInt64
+  /// Name of the leading meta node; nil while there is none.
+  var metadataLeader: String?
+  var nodes: [Node]
+  var shards: [Shard]
+
+  enum CodingKeys: String, CodingKey {
+    case nodes, shards
+    case clusterID = "cluster_id"
+    case metadataIndex = "metadata_index"
+    case metadataLeader = "metadata_leader"
+  }
+
+  var json: String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+  }
+
+  /// For people.
+  var table: String {
+    var table = TextTable(header: [
+      "node", "name", "role", "address", "state", "group", "term", "committed", "applied", "metadata",
+    ])
+    func text(_ number: UInt64?) -> String { number.map(String.init) ?? "" }
+    for node in nodes {
+      table.add([
+        String(node.id), node.name, node.shard.map { "\(node.role) (shard \($0))" } ?? node.role,
+        node.postgresAddress.map { "\(node.address), psql \($0)" } ?? node.address, node.state, node.groupRole ?? "",
+        text(node.term), text(node.commitIndex), text(node.appliedIndex), text(node.metadataIndex),
+      ])
+    }
+    let up = nodes.count { $0.state == "up" }
+    var lines = [
+      "cluster \(clusterID): \(up) of \(nodes.count) nodes up, metadata log at \(metadataIndex)", table.text,
+    ]
+    for shard in shards {
+      lines.append(
+        "shard \(shard.id) (\(shard.name)): leader \(shard.leader ?? "none"), replicas \(shard.replicas.joined(separator: ", ")), "
+          + "\(shard.tablets) tablets")
+    }
+    return lines.joined(separator: "\n")
+  }
+}

@@ -1,0 +1,36 @@
+import ArgumentParser
+import ComputeNode
+import EventLoop
+import Metadata
+import MetadataClient
+
+/// `kunlog compute`: takes clients, plans and runs their statements.
+struct ComputeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "compute", abstract: "Run a compute node.")
+
+  @OptionGroup var node: NodeOptions
+
+  @Option(name: .long, help: "Data directory; nothing that lasts is kept there.")
+  var data: String
+
+  @Option(name: .long, help: "Addresses of meta nodes: host:port,host:port,…")
+  var metadata: String
+
+  @Option(name: .long, help: "Where PostgreSQL's clients connect: host:port.")
+  var postgres: String
+
+  func run() async throws {
+    let listen = try node.endpoint()
+    let postgres = try Endpoint(postgres)
+    // Clients may use TLS with the node's own certificate; they are not asked for one of theirs.
+    let configuration = ComputeNodeConfiguration(
+      nodeID: NodeID(rawValue: node.nodeID), name: node.name, clusterID: try node.cluster(), host: listen.host,
+      port: listen.port, postgresHost: postgres.host, postgresPort: postgres.port,
+      metadataEndpoints: try MetadataEndpoint.list(metadata), nodeTLS: node.tls,
+      clientTLS: TLSConfiguration(certificateFile: node.certificate, keyFile: node.key))
+    try await NodeProcess.run(node.name, parent: node.parent) { _ in
+      let compute = ComputeNode(configuration)
+      return NodeRole(start: { try await compute.start() }, stop: { await compute.stop() })
+    }
+  }
+}

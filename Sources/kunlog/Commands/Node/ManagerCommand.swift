@@ -1,0 +1,25 @@
+import ArgumentParser
+import ClusterManager
+import Metadata
+import MetadataClient
+
+/// `kunlog manager`: watches the nodes.
+struct ManagerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "manager", abstract: "Run a cluster manager.")
+
+  @OptionGroup var node: NodeOptions
+
+  @Option(name: .long, help: "Addresses of meta nodes: host:port,host:port,…")
+  var metadata: String
+
+  func run() async throws {
+    let listen = try node.endpoint()
+    let configuration = ManagerNodeConfiguration(
+      nodeID: NodeID(rawValue: node.nodeID), clusterID: try node.cluster(), host: listen.host, port: listen.port,
+      metadata: try MetadataEndpoint.list(metadata), tls: node.tls)
+    try await NodeProcess.run(node.name, parent: node.parent) { _ in
+      let manager = ManagerNode(configuration)
+      return NodeRole(start: { try await manager.start() }, stop: { await manager.stop() })
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import ArgumentParser
+import EventLoop
+import Glibc
+import Metadata
+
+/// What every node's command line says.
+struct NodeOptions: ParsableArguments {
+  @Option(name: .long, help: "This node's number in the cluster; never used twice.")
+  var nodeID: UInt64
+
+  @Option(name: .long, help: "This node's name, for people.")
+  var name: String
+
+  @Option(name: .long, help: "The cluster's identity: 32 hexadecimal digits.")
+  var clusterID: String
+
+  @Option(name: .long, help: "Where this node listens for the others: host:port.")
+  var listen: String
+
+  @Option(name: .long, help: "This node's certificate (PEM).")
+  var certificate: String
+
+  @Option(name: .long, help: "Private key of the certificate (PEM).")
+  var key: String
+
+  @Option(name: .long, help: "Certificate of the cluster's authority (PEM).")
+  var authority: String
+
+  @Option(name: .long, help: "End when the parent is no longer this process (for supervisors).")
+  var parent: Int32?
+
+  func cluster() throws -> ClusterID {
+    guard let id = ClusterID(hexadecimal: clusterID) else {
+      throw ValidationError("--cluster-id '\(clusterID)' is not 32 hexadecimal digits.")
+    }
+    return id
+  }
+
+  func endpoint() throws -> Endpoint { try Endpoint(listen) }
+
+  var tls: TLSConfiguration {
+    TLSConfiguration.node(certificateFile: certificate, keyFile: key, authorityFile: authority)
+  }
+}
+
+/// A role that this process plays, ready to start.
+@LoopActor
+struct NodeRole {
+  var start: @LoopActor () async throws -> Void
+  var stop: @LoopActor () async -> Void
+}
+
+/// Runs one role until SIGTERM, SIGINT, its own failure or the supervisor's death.
+@LoopActor
+final class NodeProcess {
+  private let name: String
+  private var waiter: CheckedContinuation<Void, Never>?
+  private var failure: String?
+  private var isAsked = false
+
+  private init(_ name: String) { self.name = name }
+
+  /// Starts the role; returns once it has stopped.
+  /// - Parameter make: builds the role; it may call the given closure when it cannot go on, with the reason.
+  /// - Throws: `ExitCode(1)` where it cannot start or fails, after the reason has been printed.
+  static func run(
+    _ name: String, parent: Int32?, make: @LoopActor (_ fail: @escaping @LoopActor (String) -> Void) throws -> NodeRole
+  ) async throws {
+    let process = NodeProcess(name)
+    do {
+      let role = try make { reason in process.end(failure: reason) }
+      try await role.start()
+      process.say("ready")
+      await process.untilEnd(parent: parent)
+      process.say(process.failure.map { "ends: \($0)" } ?? "stopping")
+      // A role that hangs while it stops must not keep the process.
+      let limit = LoopTimer(afterMilliseconds: 10_000) { _exit(1) }
+      await role.stop()
+      limit.cancel()
+    } catch {
+      process.say("cannot start: \(error)")
+      throw ExitCode(1)
+    }
+    if process.failure != nil { throw ExitCode(1) }
+  }
+
+  private func say(_ text: String) {
+    StandardStream.error.write("\(name): \(text)\n")
+  }
+
+  private func end(failure: String?) {
+    if self.failure == nil { self.failure = failure }
+    isAsked = true
+    waiter?.resume()
+    waiter = nil
+  }
+
+  private func untilEnd(parent: Int32?) async {
+    let handlers = [SIGTERM, SIGINT].map { SignalHandler($0) { self.end(failure: nil) } }
+    let watch = parent.map { parent in
+      LoopTimer(afterMilliseconds: 500, repeatMilliseconds: 500) { if getppid() != parent { self.end(failure: nil) } }
+    }
+    if !isAsked { await withCheckedContinuation { waiter = $0 } }
+    watch?.cancel()
+    for handler in handlers { handler.cancel() }
+  }
+}

@@ -1,0 +1,53 @@
+import ArgumentParser
+import EventLoop
+import Metadata
+import MetadataClient
+import SQLiteEngine
+import StorageNode
+
+/// `kunlog storage`: one replica of one shard.
+struct StorageCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "storage", abstract: "Run a storage node.")
+
+  @OptionGroup var node: NodeOptions
+
+  @Option(name: .long, help: "Data directory.")
+  var data: String
+
+  @Option(name: .long, help: "The shard that this node serves.")
+  var shard: UInt32
+
+  @Option(name: .long, help: "Addresses of meta nodes: host:port,host:port,…")
+  var metadata: String
+
+  @Option(
+    name: .long, parsing: .singleValue, help: "A storage node of the shard, itself included: id=host:port. Repeat.")
+  var member: [Member]
+
+  func run() async throws {
+    let listen = try node.endpoint()
+    let configuration = StorageNodeConfiguration(
+      clusterID: try node.cluster(), shardID: ShardID(rawValue: shard), nodeID: NodeID(rawValue: node.nodeID),
+      members: member.map { .init(id: NodeID(rawValue: $0.id), host: $0.endpoint.host, port: $0.endpoint.port) },
+      dataDirectory: data, host: listen.host, port: listen.port, tls: node.tls)
+    let endpoints = try MetadataEndpoint.list(metadata)
+    let name = node.name
+    try await NodeProcess.run(name, parent: node.parent) { [tls = node.tls] fail in
+      let client = MetadataClient(
+        MetadataClient.Configuration(
+          endpoints: endpoints, tls: tls, principal: name, clusterID: configuration.clusterID))
+      let engine = SQLiteEngine(SQLiteEngineConfiguration(directory: configuration.engineDirectory))
+      let storage = StorageNode(configuration, engine: engine, feed: FollowedMetadata(client))
+      storage.onFailure = fail
+      return NodeRole(
+        start: {
+          client.start()
+          try await storage.start()
+        },
+        stop: {
+          await storage.stop()
+          client.stop()
+        })
+    }
+  }
+}

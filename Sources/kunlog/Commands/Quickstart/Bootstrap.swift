@@ -1,0 +1,49 @@
+import EventLoop
+import Metadata
+import MetadataClient
+
+/// Tells the metadata log what the cluster consists of. Every command changes nothing where it was done before, so that a
+/// start that was cut off is finished by the next.
+@LoopActor
+struct Bootstrap {
+  var layout: ClusterLayout
+  var client: MetadataClient
+  /// SCRAM verifier of the first role's password.
+  var roleVerifier: String
+
+  static let role = "abc"
+  static let password = "abc"
+
+  func run() async throws {
+    guard let clusterID = layout.clusterIdentity else { return }
+    try await append([
+      .createCluster(ClusterDraft(id: clusterID, name: "quickstart", roleName: Self.role, roleVerifier: roleVerifier))
+    ])
+    try await append(layout.processes.map { .registerNode($0.definition) })
+    let shards = Set(layout.processes.compactMap(\.shard)).sorted()
+    try await append(
+      shards.map { shard in
+        let replicas = layout.processes.filter { $0.shard == shard }.map { NodeID(rawValue: $0.nodeID) }
+        return .createShard(ShardDraft(id: ShardID(rawValue: shard), replicas: replicas))
+      })
+  }
+
+  private func append(_ commands: [Command]) async throws {
+    _ = try await client.append(commands, principal: "quickstart", timeoutMilliseconds: 30_000)
+  }
+}
+
+extension ProcessLayout {
+  /// The node as the metadata log knows it.
+  var definition: NodeDefinition {
+    let role: NodeDefinition.Role =
+      switch self.role {
+      case "meta": .meta
+      case "storage": .storage
+      case "compute": .compute
+      default: .manager
+      }
+    return NodeDefinition(
+      id: NodeID(rawValue: nodeID), role: role, name: name, host: host, port: port, postgresPort: postgresPort)
+  }
+}

@@ -1,0 +1,35 @@
+/// The command line of a quick start's process: what an operator would type to start that node by hand.
+struct NodeCommandLine {
+  var layout: ClusterLayout
+  var directory: QuickstartDirectory
+
+  func arguments(for process: ProcessLayout, parent: Int32) -> [String] {
+    var line = [
+      process.role, "--name", process.name, "--node-id", "\(process.nodeID)", "--cluster-id", layout.clusterID,
+      "--listen", "\(process.host):\(process.port)",
+      "--certificate", directory.certificateFile(process.name), "--key", directory.keyFile(process.name),
+      "--authority", directory.authorityFile, "--parent", "\(parent)",
+    ]
+    switch process.role {
+    case "meta":
+      line += ["--data", directory.dataDirectory(process.name)] + members(layout.processes(role: "meta"))
+    case "storage":
+      line += ["--data", directory.dataDirectory(process.name), "--shard", "\(process.shard ?? 0)"] + metadata
+      line += members(layout.processes(role: "storage").filter { $0.shard == process.shard })
+    case "compute":
+      line += ["--data", directory.dataDirectory(process.name)] + metadata
+      line += ["--postgres", "\(process.host):\(process.postgresPort ?? 0)"]
+    default:
+      line += metadata
+    }
+    return line
+  }
+
+  private var metadata: [String] {
+    ["--metadata", layout.processes(role: "meta").map { "\($0.host):\($0.port)" }.joined(separator: ",")]
+  }
+
+  private func members(_ processes: [ProcessLayout]) -> [String] {
+    processes.flatMap { ["--member", "\($0.nodeID)=\($0.host):\($0.port)"] }
+  }
+}

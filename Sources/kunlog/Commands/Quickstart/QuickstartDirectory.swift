@@ -1,0 +1,96 @@
+import ArgumentParser
+import FoundationEssentials
+import Glibc
+
+/// The data directory of a quick start: `cluster.json` (the layout), `certificates/`, `run/` (process ids), `log/`, and a
+/// directory per process.
+struct QuickstartDirectory: Sendable {
+  var path: String
+
+  init(path: String) {
+    self.path = path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
+  }
+
+  /// Where a quick start keeps its data when nobody says otherwise.
+  static var standardPath: String {
+    (ProcessInfo.processInfo.environment["HOME"] ?? "/tmp") + "/.kunlog/quickstart"
+  }
+
+  var layoutFile: String { path + "/cluster.json" }
+  var certificates: String { path + "/certificates" }
+  var authorityFile: String { certificates + "/ca.pem" }
+  func certificateFile(_ name: String) -> String { certificates + "/\(name).pem" }
+  func keyFile(_ name: String) -> String { certificates + "/\(name).key" }
+  func dataDirectory(_ name: String) -> String { path + "/" + name }
+  func logFile(_ name: String) -> String { path + "/log/\(name).log" }
+  func pidFile(_ name: String) -> String { path + "/run/\(name).pid" }
+  /// Exists while every process of the cluster has been ready since the supervisor's start.
+  var readyFile: String { path + "/run/ready" }
+
+  /// The layout of an existing quick start; nil where there is none yet.
+  func loadLayout() throws -> ClusterLayout? {
+    guard let data = FileManager.default.contents(atPath: layoutFile) else { return nil }
+    let layout: ClusterLayout
+    do {
+      layout = try JSONDecoder().decode(ClusterLayout.self, from: data)
+    } catch {
+      throw ValidationError("\(layoutFile) cannot be read (\(error)). Restore it, or start anew with --fresh.")
+    }
+    guard layout.format == ClusterLayout.currentFormat else {
+      throw ValidationError(
+        "\(path) was made by another version of Kunlog (format \(layout.format), this one reads "
+          + "\(ClusterLayout.currentFormat)). Use that version, another --data, or --fresh to erase it.")
+    }
+    return layout
+  }
+
+  /// The layout of a quick start that must exist.
+  func requireLayout() throws -> ClusterLayout {
+    guard let layout = try loadLayout() else {
+      throw ValidationError("\(path) holds no quick start. Start one there: kunlog quickstart --data \(path)")
+    }
+    return layout
+  }
+
+  func save(_ layout: ClusterLayout) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    try encoder.encode(layout).write(to: URL(filePath: layoutFile), options: .atomic)
+  }
+
+  func createFolders() throws {
+    for folder in [path, certificates, path + "/run", path + "/log"] {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
+    chmod(path, 0o700)
+  }
+
+  /// Erases what a quick start left there. A directory that holds anything else is not touched.
+  func erase() throws {
+    let manager = FileManager.default
+    guard manager.fileExists(atPath: path) else { return }
+    let entries = try manager.contentsOfDirectory(atPath: path)
+    guard entries.isEmpty || entries.contains("cluster.json") else {
+      throw ValidationError("\(path) is not a quick start's directory; --fresh erases only those. Name another --data.")
+    }
+    for entry in entries { try manager.removeItem(atPath: path + "/" + entry) }
+  }
+
+  /// The process id in a pid file, where that process still lives and is Kunlog's.
+  func runningProcess(_ name: String) -> Int32? {
+    guard let data = FileManager.default.contents(atPath: pidFile(name)),
+      let pid = Int32(String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)), pid > 1,
+      kill(pid, 0) == 0,
+      let commandLine = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline")
+    else { return nil }
+    let words = commandLine.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+    // A pid can be used again by another program: the data directory is in the command line of each of ours.
+    return words.contains { $0 == path || $0.hasPrefix(path + "/") } ? pid : nil
+  }
+
+  func writePID(_ pid: Int32, name: String) throws {
+    try Data("\(pid)\n".utf8).write(to: URL(filePath: pidFile(name)), options: .atomic)
+  }
+
+  func removePID(_ name: String) { unlink(pidFile(name)) }
+}

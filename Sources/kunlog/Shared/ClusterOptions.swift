@@ -1,0 +1,79 @@
+import ArgumentParser
+import EventLoop
+import Metadata
+import MetadataClient
+
+/// How an operator's command finds the cluster: the data directory of a quick start, or addresses and a certificate.
+struct ClusterOptions: ParsableArguments {
+  @Option(name: .long, help: "Data directory of a quick start.")
+  var data: String?
+
+  @Option(name: .long, help: "Addresses of meta nodes: host:port,host:port,…")
+  var endpoints: String?
+
+  @Option(name: .long, help: "Certificate that proves who you are (PEM).")
+  var certificate: String?
+
+  @Option(name: .long, help: "Private key of the certificate (PEM).")
+  var key: String?
+
+  @Option(name: .long, help: "Certificate of the cluster's authority (PEM).")
+  var authority: String?
+
+  func validate() throws {
+    guard data != nil || endpoints != nil else {
+      throw ValidationError(
+        "Say which cluster: --data DIR of a quick start, or --endpoints HOST:PORT,… with --certificate, --key and --authority."
+      )
+    }
+    if endpoints != nil, data == nil, certificate == nil || key == nil || authority == nil {
+      throw ValidationError("--endpoints needs --certificate, --key and --authority.")
+    }
+  }
+
+  /// Addresses of the meta nodes.
+  func metaEndpoints() throws -> [MetadataEndpoint] {
+    if let endpoints { return try MetadataEndpoint.list(endpoints) }
+    return try QuickstartDirectory(path: data!).requireLayout().processes(role: "meta").map {
+      MetadataEndpoint(host: $0.host, port: $0.port)
+    }
+  }
+
+  /// The identity that this command shows to the nodes.
+  func tls() throws -> TLSConfiguration {
+    if let certificate, let key, let authority {
+      return TLSConfiguration.node(certificateFile: certificate, keyFile: key, authorityFile: authority)
+    }
+    let directory = QuickstartDirectory(path: data!)
+    return TLSConfiguration.node(
+      certificateFile: directory.certificateFile("operator"), keyFile: directory.keyFile("operator"),
+      authorityFile: directory.authorityFile)
+  }
+
+  /// A client whose image has arrived.
+  /// - Throws: where no meta node answers in time.
+  @LoopActor
+  func connect(principal: String, timeoutMilliseconds: Int = 5000) async throws -> MetadataClient {
+    let endpoints = try metaEndpoints()
+    let client = MetadataClient(
+      MetadataClient.Configuration(endpoints: endpoints, tls: try tls(), principal: principal))
+    client.start()
+    let limit = LoopTimer(afterMilliseconds: timeoutMilliseconds) { client.stop() }
+    await client.ready()
+    limit.cancel()
+    guard client.isReady else {
+      let names = endpoints.map(\.description).joined(separator: ", ")
+      throw ValidationError(
+        "No meta node answers at \(names) within \(timeoutMilliseconds / 1000) s. Is the cluster running? "
+          + "(kunlog quickstart status --data DIR)")
+    }
+    return client
+  }
+}
+
+extension MetadataEndpoint {
+  /// `host:port,host:port,…`
+  static func list(_ text: String) throws -> [MetadataEndpoint] {
+    try Endpoint.list(text).map { MetadataEndpoint(host: $0.host, port: $0.port) }
+  }
+}
