@@ -84,6 +84,9 @@ let package = Package(
     tests("ComputeNodeTests", ["ComputeNode", "EventLoop", "Metadata", "PostgresWire", "SQLPlan", "SQLTree"]),
     tests("EventLoopTests", ["EventLoop"]),
     tests("LogStoreTests", ["EventLoop", "LogStore", "Raft"]),
+    tests(
+      "MetadataServiceTests",
+      ["Metadata", "MetadataClient", "MetadataService", "ProtocolMetadata", "Raft", "EventLoop", "RPC", "SQLTypes"]),
     tests("MetadataTests", ["Metadata", "MetadataWire", "ProtocolMetadata", protobuf]),
     tests("PostgresWireTests", ["PostgresWire"]),
     tests("RPCTests", ["RPC", "EventLoop", protobuf], exclude: ["Protos", "Python"]),

@@ -1,0 +1,127 @@
+import EventLoop
+import Logging
+import Metadata
+import RPC
+import Raft
+import Replica
+
+/// What a meta process needs to know.
+package struct MetaNodeConfiguration: Sendable {
+  /// A member of the meta group.
+  package struct Member: Sendable, Hashable {
+    package var nodeID: Metadata.NodeID
+    package var host: String
+    package var port: Int
+    package init(nodeID: Metadata.NodeID, host: String, port: Int) {
+      self.nodeID = nodeID
+      self.host = host
+      self.port = port
+    }
+  }
+
+  package var clusterID: ClusterID
+  package var nodeID: Metadata.NodeID
+  /// The members that the group starts with, this one included; what the log says later takes precedence.
+  package var members: [Member]
+  package var dataDirectory: String
+  /// Where it listens. Port 0 lets the system choose, for tests of a single node.
+  package var host: String
+  package var port: Int
+  /// For its server, and for its calls to the other members.
+  package var tls: TLSConfiguration?
+  /// Timeouts and windows of consensus.
+  package var raft = Options()
+  /// After how many bytes of applied entries a snapshot is taken.
+  package var snapshotLogBytes = 64 * 1024 * 1024
+  /// How many entries before a snapshot stay in the log, for subscribers that are a little behind.
+  package var keptEntries: UInt64 = 50_000
+
+  package init(
+    clusterID: ClusterID, nodeID: Metadata.NodeID, members: [Member], dataDirectory: String, host: String, port: Int,
+    tls: TLSConfiguration? = nil
+  ) {
+    self.clusterID = clusterID
+    self.nodeID = nodeID
+    self.members = members
+    self.dataDirectory = dataDirectory
+    self.host = host
+    self.port = port
+    self.tls = tls
+  }
+}
+
+/// Why a meta node cannot start, in words, with what to do where that is known.
+package struct MetaNodeError: Error, Sendable, CustomStringConvertible {
+  package let description: String
+}
+
+/// A meta process: a replica of the metadata log and the service over it.
+@LoopActor
+package final class MetaNode {
+  package let configuration: MetaNodeConfiguration
+  /// Told once where the node can go on no more; the process should end.
+  package var onFailure: (@LoopActor (String) -> Void)?
+
+  private let server: RPCServer
+  private let machine = MetadataMachine()
+  private let replica: Replica<MetadataMachine>
+  private let service: MetadataService
+  private var lock: DirectoryLock?
+
+  package init(_ configuration: MetaNodeConfiguration) {
+    self.configuration = configuration
+    server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.tls)
+    var replicaConfiguration = ReplicaConfiguration(
+      clusterID: configuration.clusterID.rawValue, groupID: "metadata", nodeID: configuration.nodeID.rawValue,
+      members: configuration.members.map { member in
+        let host = member.host.contains(":") ? "[\(member.host)]" : member.host
+        return Member(id: member.nodeID.rawValue, address: "\(host):\(member.port)")
+      },
+      dataDirectory: configuration.dataDirectory + "/metadata")
+    replicaConfiguration.raft = configuration.raft
+    replicaConfiguration.snapshotLogBytes = configuration.snapshotLogBytes
+    replicaConfiguration.keptEntries = configuration.keptEntries
+    replica = Replica(
+      configuration: replicaConfiguration, machine: machine, server: server, tls: configuration.tls)
+    service = MetadataService(clusterID: configuration.clusterID, replica: replica)
+  }
+
+  /// Opens the data directory, joins the group and listens.
+  package func start() async throws(MetaNodeError) {
+    do {
+      try FileSystem.createDirectory(configuration.dataDirectory)
+      try FileSystem.createDirectory(configuration.dataDirectory + "/metadata")
+      lock = try DirectoryLock(configuration.dataDirectory)
+      service.register(at: server)
+      replica.onFailure = { [weak self] error in self?.onFailure?(error.description) }
+      try await replica.start()
+      try server.start()
+    } catch {
+      await stop()
+      throw MetaNodeError(description: "\(error)")
+    }
+    server.health.set(MetadataMethods.service, .serving)
+  }
+
+  /// Leaves the group, ends all streams and lets go of the data directory.
+  package func stop() async {
+    await server.shutdown(graceMilliseconds: 100)
+    await replica.stop()
+    machine.close()
+    lock = nil
+  }
+
+  /// Where it listens; 0 before the start.
+  package var port: Int { server.port }
+
+  package var status: ReplicaStatus { replica.status }
+
+  /// The committed state, as far as it is applied here.
+  package var image: Image { machine.image }
+
+  /// Takes a snapshot now; the entry up to which it goes.
+  @discardableResult
+  package func takeSnapshot() async throws(MetaNodeError) -> UInt64 {
+    do { return try await replica.takeSnapshot() } catch { throw MetaNodeError(description: error.description) }
+  }
+}

@@ -1,0 +1,94 @@
+import EventLoop
+import Logging
+import Metadata
+import MetadataWire
+import ProtocolMetadata
+import RPC
+import Replica
+
+/// The gRPC service of a meta node: service.proto over a replica of the log.
+@LoopActor
+final class MetadataService {
+  let clusterID: ClusterID
+  let replica: Replica<MetadataMachine>
+  let logger = Logger(label: "metadata-service")
+  var subscribers = 0
+
+  var machine: MetadataMachine { replica.machine }
+
+  init(clusterID: ClusterID, replica: Replica<MetadataMachine>) {
+    self.clusterID = clusterID
+    self.replica = replica
+  }
+
+  func register(at server: RPCServer) {
+    server.addDescriptors(ProtocolMetadataDescriptors.fileDescriptorSet)
+    server.handle(MetadataMethods.append) { [self] request, context in
+      try await append(request, context)
+    }
+    server.handle(MetadataMethods.readIndex) { [self] request, _ in
+      try check(request.clusterID)
+      try await confirm()
+      return .with { $0.index = machine.image.index }
+    }
+    server.handleStream(MetadataMethods.readImage) { [self] request, writer, _ in
+      try check(request.clusterID)
+      if !request.allowStale { try await confirm() }
+      for part in try ImageEncoder.parts(of: machine.image) {
+        try await writer.send(try Kunlog_Metadata_V1_ImagePart(serializedBytes: part))
+      }
+    }
+    server.handleStream(MetadataMethods.subscribe) { [self] request, writer, context in
+      try await subscribe(request, writer, context)
+    }
+    server.handle(MetadataMethods.status) { [self] _, _ in status }
+  }
+
+  /// Refuses a client of another cluster. An empty id is let in: a client that has yet to learn it.
+  func check<Bytes: Collection>(_ requested: Bytes) throws(RPCError) where Bytes.Element == UInt8 {
+    guard requested.isEmpty || clusterID.rawValue.elementsEqual(requested) else {
+      throw RPCError(.failedPrecondition, "this meta node belongs to another cluster")
+    }
+  }
+
+  /// Returns once this replica has applied all that was committed anywhere when it was called.
+  func confirm() async throws(RPCError) {
+    do throws(ReplicaError) { try await replica.readIndex() } catch { throw RPCError(error) }
+  }
+
+  private var status: Kunlog_Metadata_V1_StatusResponse {
+    let status = replica.status
+    return .with {
+      $0.clusterID = .init(clusterID.rawValue)
+      $0.nodeID = replica.configuration.nodeID
+      $0.role = status.role.rawValue
+      $0.term = status.term
+      $0.leaderNodeID = status.leaderID ?? 0
+      $0.leaderAddress = status.leaderAddress ?? ""
+      $0.commitIndex = status.commitIndex
+      $0.appliedIndex = status.appliedIndex
+      $0.lastIndex = status.lastIndex
+      $0.recordIndex = machine.image.index
+      $0.recordHash = .init(machine.image.hash.bytes)
+      $0.subscribers = UInt32(clamping: subscribers)
+      $0.members = status.members.filter { $0.matchIndex != nil }.map { member in
+        .with {
+          $0.nodeID = member.id
+          $0.address = member.address
+          $0.matchIndex = member.matchIndex ?? 0
+          $0.alive = member.isAlive ?? false
+        }
+      }
+    }
+  }
+}
+
+extension RPCError {
+  /// Nothing but another attempt helps against any of a replica's errors.
+  init(_ error: ReplicaError) {
+    switch error {
+    case .overloaded: self.init(.resourceExhausted, error.description)
+    default: self.init(.unavailable, error.description)
+    }
+  }
+}
