@@ -9,8 +9,10 @@ package enum PostgresFunctions {
     for collation in collations { try database.register(collation) }
   }
 
-  static let scalars: [ScalarFunction] = []
-  static let aggregates: [AggregateFunction] = []
+  static let scalars: [ScalarFunction] =
+    NumberFunctions.all + FloatFunctions.all + TextScalarFunctions.all + DateTimeScalarFunctions.all
+    + SessionFunctions.all
+  static let aggregates: [AggregateFunction] = AggregateFunctions.all
 
   static let collations = [
     Collation("PG_NUMERIC") { left, right in

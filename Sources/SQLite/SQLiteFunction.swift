@@ -38,7 +38,7 @@ package struct SQLiteArguments {
 /// A function of one row's values.
 package struct ScalarFunction: Sendable {
   /// What the function computes; the session's context is that of its connection.
-  package typealias Body = @Sendable (borrowing SQLiteArguments, SessionContext) throws(SQLError) -> StoredValue
+  package typealias Body = @Sendable (SQLiteArguments, SessionContext) throws(SQLError) -> StoredValue
 
   /// Its name in SQLite's SQL.
   package let name: String
@@ -66,9 +66,9 @@ package struct ScalarFunction: Sendable {
 /// The running state of an aggregate over one group or window frame.
 package protocol AggregateState: AnyObject {
   /// Takes one row in.
-  func step(_ arguments: borrowing SQLiteArguments) throws(SQLError)
+  func step(_ arguments: SQLiteArguments) throws(SQLError)
   /// Takes the oldest row out of a moving window frame.
-  func inverse(_ arguments: borrowing SQLiteArguments) throws(SQLError)
+  func inverse(_ arguments: SQLiteArguments) throws(SQLError)
   /// The result over the rows that are in.
   func value() throws(SQLError) -> StoredValue
 }

@@ -29,3 +29,13 @@ enum DateTimeWords {
 
   static let weekdayNames = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 }
+
+/// Zones by abbreviation.
+package enum DateTimeAbbreviations {
+  /// The fixed offset that an abbreviation such as `PST` stands for.
+  package static func zone(named name: String) -> TimeZoneRule? {
+    DateTimeWords.abbreviations[lowercaseASCII(name)].map {
+      TimeZoneRule(name: name, offsetSeconds: $0, abbreviation: name)
+    }
+  }
+}

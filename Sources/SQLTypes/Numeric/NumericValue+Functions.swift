@@ -15,7 +15,7 @@ extension NumericValue {
   }
 
   /// The square root of a finite value that is not negative, rounded to the scale.
-  private func squareRoot(scale resultScale: Int) -> NumericValue {
+  package func squareRoot(scale resultScale: Int) -> NumericValue {
     let shift = 2 * (resultScale + 1) - scale
     let radicand = shift >= 0 ? magnitude.scaledUp(by: shift) : magnitude.scaledDown(by: -shift)
     return NumericValue(
