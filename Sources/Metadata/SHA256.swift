@@ -11,23 +11,22 @@ package struct SHA256: Sendable {
 
   package mutating func update(_ bytes: [UInt8]) {
     lengthBytes += UInt64(bytes.count)
-    bytes.withUnsafeBufferPointer { buffer in
-      var rest = buffer[...]
-      if !pending.isEmpty {
-        let taken = min(64 - pending.count, rest.count)
-        pending.append(contentsOf: rest.prefix(taken))
-        rest = rest.dropFirst(taken)
-        guard pending.count == 64 else { return }
-        let block = pending
-        block.withUnsafeBufferPointer { compress($0[...]) }
-        pending.removeAll(keepingCapacity: true)
-      }
-      while rest.count >= 64 {
-        compress(rest.prefix(64))
-        rest = rest.dropFirst(64)
-      }
-      pending.append(contentsOf: rest)
+    var taken = 0
+    if !pending.isEmpty {
+      taken = min(64 - pending.count, bytes.count)
+      pending.append(contentsOf: bytes[0..<taken])
+      guard pending.count == 64 else { return }
+      let block = pending
+      block.withUnsafeBufferPointer { compress($0.baseAddress!) }
+      pending.removeAll(keepingCapacity: true)
     }
+    bytes.withUnsafeBufferPointer { buffer in
+      while buffer.count - taken >= 64 {
+        compress(buffer.baseAddress! + taken)
+        taken += 64
+      }
+    }
+    pending.append(contentsOf: bytes[taken...])
   }
 
   /// The digest, 32 bytes. The value is not to be used afterwards.
@@ -50,38 +49,68 @@ package struct SHA256: Sendable {
     return digest
   }
 
-  private mutating func compress(_ block: Slice<UnsafeBufferPointer<UInt8>>) {
-    var position = block.startIndex
-    for word in 0..<16 {
-      schedule[word] =
-        UInt32(block[position]) << 24 | UInt32(block[position + 1]) << 16 | UInt32(block[position + 2]) << 8
-        | UInt32(block[position + 3])
-      position += 4
+  // Plain loops over pointers: a build without optimization, as the tests use, is several times quicker for it.
+  private mutating func compress(_ block: UnsafePointer<UInt8>) {
+    schedule.withUnsafeMutableBufferPointer { schedule in
+      Self.constants.withUnsafeBufferPointer { constants in
+        state.withUnsafeMutableBufferPointer { state in
+          Self.compress(block, schedule.baseAddress!, constants.baseAddress!, state.baseAddress!)
+        }
+      }
     }
-    for word in 16..<64 {
-      let first = schedule[word - 15]
-      let second = schedule[word - 2]
-      let small = rotated(first, 7) ^ rotated(first, 18) ^ (first >> 3)
-      let large = rotated(second, 17) ^ rotated(second, 19) ^ (second >> 10)
-      schedule[word] = schedule[word - 16] &+ small &+ schedule[word - 7] &+ large
-    }
-    var (a, b, c, d) = (state[0], state[1], state[2], state[3])
-    var (e, f, g, h) = (state[4], state[5], state[6], state[7])
-    for round in 0..<64 {
-      let sumE = rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25)
-      let choice = (e & f) ^ (~e & g)
-      let first = h &+ sumE &+ choice &+ SHA256.constants[round] &+ schedule[round]
-      let sumA = rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22)
-      let majority = (a & b) ^ (a & c) ^ (b & c)
-      let second = sumA &+ majority
-      (h, g, f, e) = (g, f, e, d &+ first)
-      (d, c, b, a) = (c, b, a, first &+ second)
-    }
-    for (position, value) in [a, b, c, d, e, f, g, h].enumerated() { state[position] = state[position] &+ value }
   }
 
-  @inline(__always)
-  private func rotated(_ value: UInt32, _ count: UInt32) -> UInt32 { value >> count | value << (32 - count) }
+  private static func compress(
+    _ block: UnsafePointer<UInt8>, _ schedule: UnsafeMutablePointer<UInt32>, _ constants: UnsafePointer<UInt32>,
+    _ state: UnsafeMutablePointer<UInt32>
+  ) {
+    var word = 0
+    while word < 16 {
+      let bytes = block + word &* 4
+      schedule[word] = UInt32(bytes[0]) << 24 | UInt32(bytes[1]) << 16 | UInt32(bytes[2]) << 8 | UInt32(bytes[3])
+      word &+= 1
+    }
+    while word < 64 {
+      let x = schedule[word &- 15]
+      let y = schedule[word &- 2]
+      let small = (x &>> 7 | x &<< 25) ^ (x &>> 18 | x &<< 14) ^ (x &>> 3)
+      let large = (y &>> 17 | y &<< 15) ^ (y &>> 19 | y &<< 13) ^ (y &>> 10)
+      schedule[word] = schedule[word &- 16] &+ small &+ schedule[word &- 7] &+ large
+      word &+= 1
+    }
+    var a = state[0]
+    var b = state[1]
+    var c = state[2]
+    var d = state[3]
+    var e = state[4]
+    var f = state[5]
+    var g = state[6]
+    var h = state[7]
+    var round = 0
+    while round < 64 {
+      let sumE = (e &>> 6 | e &<< 26) ^ (e &>> 11 | e &<< 21) ^ (e &>> 25 | e &<< 7)
+      let first = h &+ sumE &+ ((e & f) ^ (~e & g)) &+ constants[round] &+ schedule[round]
+      let sumA = (a &>> 2 | a &<< 30) ^ (a &>> 13 | a &<< 19) ^ (a &>> 22 | a &<< 10)
+      let second = sumA &+ ((a & b) ^ (a & c) ^ (b & c))
+      h = g
+      g = f
+      f = e
+      e = d &+ first
+      d = c
+      c = b
+      b = a
+      a = first &+ second
+      round &+= 1
+    }
+    state[0] = state[0] &+ a
+    state[1] = state[1] &+ b
+    state[2] = state[2] &+ c
+    state[3] = state[3] &+ d
+    state[4] = state[4] &+ e
+    state[5] = state[5] &+ f
+    state[6] = state[6] &+ g
+    state[7] = state[7] &+ h
+  }
 
   private static let constants: [UInt32] = [
     0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5,

@@ -45,7 +45,8 @@ package final class MetadataSubscription {
   private let reader: RPCReader<Kunlog_Metadata_V1_SealedSubscribeResponse>
   private var decoder: ImageDecoder?
   private var watchdog: LoopTimer?
-  private var lastHeard = Loop.now
+  /// Since when its owner has waited for a message; nil while it does something else.
+  private var waitsSince: UInt64?
   private var isSilent = false
 
   package init(_ request: Request, on channel: RPCChannel) {
@@ -57,13 +58,14 @@ package final class MetadataSubscription {
   package func next() async throws(MetadataError) -> Message? {
     while true {
       let response: Kunlog_Metadata_V1_SealedSubscribeResponse?
+      waitsSince = Loop.now
+      defer { waitsSince = nil }
       do throws(RPCError) {
         response = try await reader.next()
       } catch {
         cancel()
         throw isSilent ? .unavailable("it fell silent") : MetadataError(error)
       }
-      lastHeard = Loop.now
       guard let response else {
         cancel()
         return nil
@@ -97,7 +99,7 @@ package final class MetadataSubscription {
   }
 
   private func checkSilence() {
-    guard Loop.now > lastHeard + UInt64(Self.silenceMilliseconds) * 1_000_000 else { return }
+    guard let waitsSince, Loop.now > waitsSince + UInt64(Self.silenceMilliseconds) * 1_000_000 else { return }
     isSilent = true
     cancel()
   }

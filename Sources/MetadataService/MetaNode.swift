@@ -35,6 +35,8 @@ package struct MetaNodeConfiguration: Sendable {
   package var snapshotLogBytes = 64 * 1024 * 1024
   /// How many entries before a snapshot stay in the log, for subscribers that are a little behind.
   package var keptEntries: UInt64 = 50_000
+  /// How many bytes of records are kept in memory for subscribers that keep up; others read the log.
+  package var recentBytes = 4 * 1024 * 1024
 
   package init(
     clusterID: ClusterID, nodeID: Metadata.NodeID, members: [Member], dataDirectory: String, host: String, port: Int,
@@ -63,13 +65,14 @@ package final class MetaNode {
   package var onFailure: (@LoopActor (String) -> Void)?
 
   private let server: RPCServer
-  private let machine = MetadataMachine()
+  private let machine: MetadataMachine
   private let replica: Replica<MetadataMachine>
   private let service: MetadataService
   private var lock: DirectoryLock?
 
   package init(_ configuration: MetaNodeConfiguration) {
     self.configuration = configuration
+    machine = MetadataMachine(recentBytes: configuration.recentBytes)
     server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.tls)
     var replicaConfiguration = ReplicaConfiguration(
       clusterID: configuration.clusterID.rawValue, groupID: "metadata", nodeID: configuration.nodeID.rawValue,

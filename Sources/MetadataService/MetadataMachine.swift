@@ -34,7 +34,7 @@ final class MetadataMachine: StateMachine {
   }
 
   private(set) var image = Image()
-  private(set) var recent = RecentRecords(limitBytes: 4 * 1024 * 1024)
+  private(set) var recent: RecentRecords
   /// Committed and in flight; nil where this replica does not lead.
   private(set) var speculation: Image?
   /// The term in which this replica leads, or led last.
@@ -46,7 +46,8 @@ final class MetadataMachine: StateMachine {
   /// The state is in memory only: all of it comes from the replica's snapshot and log.
   var appliedIndex: UInt64 { 0 }
 
-  nonisolated init() {}
+  /// - Parameter recentBytes: how many bytes of records are kept in memory for subscribers that keep up.
+  nonisolated init(recentBytes: Int) { recent = RecentRecords(limitBytes: recentBytes) }
 
   func apply(_ entries: [CommittedEntry]) async throws -> [Applied] {
     var outputs: [Applied] = []

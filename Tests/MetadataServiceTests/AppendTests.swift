@@ -34,26 +34,23 @@ import Testing
   @Test func appendsThatAreInFlightTogetherAreDecidedOneAfterTheOther() async throws {
     try await withMetaCluster { cluster in
       let client = try await cluster.bootstrapped()
-      let outcomes = await withTaskGroup(of: String.self) { group in
-        for _ in 0..<8 {
-          group.addTask { @LoopActor in
-            do {
-              _ = try await client.append([table("same")])
-              return "created"
-            } catch { return "\(error)" }
-          }
-          for _ in 0..<2 {
-            group.addTask { @LoopActor in
-              do {
-                return try await client.append([.setSetting(name: "a", value: "1")]).events.isEmpty ? "found" : "set"
-              } catch { return "\(error)" }
-            }
-          }
+      let creations = (0..<8).map { _ in
+        Task { @LoopActor in
+          do {
+            _ = try await client.append([table("same")])
+            return "created"
+          } catch { return "\(error)" }
         }
-        var outcomes: [String: Int] = [:]
-        for await outcome in group { outcomes[outcome, default: 0] += 1 }
-        return outcomes
       }
+      let settings = (0..<16).map { _ in
+        Task { @LoopActor in
+          do {
+            return try await client.append([.setSetting(name: "a", value: "1")]).events.isEmpty ? "found" : "set"
+          } catch { return "\(error)" }
+        }
+      }
+      var outcomes: [String: Int] = [:]
+      for task in creations + settings { outcomes[await task.value, default: 0] += 1 }
       #expect(
         outcomes == ["created": 1, "relation \"same\" already exists (SQLSTATE 42P07)": 7, "set": 1, "found": 15])
     }

@@ -16,14 +16,16 @@ final class MetaCluster {
   private var clients: [MetadataClient] = []
 
   /// Starts `count` nodes and waits for their leader.
-  static func start(_ count: Int = 3, keptEntries: UInt64 = 50_000) async throws -> MetaCluster {
-    let cluster = try MetaCluster(count, keptEntries: keptEntries)
+  static func start(_ count: Int = 3, keptEntries: UInt64 = 50_000, recentBytes: Int = 4_194_304) async throws
+    -> MetaCluster
+  {
+    let cluster = try MetaCluster(count, keptEntries: keptEntries, recentBytes: recentBytes)
     for index in 0..<count { try await cluster.start(index) }
     try await cluster.eventually { cluster.leader != nil }
     return cluster
   }
 
-  private init(_ count: Int, keptEntries: UInt64) throws {
+  private init(_ count: Int, keptEntries: UInt64, recentBytes: Int) throws {
     directory = "/tmp/kunlog-metadata-tests-\(UInt64.random(in: 0...UInt64.max))"
     let members = try MetaCluster.freePorts(count).enumerated().map { index, port in
       MetaNodeConfiguration.Member(nodeID: Metadata.NodeID(rawValue: UInt64(index + 1)), host: "127.0.0.1", port: port)
@@ -33,6 +35,7 @@ final class MetaCluster {
         clusterID: MetaCluster.id, nodeID: member.nodeID, members: members,
         dataDirectory: "\(directory)/meta\(member.nodeID)", host: member.host, port: member.port)
       configuration.keptEntries = keptEntries
+      configuration.recentBytes = recentBytes
       // Beside other tests on few cores, nobody is to lose the leadership for being slow.
       configuration.raft.electionTimeoutMilliseconds = 600
       configurations.append(configuration)
@@ -107,9 +110,10 @@ final class MetaCluster {
 /// Runs the body with a cluster, and stops it however the body ends.
 @LoopActor
 func withMetaCluster(
-  _ count: Int = 3, keptEntries: UInt64 = 50_000, _ body: @LoopActor (MetaCluster) async throws -> Void
+  _ count: Int = 3, keptEntries: UInt64 = 50_000, recentBytes: Int = 4_194_304,
+  _ body: @LoopActor (MetaCluster) async throws -> Void
 ) async throws {
-  let cluster = try await MetaCluster.start(count, keptEntries: keptEntries)
+  let cluster = try await MetaCluster.start(count, keptEntries: keptEntries, recentBytes: recentBytes)
   do { try await body(cluster) } catch {
     await cluster.stop()
     throw error

@@ -204,8 +204,8 @@ import Testing
     for bytes in [[], [0], [255, 255, 255], [UInt8](repeating: 10, count: 40)] as [[UInt8]] {
       #expect(throws: WireError.self) { try RecordBody(decoding: bytes) }
     }
-    // An event of a kind that this program does not know: field 999 of Event.
-    let unknown: [UInt8] = [42, 3, 186, 62, 0]
+    // An event of a kind that this program does not know (field 999 of Event), and a predecessor's hash.
+    let unknown: [UInt8] = [42, 3, 186, 62, 0, 58, 32] + [UInt8](repeating: 0, count: 32)
     #expect(throws: WireError.unknownEvent) { try RecordBody(decoding: unknown) }
   }
 }
