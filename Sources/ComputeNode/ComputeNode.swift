@@ -4,6 +4,8 @@ import Metadata
 import MetadataClient
 import PostgresWire
 import RPC
+import SQLParser
+import SQLPlan
 import SQLTypes
 
 /// What a compute node needs to know to start. It keeps nothing on disk.
@@ -73,7 +75,8 @@ package final class ComputeNode {
     factory = SessionFactory(
       ExecutionServices(
         metadata: MetadataLog(metadata), shards: storage, local: local,
-        planning: { image, session in PlannerPlanning(image: image, session: session) }, nodeID: configuration.nodeID,
+        planning: { image, session in Planner(image: image, session: session, parse: SQLParser.parse) },
+        nodeID: configuration.nodeID,
         cryptography: .openSSL, randomBytes: { SecureRandom.bytes($0) }))
   }
 

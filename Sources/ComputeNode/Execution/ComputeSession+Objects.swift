@@ -148,32 +148,12 @@ extension ComputeSession {
       }
       try checkOwner(view.ownerID, "view", view.name)
     }
-    let analyzed = try planner().analyze(.select(statement.query), text: text, parameterTypes: [])
-    guard analyzed.parameterTypes.isEmpty else {
-      throw SQLError(.undefinedParameter, "there is no parameter $1")
-    }
-    try checkAccess(analyzed.dependencies)
-    guard statement.columnNames.count <= analyzed.columns.count else {
-      throw SQLError(.syntaxError, "CREATE VIEW specifies more column names than columns")
-    }
-    var columns: [ViewDefinition.Column] = []
-    for (index, column) in analyzed.columns.enumerated() {
-      let name = index < statement.columnNames.count ? statement.columnNames[index] : column.name
-      columns.append(
-        ViewDefinition.Column(name: name, type: column.type.oid == SQLType.unknown.oid ? .text : column.type))
-    }
+    let planner = self.planner()
+    try checkAccess(planner.analyze(.select(statement.query), text: text, parameterTypes: []).dependencies)
+    let view = try planner.view(statement.query, columnNames: statement.columnNames, text: text)
     let draft = ViewDraft(
-      schemaID: schema.id, name: statement.name.name, ownerID: roleID, query: statement.queryText, columns: columns,
-      dependencies: dependencies(analyzed.dependencies))
+      schemaID: schema.id, name: statement.name.name, ownerID: roleID, query: statement.queryText,
+      columns: view.columns, dependencies: view.dependencies)
     try await append([.createView(draft, orReplace: statement.orReplace)])
-  }
-
-  /// The objects that a view names; partitions come and go with their table.
-  private func dependencies(_ dependencies: PlanDependencies) -> [ObjectID] {
-    let tables = dependencies.tables.keys.filter { id in
-      guard let parent = image.tables[id]?.partition?.parentID else { return true }
-      return dependencies.tables[parent] == nil
-    }
-    return (tables + dependencies.views.keys + dependencies.sequences).sorted()
   }
 }

@@ -58,28 +58,20 @@ extension ComputeSession {
     }
     beginImplicitly()
     transaction?.hasRun = true
-    let values = try await argumentValues(arguments, command.parameterTypes, text: text, scope)
+    let values = try await scalarValues(arguments, command.parameterTypes, text: text)
     return try await runPlanned(command, tree, values, scope, endsTransaction: endsTransaction)
   }
 
-  /// The arguments of EXECUTE as values of the parameters' types: one row of a query without a table.
-  func argumentValues(
-    _ arguments: [Expression], _ types: [SQLType], text: String, _ scope: StatementScope
+  /// Expressions without tables as values of types: arguments of EXECUTE, bounds of partitions.
+  func scalarValues(
+    _ expressions: [Expression], _ types: [SQLType], text: String
   ) async throws(SQLError) -> [StoredValue] {
-    guard !arguments.isEmpty else { return [] }
-    let targets = zip(arguments, types).map { argument, type in
-      SelectTarget(
-        expression: .cast(argument, TypeName(name: ["pg_catalog", type.entry?.name ?? "text"]), location: -1))
+    let planner = self.planner()
+    var parameters: [PlanParameter] = []
+    for (expression, type) in zip(expressions, types) {
+      parameters.append(try planner.scalar(expression, as: type, text: text))
     }
-    let query = SelectStatement(body: .select(SelectCore(targets: targets)))
-    let analyzed = try planner().analyze(.select(query), text: text, parameterTypes: [])
-    guard case .query(let plan) = analyzed.plan else { throw SQLError(.internalError, "not a query") }
-    let source = try await withReplanning(scope) { () throws(AttemptFailure) in try await self.open(plan, [], scope) }
-    guard let row = try await source.next(), row.rowCount == 1 else {
-      throw SQLError(.internalError, "the arguments of EXECUTE gave no row")
-    }
-    source.close()
-    return row.values
+    return try await evaluate(parameters)
   }
 
   private func deallocate(_ name: String?) throws(SQLError) -> String {

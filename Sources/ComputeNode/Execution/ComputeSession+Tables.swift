@@ -238,7 +238,7 @@ extension ComputeSession {
     case (.standard, _): return .standard
     case (.hash(let modulus, let remainder, _), .hash): return .hash(modulus: modulus, remainder: remainder)
     case (.list(let expressions, _), .list):
-      return .list(try await boundValues(expressions, expressions.map { _ in types[0] }, text: text))
+      return .list(try await scalarValues(expressions, expressions.map { _ in types[0] }, text: text))
     case (.range(let from, let to, let location), .range):
       return .range(
         from: try await datums(from, types, "FROM", at: location, text: text),
@@ -266,7 +266,7 @@ extension ComputeSession {
       case .minimum: result.append(.minimum)
       case .maximum: result.append(.maximum)
       case .value(let expression):
-        let value = try await boundValues([expression], [type], text: text)[0]
+        let value = try await scalarValues([expression], [type], text: text)[0]
         guard !value.isNull else {
           throw SQLError(
             .invalidTableDefinition, "cannot specify NULL in range bound", position: position(location, text))
@@ -275,20 +275,6 @@ extension ComputeSession {
       }
     }
     return result
-  }
-
-  /// The values of a bound, which are constants, as values of the key's types.
-  private func boundValues(
-    _ expressions: [Expression], _ types: [SQLType], text: String
-  ) async throws(SQLError) -> [StoredValue] {
-    let scope = StatementScope(timeoutMilliseconds: 0)
-    var values: [StoredValue] = []
-    // In parts, as a row has a limited number of columns.
-    for start in stride(from: 0, to: expressions.count, by: 500) {
-      let end = min(start + 500, expressions.count)
-      values += try await argumentValues(Array(expressions[start..<end]), Array(types[start..<end]), text: text, scope)
-    }
-    return values
   }
 }
 

@@ -20,20 +20,13 @@ package protocol StatementPlanning: Sendable {
   /// A CHECK constraint over a table's columns.
   func check(
     _ expression: Expression, table: String, columns: [ColumnDefinition], text: String
-  ) throws(SQLError) -> PlannedCheck
+  ) throws(SQLError) -> CheckTranslation
+  /// An expression without tables as a value of a type: bounds of partitions, arguments of EXECUTE.
+  func scalar(_ expression: Expression, as type: SQLType, text: String) throws(SQLError) -> PlanParameter
+  /// The columns of a view, and the objects that its query reads.
+  func view(
+    _ select: SelectStatement, columnNames: [String], text: String
+  ) throws(SQLError) -> (columns: [ViewDefinition.Column], dependencies: [ObjectID])
   /// The lines of EXPLAIN.
   func explain(_ analyzed: AnalyzedStatement, parameters: [StoredValue]) -> [String]
-}
-
-/// A CHECK constraint, as the catalog and as the tablets need it.
-package struct PlannedCheck: Sendable, Equatable {
-  /// The column, where it reads just one.
-  package var column: String?
-  package var expression: String
-  package var storageExpression: String
-  package init(column: String?, expression: String, storageExpression: String) {
-    self.column = column
-    self.expression = expression
-    self.storageExpression = storageExpression
-  }
 }

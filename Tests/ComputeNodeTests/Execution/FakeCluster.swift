@@ -118,9 +118,17 @@ final class FakePlanning: StatementPlanning {
 
   func check(
     _ expression: Expression, table: String, columns: [ColumnDefinition], text: String
-  ) throws(SQLError) -> PlannedCheck {
-    PlannedCheck(column: "a", expression: "(a > 0)", storageExpression: "\"a\" > 0")
+  ) throws(SQLError) -> CheckTranslation {
+    CheckTranslation(column: "a", expression: "(a > 0)", storageExpression: "\"a\" > 0")
   }
+
+  func scalar(_ expression: Expression, as type: SQLType, text: String) throws(SQLError) -> PlanParameter {
+    .constant(.null)
+  }
+
+  func view(
+    _ select: SelectStatement, columnNames: [String], text: String
+  ) throws(SQLError) -> (columns: [ViewDefinition.Column], dependencies: [ObjectID]) { ([], []) }
 
   func explain(_ analyzed: AnalyzedStatement, parameters: [StoredValue]) -> [String] { ["Plan"] }
 }
