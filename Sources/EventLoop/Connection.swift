@@ -237,8 +237,9 @@ package final class Connection: TurnParticipant {
 
   /// Sends what the turn has written.
   package func endOfTurn() {
-    isScheduled = false
+    // What this delivers leaves with `transmit` below: to register again for it would keep the loop awake for ever.
     deliverDecrypted()
+    isScheduled = false
     transmit()
   }
 
