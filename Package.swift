@@ -81,7 +81,7 @@ let package = Package(
         arguments,
       ],
       swiftSettings: strict),
-    tests("ComputeNodeTests", ["ComputeNode", "EventLoop", "Metadata", "PostgresWire", "SQLPlan", "SQLTree"]),
+    tests("ComputeNodeTests", ["ComputeNode", "EventLoop", "Metadata", "PostgresWire", "SQLite", "SQLParser", "SQLPlan", "SQLTree", "SQLTypes"]),
     tests("EventLoopTests", ["EventLoop"]),
     tests("LogStoreTests", ["EventLoop", "LogStore", "Raft"]),
     tests(

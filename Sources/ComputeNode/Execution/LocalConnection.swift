@@ -41,9 +41,10 @@ final class LocalConnection {
     session.backendProcessID = context.session.processID
     session.settings = context.session.settings
     let functions = context.functions
-    session.onSetConfig = { name, value, isLocal in
+    session.onSetConfig = { [weak session] name, value, isLocal in
       guard let functions else { throw Self.noSession }
-      _ = try functions.setSetting(name, to: value, isLocal: isLocal)
+      // What the rest of the statement reads is the new value, as the session has normalized it.
+      session?.settings[name.lowercased()] = try functions.setSetting(name, to: value, isLocal: isLocal)
     }
   }
 
