@@ -77,8 +77,8 @@ let package = Package(
     .executableTarget(
       name: "kunlog",
       dependencies: [
-        "MetadataService", "MetadataClient", "StorageNode", "SQLiteEngine", "ComputeNode", "ClusterManager",
-        arguments,
+        "MetadataService", "MetadataClient", "MetadataWire", "StorageNode", "SQLiteEngine", "ComputeNode",
+        "ClusterManager", arguments,
       ],
       swiftSettings: strict),
     tests("ComputeNodeTests", ["ComputeNode", "EventLoop", "Metadata", "PostgresWire", "SQLite", "SQLParser", "SQLPlan", "SQLTree", "SQLTypes"]),

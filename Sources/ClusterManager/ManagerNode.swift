@@ -78,7 +78,8 @@ package final class ManagerNode {
   /// Asks each node once and logs what has changed since.
   private func probeAll() async {
     let nodes = client.image.nodes.values.filter { $0.id != configuration.nodeID }.sorted { $0.id < $1.id }
-    for (id, channel) in channels where !nodes.contains(where: { $0.id == id && $0.port == channel.port }) {
+    for (id, channel) in channels
+    where !nodes.contains(where: { $0.id == id && $0.host == channel.host && $0.port == channel.port }) {
       channel.close()
       channels[id] = nil
     }

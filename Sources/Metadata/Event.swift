@@ -110,4 +110,13 @@ extension Event {
     case .tabletCleared: "TabletCleared"
     }
   }
+
+  /// The kinds that there are, in the order of the cases.
+  package static let kinds = [
+    "ClusterCreated", "FeatureLevelRaised", "SettingChanged", "NodeRegistered", "NodeAddressChanged", "NodeRemoved",
+    "ShardCreated", "ReplicaAdded", "ReplicaRemoved", "DatabaseCreated", "SchemaCreated", "SchemaDropped",
+    "TableCreated", "TableDropped", "ColumnDefaultChanged", "IndexCreated", "IndexDropped", "SequenceCreated",
+    "SequenceAltered", "SequenceDropped", "SequenceReserved", "SequenceValueSet", "ViewCreated", "ViewReplaced",
+    "ViewDropped", "RoleCreated", "RoleAltered", "RoleDropped", "TabletCreated", "TabletDropped", "TabletCleared",
+  ]
 }

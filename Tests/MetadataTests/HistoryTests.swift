@@ -67,6 +67,18 @@ import Testing
     return fixture
   }
 
+  @Test func everyKindOfEventIsListedOnce() throws {
+    let kinds = Set(try history().records.flatMap { $0.events.map(\.kind) })
+    #expect(Event.kinds.count == Set(Event.kinds).count)
+    #expect(kinds.subtracting(Event.kinds) == [])
+  }
+
+  @Test func anEventAsJSONBearsItsKindAndTheProtocolsNames() throws {
+    #expect(
+      try Event.tabletCleared(TabletID(rawValue: 5), generation: 2).json()
+        == #"{"kind":"TabletCleared","tablet_cleared":{"tablet_id":"5","generation":"2"}}"#)
+  }
+
   @Test func replayingTheRecordsGivesTheSameImage() throws {
     let fixture = try history()
     var replayed = Image()

@@ -1,0 +1,78 @@
+import ArgumentParser
+import EventLoop
+import Metadata
+import MetadataClient
+
+/// `kunlog log tail`: the latest records, and those that follow.
+struct LogTail: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tail", abstract: "Print the latest records of the metadata log, then each as it is committed.")
+
+  @OptionGroup var cluster: ClusterOptions
+
+  @OptionGroup var filter: LogFilter
+
+  @Option(name: .long, help: "Begin at this index instead of with the latest records.")
+  var from: UInt64?
+
+  @Option(name: .long, help: "End after this index.")
+  var to: UInt64?
+
+  @Option(name: .long, help: "How many of the latest records to begin with.")
+  var lines = 10
+
+  @Flag(name: .long, help: "One JSON document per record and line.")
+  var json = false
+
+  func validate() throws {
+    if let from, let to, from > to { throw ValidationError("--from \(from) is after --to \(to).") }
+    guard (0...100_000).contains(lines) else { throw ValidationError("--lines is between 0 and 100000.") }
+  }
+
+  @LoopActor
+  func run() async throws {
+    let client = try await cluster.connect(principal: "operator")
+    defer { client.stop() }
+    // What arrives while the history is read waits here; the client goes on at another meta node where this one fails.
+    let (changes, continuation) = AsyncStream.makeStream(
+      of: MetadataClient.Change.self, bufferingPolicy: .bufferingNewest(100_000))
+    client.observe { continuation.yield($0) }
+    let present = client.image.index
+    var names = ObjectNames(client.image)
+    for record in try await history(client, to: present) {
+      names.learn(record)
+      show(record, names)
+    }
+    if let to, present >= to { return }
+    for await change in changes {
+      guard let record = change.record else {
+        StandardStream.error.write("records up to \(change.after.index) were compacted before they could be read\n")
+        continue
+      }
+      names.learn(record)
+      if let to, record.index > to { return }
+      show(record, names)
+      if record.index == to { return }
+    }
+  }
+
+  /// What to begin with, up to the present.
+  @LoopActor
+  private func history(_ client: MetadataClient, to present: UInt64) async throws -> [Record] {
+    // Between records there are few other entries: some more than asked for hold enough records.
+    let margin = UInt64(lines) * 2 + 100
+    let start = from ?? (present > margin ? present - margin : 1)
+    var records: [Record] = []
+    try await LogHistory.read(client, tls: try cluster.tls(), from: start) { record in
+      guard record.index <= min(present, to ?? present) else { return false }
+      records.append(record)
+      return true
+    }
+    return from == nil ? records.suffix(lines) : records
+  }
+
+  private func show(_ record: Record, _ names: ObjectNames) {
+    guard let record = filter.filtered(record) else { return }
+    StandardStream.output.write((json ? RecordJSON.text(record) : RecordText.text(record, names)) + "\n")
+  }
+}

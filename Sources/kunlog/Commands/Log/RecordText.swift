@@ -1,0 +1,135 @@
+import Metadata
+import SQLTypes
+
+/// A record for people: a line for the record, a line for each event.
+enum RecordText {
+  static func text(_ record: Record, _ names: ObjectNames) -> String {
+    var head =
+      "\(record.index)  \(RecordTime.text(record.timeMicroseconds))  term \(record.term)  by \(record.principal)"
+    if let cause = record.cause { head += "  because of \(cause)" }
+    return ([head] + record.events.map { "    \(padded($0.kind)) \(EventText.text($0, names))" })
+      .joined(separator: "\n")
+  }
+
+  private static func padded(_ kind: String) -> String {
+    kind + String(repeating: " ", count: max(0, 20 - kind.count))
+  }
+}
+
+/// What an event says, in one line.
+enum EventText {
+  static func text(_ event: Event, _ names: ObjectNames) -> String {
+    switch event {
+    case .clusterCreated(let id, let name, let level):
+      return "\(name), id \(RecordHash(bytes: id.rawValue)), feature level \(level)"
+    case .featureLevelRaised(let level): return "\(level)"
+    case .settingChanged(let name, let value): return "\(name) = \(value ?? "(default)")"
+    case .nodeRegistered(let node): return "\(node.role) node \(node.name) (\(node.id)) at \(address(node))"
+    case .nodeAddressChanged(let id, let host, let port, let postgresPort):
+      return "\(names[id]) at \(host):\(port)" + (postgresPort.map { ", psql \($0)" } ?? "")
+    case .nodeRemoved(let id): return names[id]
+    case .shardCreated(let shard):
+      return "\(shard.name) (\(shard.id)) on \(shard.replicas.map { names[$0] }.joined(separator: ", "))"
+    case .replicaAdded(let shard, let node): return "\(names[node]) to shard \(shard)"
+    case .replicaRemoved(let shard, let node): return "\(names[node]) from shard \(shard)"
+    case .roleCreated(let role), .roleAltered(let role): return text(role)
+    case .roleDropped(let id): return names[id]
+    case .tabletCreated(let tablet):
+      return "\(tablet.id) of \(names[tablet.tableID]) on shard \(tablet.shardID), epoch \(tablet.epoch)"
+    case .tabletDropped(let id): return names[id]
+    case .tabletCleared(let id, let generation): return "\(names[id]), generation \(generation)"
+    default: return catalogText(event, names)
+    }
+  }
+
+  private static func address(_ node: NodeDefinition) -> String {
+    "\(node.host):\(node.port)" + (node.postgresPort.map { ", psql \($0)" } ?? "")
+  }
+
+  private static func text(_ role: RoleDefinition) -> String {
+    var words = ["\(role.name) (\(role.id))"]
+    if role.isSuperuser { words.append("superuser") }
+    if role.canLogin { words.append("login") }
+    if role.canCreateRole { words.append("createrole") }
+    if role.canCreateDatabase { words.append("createdb") }
+    return words.joined(separator: " ")
+  }
+
+  private static func catalogText(_ event: Event, _ names: ObjectNames) -> String {
+    switch event {
+    case .databaseCreated(let database): return "\(database.name) (\(database.id))"
+    case .schemaCreated(let schema): return "\(schema.name) (\(schema.id))"
+    case .schemaDropped(let id), .tableDropped(let id), .indexDropped(let id), .sequenceDropped(let id),
+      .viewDropped(let id):
+      return names[id]
+    case .tableCreated(let table): return text(table, names)
+    case .columnDefaultChanged(let id, let column, let expression):
+      return "column \(column) of \(names[id]): \(expression ?? "(none)")"
+    case .indexCreated(let index): return text(index, names)
+    case .sequenceCreated(let sequence), .sequenceAltered(let sequence):
+      return
+        "\(sequence.name) (\(sequence.id)) \(sequence.type.displayName) from \(sequence.start) by \(sequence.increment)"
+    case .sequenceReserved(let id, let first, let last, let count):
+      return "\(names[id]) \(first)…\(last), \(count) values"
+    case .sequenceValueSet(let id, let last, let resumesAt):
+      return "\(names[id]) " + (last.map { "after \($0)" } ?? "to \(resumesAt)")
+    case .viewCreated(let view), .viewReplaced(let view): return "\(view.name) (\(view.id)) as \(view.query)"
+    default: return ""
+    }
+  }
+
+  private static func text(_ table: TableDefinition, _ names: ObjectNames) -> String {
+    var text = "\(table.name) (\(table.id))"
+    if let partition = table.partition {
+      text += " partition of \(names[partition.parentID]) \(self.text(partition.bound))"
+    }
+    text +=
+      ": "
+      + table.columns.map { column in
+        "\(column.name) \(column.type.displayName)" + (column.isNotNull ? " not null" : "")
+      }.joined(separator: ", ")
+    for check in table.checks { text += "; check \(check.name) (\(check.expression))" }
+    if let partitioning = table.partitioning {
+      let columns = partitioning.columns.map { table.columns[$0 - 1].name }.joined(separator: ", ")
+      text += "; partition by \(partitioning.strategy) (\(columns))"
+    }
+    return text
+  }
+
+  private static func text(_ index: IndexDefinition, _ names: ObjectNames) -> String {
+    let kind =
+      switch index.constraint {
+      case .primaryKey: "primary key"
+      case .unique: "unique constraint"
+      case nil: index.isUnique ? "unique" : "index"
+      }
+    let columns = index.parts.map { "\($0.column)\($0.isDescending ? " desc" : "")" }.joined(separator: ", ")
+    return "\(index.name) (\(index.id)) on \(names[index.tableID]): \(kind) of column \(columns)"
+  }
+
+  private static func text(_ bound: PartitionBound) -> String {
+    func value(_ value: StoredValue) -> String {
+      switch value {
+      case .null: "null"
+      case .integer(let integer): "\(integer)"
+      case .real(let real): "\(real)"
+      case .text(let text): "'\(text)'"
+      case .blob(let bytes): "'\\x\(RecordHash(bytes: bytes))'"
+      }
+    }
+    func datum(_ datum: PartitionBound.Datum) -> String {
+      switch datum {
+      case .minimum: "minvalue"
+      case .maximum: "maxvalue"
+      case .value(let stored): value(stored)
+      }
+    }
+    switch bound {
+    case .hash(let modulus, let remainder): return "with (modulus \(modulus), remainder \(remainder))"
+    case .list(let values): return "in (\(values.map(value).joined(separator: ", ")))"
+    case .range(let from, let to):
+      return "from (\(from.map(datum).joined(separator: ", "))) to (\(to.map(datum).joined(separator: ", ")))"
+    case .standard: return "default"
+    }
+  }
+}
