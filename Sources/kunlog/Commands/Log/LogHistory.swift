@@ -13,6 +13,8 @@ enum LogHistory {
   static func read(
     _ client: MetadataClient, tls: TLSConfiguration, from: UInt64?, _ body: @LoopActor (Record) -> Bool
   ) async throws {
+    // What is still to come is no part of the history; a meta node would wait for it.
+    if let from, from > client.image.index { return }
     guard let endpoint = client.followed ?? client.configuration.endpoints.first else { return }
     let channel = RPCChannel(host: endpoint.host, port: endpoint.port, tls: tls)
     defer { channel.close() }

@@ -32,19 +32,18 @@ struct LogShow: AsyncParsableCommand {
     defer { client.stop() }
     var names = ObjectNames(client.image)
     var isFirst = true
-    if json { StandardStream.output.write("{\"records\": [") }
     try await LogHistory.read(client, tls: try cluster.tls(), from: from) { record in
       if let to, record.index > to { return false }
       names.learn(record)
       guard let record = filter.filtered(record) else { return true }
       if json {
-        StandardStream.output.write((isFirst ? "\n" : ",\n") + RecordJSON.text(record))
+        StandardStream.output.write((isFirst ? "{\"records\": [\n" : ",\n") + RecordJSON.text(record))
       } else {
         StandardStream.output.write(RecordText.text(record, names) + "\n")
       }
       isFirst = false
       return true
     }
-    if json { StandardStream.output.write(isFirst ? "]}\n" : "\n]}\n") }
+    if json { StandardStream.output.write(isFirst ? "{\"records\": []}\n" : "\n]}\n") }
   }
 }
