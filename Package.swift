@@ -57,10 +57,12 @@ let package = Package(
     target("ProtocolMetadata", [protobuf]),
     target("ProtocolStorage", [protobuf]),
     target("Replica", ["Raft", "LogStore", "EventLoop", "RPC", "ProtocolRaft", protobuf, logging]),
-    target("MetadataWire", ["Metadata", "ProtocolMetadata", protobuf]),
+    target("MetadataWire", ["Metadata", "ProtocolMetadata", "SQLTypes", hashTrees, protobuf]),
     target(
       "MetadataService",
-      ["Metadata", "MetadataWire", "ProtocolMetadata", "Raft", "Replica", "EventLoop", "RPC", logging]),
+      [
+        "Metadata", "MetadataWire", "ProtocolMetadata", "Raft", "Replica", "EventLoop", "RPC", "SQLTypes", logging,
+      ]),
     target("MetadataClient", ["Metadata", "MetadataWire", "ProtocolMetadata", "EventLoop", "RPC", logging]),
     target("SQLParser", ["SQLTree", "CPgQuery"]),
     target("SQLite", ["SQLTypes", "CSQLite"]),
@@ -73,7 +75,7 @@ let package = Package(
         "EventLoop", "SQLPlan", "SQLParser", "SQLTypes", "SQLite", "PostgresWire", "MetadataClient", "ProtocolStorage",
         "COpenSSL",
       ]),
-    target("ClusterManager", ["MetadataClient", "RPC"]),
+    target("ClusterManager", ["Metadata", "MetadataClient", "EventLoop", "RPC", logging]),
     .executableTarget(
       name: "kunlog",
       dependencies: [
