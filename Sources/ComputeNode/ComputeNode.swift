@@ -28,8 +28,8 @@ package struct ComputeNodeConfiguration: Sendable {
   package var clientTLS: TLSConfiguration?
   /// Clients at the same time.
   package var maximumSessions = 200
-  /// Threads for statements that run in the node's own SQLite.
-  package var localThreads = 2
+  /// Statements that run in the node's own SQLite at the same time.
+  package var localThreads = 64
   package init(
     nodeID: NodeID, name: String, clusterID: ClusterID, host: String, port: Int, postgresHost: String,
     postgresPort: Int, metadataEndpoints: [MetadataEndpoint], nodeTLS: TLSConfiguration? = nil,
@@ -100,6 +100,7 @@ package final class ComputeNode {
     let listener = try PostgresListener(configuration: listenerConfiguration, factory: factory)
     self.listener = listener
     try await register()
+    guard !isStopped else { return }
     server.health.set("", .serving)
     log.info("compute node \(configuration.nodeID) serves PostgreSQL on \(configuration.postgresHost):\(listener.port)")
   }
@@ -117,6 +118,11 @@ package final class ComputeNode {
       id: configuration.nodeID, role: .compute, name: configuration.name, host: configuration.host, port: port,
       postgresPort: postgresPort)
     while !isStopped {
+      // A log that is just being set up has no cluster yet.
+      guard metadata.image.clusterID != nil else {
+        try await loopSleep(milliseconds: 50)
+        continue
+      }
       do {
         _ = try await metadata.append([.registerNode(node)])
         return

@@ -33,7 +33,10 @@ extension ComputeSession {
       }
     }
     guard !scalars.isEmpty else { return values }
-    let results = try await services.local.evaluate(scalars, context: localContext)
+    let interruption = LocalInterruption()
+    let handler = scope?.onStop { interruption.raise() }
+    defer { if let handler { scope?.forget(handler) } }
+    let results = try await services.local.evaluate(scalars, context: localContext, interruption: interruption)
     for (place, scalar) in places { values[place] = results[scalar] }
     return values
   }

@@ -1,6 +1,18 @@
+import Glibc
+import PostgresWire
 import SQLPlan
 import SQLTypes
 import SQLite
+import Synchronization
+
+/// Says to a function that waits (pg_sleep) that its statement is to end.
+final class InterruptFlag: Sendable {
+  private let flag = Atomic<Bool>(false)
+
+  var isRaised: Bool { flag.load(ordering: .relaxed) }
+  func raise() { flag.store(true, ordering: .relaxed) }
+  func lower() { flag.store(false, ordering: .relaxed) }
+}
 
 /// A connection to an empty in-memory database with PostgreSQL's functions. Confined to one worker's thread.
 final class LocalConnection {
@@ -12,12 +24,16 @@ final class LocalConnection {
   private var cursor: SQLiteStatement?
   private var cursorColumns = 0
 
-  init() throws(SQLError) {
+  private let flag: InterruptFlag
+
+  init(interruptFlag: InterruptFlag) throws(SQLError) {
+    flag = interruptFlag
     do {
       database = try SQLiteDatabase(.memory)
       session = SessionContext()
+      session.version = "PostgreSQL \(ReportedSettings.serverVersion) (Kunlog)"
       try PostgresFunctions.register(on: database, context: session)
-      for function in Self.catalogFunctions(current) + Self.sessionFunctions(current) {
+      for function in Self.catalogFunctions(current) + Self.sessionFunctions(current) + [Self.sleep(interruptFlag)] {
         try database.register(function, context: session)
       }
     } catch {
@@ -30,6 +46,7 @@ final class LocalConnection {
 
   /// Says in whose name statements run from now on.
   func enter(_ context: LocalContext) {
+    flag.lower()
     current.context = context
     session.conversion = CatalogNames(image: context.image, session: context.session)
       .conversion(transactionTimeMicroseconds: context.transactionTimeMicroseconds)
@@ -173,6 +190,22 @@ final class LocalConnection {
     ScalarFunction(name, count, isStrict: true, isDeterministic: false) { (arguments, _) throws(SQLError) in
       guard let functions = current.context?.functions else { throw noSession }
       return try body(arguments.all, functions)
+    }
+  }
+
+  /// pg_sleep, in steps, so that it can be interrupted. It holds its statement's own thread only.
+  private static func sleep(_ flag: InterruptFlag) -> ScalarFunction {
+    ScalarFunction("pg_sleep", 1, isStrict: true, isDeterministic: false) { (arguments, _) throws(SQLError) in
+      let seconds = arguments.double(0)
+      guard seconds > 0 else { return .text("") }
+      var remaining = min(seconds, 1e9)
+      while remaining > 0 {
+        if flag.isRaised { throw SQLError(.queryCanceled, "canceling statement due to user request") }
+        let step = min(remaining, 0.02)
+        usleep(UInt32(step * 1_000_000))
+        remaining -= step
+      }
+      return .text("")
     }
   }
 

@@ -7,12 +7,30 @@ import SQLTypes
 @LoopActor
 package protocol LocalEngine: AnyObject {
   /// The values of scalar texts (`SELECT sql`), in order.
-  func evaluate(_ scalars: [LocalScalar], context: LocalContext) async throws(SQLError) -> [StoredValue]
+  ///
+  /// - Parameter interruption: stops it, where the statement is to end.
+  func evaluate(
+    _ scalars: [LocalScalar], context: LocalContext, interruption: LocalInterruption
+  ) async throws(SQLError) -> [StoredValue]
 
   /// An empty database of its own for one statement.
   ///
   /// - Parameter limitBytes: what its tables may take; more is SQLSTATE 53200.
   func open(context: LocalContext, limitBytes: Int) -> any LocalRun
+}
+
+/// Hands the wish to stop to whoever evaluates.
+@LoopActor
+package final class LocalInterruption {
+  /// Set by the engine for as long as it evaluates.
+  package var handler: (@LoopActor () -> Void)?
+  package private(set) var isRaised = false
+  package init() {}
+
+  package func raise() {
+    isRaised = true
+    handler?()
+  }
 }
 
 /// A scalar text with the values of ?1, ?2 …

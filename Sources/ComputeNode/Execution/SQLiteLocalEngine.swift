@@ -2,40 +2,65 @@ import EventLoop
 import SQLTypes
 import SQLite
 
-/// The local engine on threads of its own: a connection per statement under way, kept for the next one.
+/// The local engine: a connection with a thread of its own per statement under way, so that one that takes long (or
+/// sleeps) keeps no other waiting; some are kept for the next ones.
 @LoopActor
 package final class SQLiteLocalEngine: LocalEngine {
   /// Idle connections that are kept.
-  private static let maximumIdle = 8
+  private static let maximumIdle = 4
 
-  private let workers: [WorkerThread]
-  private var nextWorker = 0
-  private var idle: [ThreadConfined<LocalConnection>] = []
+  private let maximumThreads: Int
+  private var idle: [LocalSlot] = []
+  private var slotCount = 0
+  private var waiting: [UnsafeContinuation<LocalSlot?, Never>] = []
+  private var isShutDown = false
 
-  /// - Parameter threads: statements that run at the same time; more wait.
-  package init(threads: Int = 2) {
-    workers = (0..<max(1, threads)).map { WorkerThread(name: "sqlite-\($0)") }
-  }
+  /// - Parameter threads: statements that run at the same time at most; more wait.
+  package init(threads: Int = 64) { maximumThreads = max(1, threads) }
 
   package func shutdown() {
+    isShutDown = true
+    for slot in idle { slot.worker.shutdown() }
     idle = []
-    for worker in workers { worker.shutdown() }
+    for continuation in waiting { continuation.resume(returning: nil) }
+    waiting = []
   }
 
-  private func take() -> ThreadConfined<LocalConnection> {
-    if let connection = idle.popLast() { return connection }
-    nextWorker += 1
-    return ThreadConfined(on: workers[nextWorker % workers.count]) { try LocalConnection() }
+  fileprivate func take() async throws(SQLError) -> LocalSlot {
+    if let slot = idle.popLast() { return slot }
+    guard !isShutDown else { throw Self.stopped }
+    guard slotCount >= maximumThreads else {
+      slotCount += 1
+      return LocalSlot(number: slotCount)
+    }
+    guard let slot = await withUnsafeContinuation({ waiting.append($0) }) else { throw Self.stopped }
+    return slot
   }
 
-  fileprivate func giveBack(_ connection: ThreadConfined<LocalConnection>) {
-    if idle.count < Self.maximumIdle { idle.append(connection) }
+  fileprivate func giveBack(_ slot: LocalSlot) {
+    if !waiting.isEmpty {
+      waiting.removeFirst().resume(returning: slot)
+    } else if idle.count < Self.maximumIdle, !isShutDown {
+      idle.append(slot)
+    } else {
+      slotCount -= 1
+      slot.worker.shutdown()
+    }
   }
 
-  package func evaluate(_ scalars: [LocalScalar], context: LocalContext) async throws(SQLError) -> [StoredValue] {
-    let connection = take()
-    defer { giveBack(connection) }
-    return try await onConnection(connection) { connection in
+  fileprivate static let stopped = SQLError(.adminShutdown, "the compute node is shutting down")
+
+  package func evaluate(
+    _ scalars: [LocalScalar], context: LocalContext, interruption: LocalInterruption
+  ) async throws(SQLError) -> [StoredValue] {
+    let slot = try await take()
+    defer {
+      interruption.handler = nil
+      giveBack(slot)
+    }
+    if interruption.isRaised { throw SQLError(.queryCanceled, "canceling statement due to user request") }
+    interruption.handler = { slot.interrupt() }
+    return try await slot.run { connection in
       connection.enter(context)
       defer { connection.leave() }
       return try scalars.map { try connection.evaluate($0) }
@@ -43,21 +68,43 @@ package final class SQLiteLocalEngine: LocalEngine {
   }
 
   package func open(context: LocalContext, limitBytes: Int) -> any LocalRun {
-    SQLiteLocalRun(engine: self, connection: take(), context: context, limitBytes: limitBytes)
+    SQLiteLocalRun(engine: self, context: context, limitBytes: limitBytes)
   }
 }
 
-/// Work on a connection's thread, with errors as clients see them.
+/// A connection, its thread and what stops it.
 @LoopActor
-private func onConnection<Result: Sendable>(
-  _ connection: ThreadConfined<LocalConnection>, _ body: @escaping @Sendable (LocalConnection) throws -> Result
-) async throws(SQLError) -> Result {
-  do {
-    return try await connection.run(body)
-  } catch let error as SQLError {
-    throw error
-  } catch {
-    throw SQLError(.adminShutdown, "the compute node is shutting down: \(error)")
+private final class LocalSlot {
+  let worker: WorkerThread
+  private let connection: ThreadConfined<LocalConnection>
+  private let flag = InterruptFlag()
+  /// Known once the connection was used.
+  private var interruption: SQLiteInterrupt?
+
+  init(number: Int) {
+    worker = WorkerThread(name: "sqlite-\(number)")
+    let flag = self.flag
+    connection = ThreadConfined(on: worker) { try LocalConnection(interruptFlag: flag) }
+  }
+
+  /// Work on the connection's thread, with errors as clients see them.
+  func run<Result: Sendable>(
+    _ body: @escaping @Sendable (LocalConnection) throws -> Result
+  ) async throws(SQLError) -> Result {
+    do {
+      if interruption == nil { interruption = try await connection.run { $0.interrupt } }
+      return try await connection.run(body)
+    } catch let error as SQLError {
+      throw error
+    } catch {
+      throw SQLiteLocalEngine.stopped
+    }
+  }
+
+  /// What runs now ends soon; the flag is lowered when the next statement enters.
+  func interrupt() {
+    flag.raise()
+    interruption?.interrupt()
   }
 }
 
@@ -65,75 +112,77 @@ private func onConnection<Result: Sendable>(
 @LoopActor
 private final class SQLiteLocalRun: LocalRun {
   private let engine: SQLiteLocalEngine
-  private let connection: ThreadConfined<LocalConnection>
   private let context: LocalContext
   private let limitBytes: Int
+  private var slot: LocalSlot?
   private var loadedBytes = 0
-  private var hasEntered = false
   private var isClosed = false
-  /// What stops the statement from this thread; known once the connection was used.
-  private var interruption: SQLiteInterrupt?
   private var isInterrupted = false
 
-  init(
-    engine: SQLiteLocalEngine, connection: ThreadConfined<LocalConnection>, context: LocalContext, limitBytes: Int
-  ) {
+  init(engine: SQLiteLocalEngine, context: LocalContext, limitBytes: Int) {
     self.engine = engine
-    self.connection = connection
     self.context = context
     self.limitBytes = limitBytes
   }
 
-  private func enter() async throws(SQLError) {
-    if isInterrupted { throw SQLError(.queryCanceled, "canceling statement due to user request") }
-    guard !hasEntered else { return }
-    hasEntered = true
-    let context = self.context
-    interruption = try await onConnection(connection) { connection in
-      connection.enter(context)
-      return connection.interrupt
+  private func entered() async throws(SQLError) -> LocalSlot {
+    if let slot, !isInterrupted, !isClosed { return slot }
+    if !isInterrupted, !isClosed {
+      let slot = try await engine.take()
+      let context = self.context
+      do {
+        try await slot.run { $0.enter(context) }
+      } catch {
+        engine.giveBack(slot)
+        throw error
+      }
+      if !isClosed {
+        self.slot = slot
+        if !isInterrupted { return slot }
+      } else {
+        engine.giveBack(slot)
+      }
     }
+    throw SQLError(.queryCanceled, "canceling statement due to user request")
   }
 
   func create(_ sql: String, table: String) async throws(SQLError) {
-    try await enter()
-    try await onConnection(connection) { try $0.create(sql, table: table) }
+    try await entered().run { try $0.create(sql, table: table) }
   }
 
   func load(_ table: String, columnCount: Int, rowCount: Int, values: [UInt8]) async throws(SQLError) {
-    try await enter()
     loadedBytes += values.count
     guard loadedBytes <= limitBytes else {
       throw ComputeSession.outOfWorkMemory("\(limitBytes >> 20)MB")
     }
-    try await onConnection(connection) {
+    try await entered().run {
       try $0.load(table, columnCount: columnCount, rowCount: rowCount, values: values)
     }
   }
 
   func query(_ sql: String, values: [StoredValue], columnCount: Int) async throws(SQLError) {
-    try await enter()
-    try await onConnection(connection) { try $0.query(sql, values, columnCount: columnCount) }
+    try await entered().run { try $0.query(sql, values, columnCount: columnCount) }
   }
 
   func next(maximumRows: Int) async throws(SQLError) -> (rowCount: Int, values: [StoredValue])? {
-    try await enter()
-    return try await onConnection(connection) { try $0.next(maximumRows: maximumRows) }
+    try await entered().run { try $0.next(maximumRows: maximumRows) }
   }
 
   func interrupt() {
     isInterrupted = true
-    interruption?.interrupt()
+    slot?.interrupt()
   }
 
   func close() {
     guard !isClosed else { return }
     isClosed = true
-    let (engine, connection) = (self.engine, self.connection)
+    guard let slot else { return }
+    self.slot = nil
+    let engine = self.engine
     Task { @LoopActor in
       // What was interrupted has ended by then: work on a connection is done in order.
-      _ = try? await connection.run { $0.leave() }
-      engine.giveBack(connection)
+      _ = try? await slot.run { $0.leave() }
+      engine.giveBack(slot)
     }
   }
 }
