@@ -4,7 +4,7 @@ import SQLTypes
 /// the translation itself calls. The compute node registers their implementations with its SQLite, by the names at the end
 /// of each line; the values are stored values of the types given. Format: see ``FunctionTableReader``.
 package enum PlannerFunctions {
-  /// On the compute node only.
+  /// On the compute node only. Sizes are NULL, not known: the shards have the files.
   package static let computeNode = """
     nextval regclass => int8 volatile pg_nextval
     currval regclass => int8 volatile pg_currval
@@ -22,11 +22,17 @@ package enum PlannerFunctions {
     pg_ts_template_is_visible oid => bool stable 1
     pg_get_statisticsobjdef_expressions oid => text[] stable NULL
     pg_relation_filenode regclass => oid stable NULL
-    pg_relation_size regclass => int8 volatile pg_relation_size
-    pg_table_size regclass => int8 volatile pg_relation_size
-    pg_indexes_size regclass => int8 volatile 0
-    pg_total_relation_size regclass => int8 volatile pg_relation_size
+    pg_relation_size regclass => int8 volatile NULL
+    pg_relation_size regclass text => int8 volatile NULL
+    pg_table_size regclass => int8 volatile NULL
+    pg_indexes_size regclass => int8 volatile NULL
+    pg_total_relation_size regclass => int8 volatile NULL
+    pg_database_size name => int8 volatile NULL
+    pg_database_size oid => int8 volatile NULL
+    pg_tablespace_size name => int8 volatile NULL
+    pg_tablespace_size oid => int8 volatile NULL
     pg_size_pretty int8 => text pg_size_pretty
+    pg_size_pretty numeric => text pg_size_pretty
     txid_current_if_assigned => int8 stable pg_txid_current
     pg_current_xact_id => int8 stable pg_txid_current
     inet_client_port => int4 stable nonstrict NULL

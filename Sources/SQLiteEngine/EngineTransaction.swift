@@ -10,6 +10,8 @@ final class EngineTransaction {
   let options: TransactionOptions
   /// Connections within an open write transaction, by tablet; each stands for a lock held.
   var writers: [TabletID: TabletConnection] = [:]
+  /// Open savepoints, outermost first: a writer sets them before its next write.
+  var savepoints: [UInt32] = []
   /// REPEATABLE READ: the connection that keeps the snapshots.
   var snapshot: TabletConnection?
   /// REPEATABLE READ: the last entry of each tablet when its snapshot was taken.

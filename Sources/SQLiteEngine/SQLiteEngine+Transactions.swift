@@ -124,8 +124,10 @@ extension SQLiteEngine {
     for other in others where transaction.writers[other] != nil { throw severalWritten() }
     let connection = try await writer(of: target, transaction)
     let directory = directory
+    let savepoints = transaction.savepoints
     return try await stream(fragment, transaction, connection, session, rows) { () throws(EngineFailure) in
       if !connection.isInTransaction { try connection.run("BEGIN IMMEDIATE") }
+      try connection.setSavepoints(savepoints)
       try connection.attach(Array(others), path: { directory.tabletPath($0) })
     }
   }
@@ -372,6 +374,7 @@ extension TabletConnection {
   /// Ends a transaction, where one is open, and makes the connection ready for the next user.
   func endTransaction(_ sql: String) {
     if isInTransaction { try? run(sql) }
+    forgetSavepoints()
     recorder?.reset()
     detachAll()
   }

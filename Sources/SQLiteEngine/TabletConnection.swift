@@ -33,6 +33,8 @@ final class TabletConnection: @unchecked Sendable {
   /// nil once closed.
   private var database: SQLiteDatabase?
   private let functions: TabletFunctions
+  /// Savepoints of the transaction under way, outermost first, with where the recorded changes ended when each was set.
+  private var savepoints: [(number: UInt32, mark: Int)] = []
   /// Loop's: when it was returned to the pool.
   var idleSince: UInt64 = 0
   /// Loop's: the tablet's life in which it was opened; a dropped or replaced tablet's connections are not used again.
@@ -183,6 +185,35 @@ final class TabletConnection: @unchecked Sendable {
     if let error = functions.functionError(handle) { return EngineFailure(error: error, tabletID: tablet) }
     return SQLiteFailure.last(handle, tablet: tablet)
   }
+
+  // MARK: Savepoints
+
+  /// Makes the given savepoints the open ones: sets what is missing and releases what is not among them.
+  func setSavepoints(_ numbers: [UInt32]) throws(EngineFailure) {
+    let kept = zip(savepoints, numbers).prefix { $0.number == $1 }.count
+    if kept < savepoints.count {
+      try run("RELEASE level\(kept)")
+      savepoints.removeLast(savepoints.count - kept)
+    }
+    for number in numbers[kept...] {
+      try run("SAVEPOINT level\(savepoints.count)")
+      savepoints.append((number, recorder?.mark ?? 0))
+    }
+  }
+
+  /// Undoes what was written since a savepoint was set. One that was never set here had nothing written after it.
+  func rollback(toSavepoint number: UInt32) throws(EngineFailure) {
+    guard isInTransaction else {
+      throw EngineFailure(error: SQLError(.internalError, "the tablet lost its transaction"), tabletID: tablet)
+    }
+    guard let place = savepoints.firstIndex(where: { $0.number >= number }) else { return }
+    try run("ROLLBACK TO level\(place)")
+    recorder?.truncate(to: savepoints[place].mark)
+    savepoints.removeLast(savepoints.count - place - 1)
+  }
+
+  /// The transaction is over.
+  func forgetSavepoints() { savepoints = [] }
 
   // MARK: Further files
 

@@ -35,6 +35,10 @@ package protocol StorageEngine: AnyObject {
   func run(
     _ statements: [EngineStatement], on tablet: TabletID, in id: TransactionID, lockTimeoutMilliseconds: Int
   ) async throws(SQLError) -> [Result<EngineOutcome, EngineFailure>]
+  /// Says which savepoints are open from now on, outermost first, by ascending numbers that the transaction uses once each.
+  func setSavepoints(_ savepoints: [UInt32], in id: TransactionID) throws(SQLError)
+  /// Undoes what the transaction has written since the savepoint was set; the locks stay.
+  func rollback(_ id: TransactionID, toSavepoint savepoint: UInt32) async throws(EngineFailure)
   /// What the transaction has changed, by ascending tablet, ready to be logged; empty where it wrote nothing.
   func changes(of id: TransactionID) async throws(SQLError) -> [TabletChangeset]
   /// Undoes the transaction and ends it; unknown ones are ignored.

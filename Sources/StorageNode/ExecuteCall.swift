@@ -76,6 +76,7 @@ final class ExecuteCall {
     guard id.bytes.count <= 64 else { throw protocolViolation("the transaction's name is longer than 64 bytes") }
     let writes = request.fragments.contains(where: \.isWrite)
     guard !writes || !id.bytes.isEmpty else { throw protocolViolation("a write needs a transaction's name") }
+    guard request.savepoints.count <= 1 << 12 else { throw protocolViolation("too many savepoints are open") }
     for fragment in request.fragments {
       guard !fragment.tablets.isEmpty else { throw protocolViolation("a fragment must name its tablets") }
       guard fragment.parameterRows <= 1 << 20, fragment.parameterColumns <= 1 << 16, fragment.resultColumns <= 1 << 16
@@ -201,6 +202,7 @@ final class ExecuteCall {
     context.onCancel { Task { await transactions.rollback(entry) } }
     do throws(Stop) {
       if request.fragments.contains(where: { !$0.isWrite }) { try await confirmLeadership() }
+      try await applySavepoints()
       let affected = try await runFragments(id)
       guard request.commit else {
         transactions.rest(entry)
@@ -218,6 +220,21 @@ final class ExecuteCall {
         transactions.rest(entry)
       }
       throw error
+    }
+  }
+
+  private func applySavepoints() async throws(Stop) {
+    do throws(EngineFailure) {
+      if request.rollbackToSavepoint > 0 {
+        try await service.engine.rollback(id, toSavepoint: request.rollbackToSavepoint)
+      }
+      do throws(SQLError) {
+        try service.engine.setSavepoints(request.savepoints, in: id)
+      } catch {
+        throw EngineFailure(error: error)
+      }
+    } catch {
+      throw .failure(Failures.message(error, fragment: 0))
     }
   }
 

@@ -24,7 +24,9 @@ extension ComputeSession {
     case .begin: return try begin(statement)
     case .commit: return try await endBlock(statement, wantsCommit: true)
     case .rollback: return try await endBlock(statement, wantsCommit: false)
-    case .savepoint, .release, .rollbackTo: throw SQLError(.featureNotSupported, "SAVEPOINT is not supported")
+    case .savepoint(let name): return try setSavepoint(name)
+    case .release(let name): return try releaseSavepoint(name)
+    case .rollbackTo(let name): return try await rollBack(toSavepoint: name)
     case .prepare, .commitPrepared, .rollbackPrepared:
       throw SQLError(.featureNotSupported, "PREPARE TRANSACTION is not supported")
     }
@@ -142,7 +144,8 @@ extension ComputeSession {
 
   func transactionFailed() async {
     guard let failed = transaction else { return }
-    rollback(failed)
+    // What was written before a savepoint is still wanted if the client goes back to it.
+    if failed.savepoints.isEmpty { rollback(failed) }
     if failed.isBlock {
       isBlockFailed = true
     } else {
@@ -191,12 +194,12 @@ extension ComputeSession {
     }
   }
 
-  private func rollback(_ transaction: SessionTransaction) {
+  func rollback(_ transaction: SessionTransaction) {
     for shard in transaction.joined.sorted() { services.shards.rollback(transaction.id, on: shard) }
     transaction.forgetShards()
   }
 
-  private func settingsAfterTransaction(isCommitted: Bool) {
+  func settingsAfterTransaction(isCommitted: Bool) {
     if settings.transactionEnded(isCommitted: isCommitted) { reportAllSettings() }
   }
 }

@@ -190,6 +190,7 @@ extension ComputeSession {
         isContinuation: transaction.knows(shard), fragments: chunk.fragments, commits: commits, session: shardSession,
         lockTimeoutMilliseconds: settings.milliseconds("lock_timeout"))
       request.isRepeatableRead = transaction.isRepeatableRead
+      request.savepoints = transaction.savepoints.map(\.number)
       if !commits { transaction.wrote(shard) }
       try await run(request, chunk, isFirst: index == 0, &outcome, scope)
     }

@@ -253,7 +253,7 @@ final class ComputeSession: SessionBackend {
     guard isBlockFailed else { return }
     if case .transaction(let statement) = tree {
       switch statement.kind {
-      case .commit, .rollback: return
+      case .commit, .rollback, .rollbackTo: return
       default: break
       }
     }

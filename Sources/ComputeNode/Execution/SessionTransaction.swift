@@ -9,7 +9,7 @@ import SQLTypes
 @LoopActor
 final class SessionTransaction {
   /// Unique for ever: what the shards know it by.
-  let id: [UInt8]
+  private(set) var id: [UInt8]
   /// BEGIN was said.
   var isBlock: Bool
   var isRepeatableRead: Bool
@@ -23,6 +23,9 @@ final class SessionTransaction {
   var hasRun = false
   /// Definitions (DDL) took effect at once: a rollback does not undo them.
   var hasDefined = false
+  /// Open savepoints, outermost first.
+  var savepoints: [Savepoint] = []
+  private var lastSavepoint: UInt32 = 0
 
   init(id: [UInt8], isBlock: Bool, isRepeatableRead: Bool, isReadOnly: Bool, startMicroseconds: Int64) {
     self.id = id
@@ -51,6 +54,20 @@ final class SessionTransaction {
     writtenShard = shard
   }
 
+  /// Sets a savepoint; one of the same name is hidden until this one is released.
+  func setSavepoint(_ name: String, settings: SessionSettings) {
+    lastSavepoint += 1
+    savepoints.append(
+      Savepoint(
+        name: name, number: lastSavepoint, settings: settings, hasWritten: writtenShard != nil, hasDefined: hasDefined))
+  }
+
+  /// Its shards have been told its end, but it goes on: they know it by a new name from now on.
+  func startAnew(id: [UInt8]) {
+    forgetShards()
+    self.id = id
+  }
+
   /// Its shards have been told its end.
   func forgetShards() {
     joined = []
@@ -64,6 +81,19 @@ final class SessionTransaction {
       detail: "It would write the shards \(names).",
       hint: "Split the statement or the transaction, so that each writes the rows of one shard.")
   }
+}
+
+/// SAVEPOINT.
+struct Savepoint {
+  var name: String
+  /// What the shard knows it by.
+  var number: UInt32
+  /// The session's settings when it was set.
+  var settings: SessionSettings
+  /// A shard had been written before.
+  var hasWritten: Bool
+  /// Definitions had been made before.
+  var hasDefined: Bool
 }
 
 /// Names transactions: node, start of the process, counter. 24 bytes.

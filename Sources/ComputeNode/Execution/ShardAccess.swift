@@ -48,6 +48,10 @@ package struct ShardRequest: Sendable, Equatable {
   package var session: ShardSession
   /// 0: wait for locks without limit.
   package var lockTimeoutMilliseconds: Int
+  /// Numbers of the open savepoints, outermost first.
+  package var savepoints: [UInt32] = []
+  /// What was written since this savepoint is undone first; 0: nothing is.
+  package var rollbackToSavepoint: UInt32 = 0
   package init(
     shardID: ShardID, metadataIndex: UInt64, transactionID: [UInt8] = [], isContinuation: Bool = false,
     fragments: [ShardFragment], commits: Bool = false, isReadOnly: Bool = false, isRepeatableRead: Bool = false,

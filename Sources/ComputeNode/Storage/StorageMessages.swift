@@ -22,6 +22,8 @@ enum StorageMessages {
       $0.session.user = request.session.user
       $0.session.database = request.session.database
       $0.lockTimeoutMilliseconds = UInt32(clamping: request.lockTimeoutMilliseconds)
+      $0.savepoints = request.savepoints
+      $0.rollbackToSavepoint = request.rollbackToSavepoint
     }
   }
 

@@ -70,53 +70,96 @@ package nonisolated struct Kunlog_Storage_V1_Fragment: Sendable {
   package init() {}
 }
 
-package nonisolated struct Kunlog_Storage_V1_ExecuteRequest: Sendable {
+package nonisolated struct Kunlog_Storage_V1_ExecuteRequest: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var clusterID: Data = Data()
+  package var clusterID: Data {
+    get {_storage._clusterID}
+    set {_uniqueStorage()._clusterID = newValue}
+  }
 
-  package var shardID: UInt32 = 0
+  package var shardID: UInt32 {
+    get {_storage._shardID}
+    set {_uniqueStorage()._shardID = newValue}
+  }
 
   /// The metadata index that the fragments were planned at: the shard first catches up to it.
-  package var metadataIndex: UInt64 = 0
+  package var metadataIndex: UInt64 {
+    get {_storage._metadataIndex}
+    set {_uniqueStorage()._metadataIndex = newValue}
+  }
 
   /// Chosen by the compute node, unique for ever (node id, start time, counter); at most 64 bytes. Empty: these fragments
   /// alone, read only. A write with `commit` needs it too: it makes a retry harmless.
-  package var transactionID: Data = Data()
+  package var transactionID: Data {
+    get {_storage._transactionID}
+    set {_uniqueStorage()._transactionID = newValue}
+  }
 
-  package var fragments: [Kunlog_Storage_V1_Fragment] = []
+  package var fragments: [Kunlog_Storage_V1_Fragment] {
+    get {_storage._fragments}
+    set {_uniqueStorage()._fragments = newValue}
+  }
 
   /// Commit after the last fragment (one round trip for a statement on its own).
-  package var commit: Bool = false
+  package var commit: Bool {
+    get {_storage._commit}
+    set {_uniqueStorage()._commit = newValue}
+  }
 
-  package var readOnly: Bool = false
+  package var readOnly: Bool {
+    get {_storage._readOnly}
+    set {_uniqueStorage()._readOnly = newValue}
+  }
 
   /// READ COMMITTED takes a new snapshot per request; REPEATABLE READ keeps that of the first.
-  package var repeatableRead: Bool = false
+  package var repeatableRead: Bool {
+    get {_storage._repeatableRead}
+    set {_uniqueStorage()._repeatableRead = newValue}
+  }
 
   /// What functions such as now() answer: microseconds since 2000-01-01 UTC.
   package var session: Kunlog_Storage_V1_SessionContext {
-    get {_session ?? Kunlog_Storage_V1_SessionContext()}
-    set {_session = newValue}
+    get {_storage._session ?? Kunlog_Storage_V1_SessionContext()}
+    set {_uniqueStorage()._session = newValue}
   }
   /// Returns true if `session` has been explicitly set.
-  package var hasSession: Bool {self._session != nil}
+  package var hasSession: Bool {_storage._session != nil}
   /// Clears the value of `session`. Subsequent reads from it will return its default value.
-  package mutating func clearSession() {self._session = nil}
+  package mutating func clearSession() {_uniqueStorage()._session = nil}
 
   /// Give up after so long on a lock; 0: no limit but the deadline's.
-  package var lockTimeoutMilliseconds: UInt32 = 0
+  package var lockTimeoutMilliseconds: UInt32 {
+    get {_storage._lockTimeoutMilliseconds}
+    set {_uniqueStorage()._lockTimeoutMilliseconds = newValue}
+  }
 
   /// The transaction has run on this shard before: where the shard does not know it, it is lost and the request fails.
-  package var continues: Bool = false
+  package var continues: Bool {
+    get {_storage._continues}
+    set {_uniqueStorage()._continues = newValue}
+  }
+
+  /// The savepoints that are open, outermost first, each by a number that its transaction uses once, ascending. The shard
+  /// sets those that it lacks before it runs the fragments, and forgets the others.
+  package var savepoints: [UInt32] {
+    get {_storage._savepoints}
+    set {_uniqueStorage()._savepoints = newValue}
+  }
+
+  /// Before all that, undo what was written since this savepoint was set; 0: undo nothing.
+  package var rollbackToSavepoint: UInt32 {
+    get {_storage._rollbackToSavepoint}
+    set {_uniqueStorage()._rollbackToSavepoint = newValue}
+  }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
-  fileprivate var _session: Kunlog_Storage_V1_SessionContext? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 package nonisolated struct Kunlog_Storage_V1_SessionContext: Sendable {
@@ -576,83 +619,153 @@ nonisolated extension Kunlog_Storage_V1_Fragment: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension Kunlog_Storage_V1_ExecuteRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ExecuteRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}shard_id\0\u{3}metadata_index\0\u{3}transaction_id\0\u{1}fragments\0\u{1}commit\0\u{3}read_only\0\u{3}repeatable_read\0\u{1}session\0\u{3}lock_timeout_milliseconds\0\u{1}continues\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}shard_id\0\u{3}metadata_index\0\u{3}transaction_id\0\u{1}fragments\0\u{1}commit\0\u{3}read_only\0\u{3}repeatable_read\0\u{1}session\0\u{3}lock_timeout_milliseconds\0\u{1}continues\0\u{1}savepoints\0\u{3}rollback_to_savepoint\0")
+
+  fileprivate class _StorageClass {
+    var _clusterID: Data = Data()
+    var _shardID: UInt32 = 0
+    var _metadataIndex: UInt64 = 0
+    var _transactionID: Data = Data()
+    var _fragments: [Kunlog_Storage_V1_Fragment] = []
+    var _commit: Bool = false
+    var _readOnly: Bool = false
+    var _repeatableRead: Bool = false
+    var _session: Kunlog_Storage_V1_SessionContext? = nil
+    var _lockTimeoutMilliseconds: UInt32 = 0
+    var _continues: Bool = false
+    var _savepoints: [UInt32] = []
+    var _rollbackToSavepoint: UInt32 = 0
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _clusterID = source._clusterID
+      _shardID = source._shardID
+      _metadataIndex = source._metadataIndex
+      _transactionID = source._transactionID
+      _fragments = source._fragments
+      _commit = source._commit
+      _readOnly = source._readOnly
+      _repeatableRead = source._repeatableRead
+      _session = source._session
+      _lockTimeoutMilliseconds = source._lockTimeoutMilliseconds
+      _continues = source._continues
+      _savepoints = source._savepoints
+      _rollbackToSavepoint = source._rollbackToSavepoint
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularBytesField(value: &self.clusterID) }()
-      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.shardID) }()
-      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.metadataIndex) }()
-      case 4: try { try decoder.decodeSingularBytesField(value: &self.transactionID) }()
-      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.fragments) }()
-      case 6: try { try decoder.decodeSingularBoolField(value: &self.commit) }()
-      case 7: try { try decoder.decodeSingularBoolField(value: &self.readOnly) }()
-      case 8: try { try decoder.decodeSingularBoolField(value: &self.repeatableRead) }()
-      case 9: try { try decoder.decodeSingularMessageField(value: &self._session) }()
-      case 10: try { try decoder.decodeSingularUInt32Field(value: &self.lockTimeoutMilliseconds) }()
-      case 11: try { try decoder.decodeSingularBoolField(value: &self.continues) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularBytesField(value: &_storage._clusterID) }()
+        case 2: try { try decoder.decodeSingularUInt32Field(value: &_storage._shardID) }()
+        case 3: try { try decoder.decodeSingularUInt64Field(value: &_storage._metadataIndex) }()
+        case 4: try { try decoder.decodeSingularBytesField(value: &_storage._transactionID) }()
+        case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._fragments) }()
+        case 6: try { try decoder.decodeSingularBoolField(value: &_storage._commit) }()
+        case 7: try { try decoder.decodeSingularBoolField(value: &_storage._readOnly) }()
+        case 8: try { try decoder.decodeSingularBoolField(value: &_storage._repeatableRead) }()
+        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._session) }()
+        case 10: try { try decoder.decodeSingularUInt32Field(value: &_storage._lockTimeoutMilliseconds) }()
+        case 11: try { try decoder.decodeSingularBoolField(value: &_storage._continues) }()
+        case 12: try { try decoder.decodeRepeatedUInt32Field(value: &_storage._savepoints) }()
+        case 13: try { try decoder.decodeSingularUInt32Field(value: &_storage._rollbackToSavepoint) }()
+        default: break
+        }
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.clusterID.isEmpty {
-      try visitor.visitSingularBytesField(value: self.clusterID, fieldNumber: 1)
-    }
-    if self.shardID != 0 {
-      try visitor.visitSingularUInt32Field(value: self.shardID, fieldNumber: 2)
-    }
-    if self.metadataIndex != 0 {
-      try visitor.visitSingularUInt64Field(value: self.metadataIndex, fieldNumber: 3)
-    }
-    if !self.transactionID.isEmpty {
-      try visitor.visitSingularBytesField(value: self.transactionID, fieldNumber: 4)
-    }
-    if !self.fragments.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.fragments, fieldNumber: 5)
-    }
-    if self.commit != false {
-      try visitor.visitSingularBoolField(value: self.commit, fieldNumber: 6)
-    }
-    if self.readOnly != false {
-      try visitor.visitSingularBoolField(value: self.readOnly, fieldNumber: 7)
-    }
-    if self.repeatableRead != false {
-      try visitor.visitSingularBoolField(value: self.repeatableRead, fieldNumber: 8)
-    }
-    try { if let v = self._session {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-    } }()
-    if self.lockTimeoutMilliseconds != 0 {
-      try visitor.visitSingularUInt32Field(value: self.lockTimeoutMilliseconds, fieldNumber: 10)
-    }
-    if self.continues != false {
-      try visitor.visitSingularBoolField(value: self.continues, fieldNumber: 11)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._clusterID.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._clusterID, fieldNumber: 1)
+      }
+      if _storage._shardID != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._shardID, fieldNumber: 2)
+      }
+      if _storage._metadataIndex != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._metadataIndex, fieldNumber: 3)
+      }
+      if !_storage._transactionID.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._transactionID, fieldNumber: 4)
+      }
+      if !_storage._fragments.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._fragments, fieldNumber: 5)
+      }
+      if _storage._commit != false {
+        try visitor.visitSingularBoolField(value: _storage._commit, fieldNumber: 6)
+      }
+      if _storage._readOnly != false {
+        try visitor.visitSingularBoolField(value: _storage._readOnly, fieldNumber: 7)
+      }
+      if _storage._repeatableRead != false {
+        try visitor.visitSingularBoolField(value: _storage._repeatableRead, fieldNumber: 8)
+      }
+      try { if let v = _storage._session {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+      } }()
+      if _storage._lockTimeoutMilliseconds != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._lockTimeoutMilliseconds, fieldNumber: 10)
+      }
+      if _storage._continues != false {
+        try visitor.visitSingularBoolField(value: _storage._continues, fieldNumber: 11)
+      }
+      if !_storage._savepoints.isEmpty {
+        try visitor.visitPackedUInt32Field(value: _storage._savepoints, fieldNumber: 12)
+      }
+      if _storage._rollbackToSavepoint != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._rollbackToSavepoint, fieldNumber: 13)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Kunlog_Storage_V1_ExecuteRequest, rhs: Kunlog_Storage_V1_ExecuteRequest) -> Bool {
-    if lhs.clusterID != rhs.clusterID {return false}
-    if lhs.shardID != rhs.shardID {return false}
-    if lhs.metadataIndex != rhs.metadataIndex {return false}
-    if lhs.transactionID != rhs.transactionID {return false}
-    if lhs.fragments != rhs.fragments {return false}
-    if lhs.commit != rhs.commit {return false}
-    if lhs.readOnly != rhs.readOnly {return false}
-    if lhs.repeatableRead != rhs.repeatableRead {return false}
-    if lhs._session != rhs._session {return false}
-    if lhs.lockTimeoutMilliseconds != rhs.lockTimeoutMilliseconds {return false}
-    if lhs.continues != rhs.continues {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._clusterID != rhs_storage._clusterID {return false}
+        if _storage._shardID != rhs_storage._shardID {return false}
+        if _storage._metadataIndex != rhs_storage._metadataIndex {return false}
+        if _storage._transactionID != rhs_storage._transactionID {return false}
+        if _storage._fragments != rhs_storage._fragments {return false}
+        if _storage._commit != rhs_storage._commit {return false}
+        if _storage._readOnly != rhs_storage._readOnly {return false}
+        if _storage._repeatableRead != rhs_storage._repeatableRead {return false}
+        if _storage._session != rhs_storage._session {return false}
+        if _storage._lockTimeoutMilliseconds != rhs_storage._lockTimeoutMilliseconds {return false}
+        if _storage._continues != rhs_storage._continues {return false}
+        if _storage._savepoints != rhs_storage._savepoints {return false}
+        if _storage._rollbackToSavepoint != rhs_storage._rollbackToSavepoint {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -161,6 +161,10 @@ package enum CatalogFunctions {
       if let name = table.textValue { _ = try RelationNames.oid(name, view) }
       return .boolean(true)
     },
+    "pg_sequence_last_value": { view, arguments in
+      let sequence = oid(arguments).flatMap { view.image.sequences[ObjectID(rawValue: $0)] }
+      return sequence?.lastReserved.map { .integer($0) } ?? .null
+    },
     "pg_catalog_index_column_has_property": { _, arguments in
       .boolean(["asc", "orderable", "nulls_last", "returnable"].contains(arguments.last?.textValue ?? ""))
     },

@@ -138,6 +138,36 @@ enum SystemCatalogSchema {
     last_autovacuum:timestamptz last_analyze:timestamptz last_autoanalyze:timestamptz vacuum_count:int8 \
     autovacuum_count:int8 analyze_count:int8 autoanalyze_count:int8
     pg_catalog pg_init_privs 3394 | objoid:oid classoid:oid objsubid:int4 privtype:char initprivs:_aclitem
+    pg_catalog pg_subscription 6100 | oid:oid subdbid:oid subskiplsn:pg_lsn subname:name subowner:oid \
+    subenabled:bool subbinary:bool substream:bool subtwophasestate:char subdisableonerr:bool subconninfo:text \
+    subslotname:name subsynccommit:text subpublications:_text
+    pg_catalog pg_subscription_rel 6102 | srsubid:oid srrelid:oid srsubstate:char srsublsn:pg_lsn
+    pg_catalog pg_user_mappings 12327 | umid:oid srvid:oid srvname:name umuser:oid usename:name umoptions:_text
+    pg_catalog pg_opfamily 2753 | oid:oid opfmethod:oid opfname:name opfnamespace:oid opfowner:oid
+    pg_catalog pg_amop 2602 | oid:oid amopfamily:oid amoplefttype:oid amoprighttype:oid amopstrategy:int2 \
+    amoppurpose:char amopopr:oid amopmethod:oid amopsortfamily:oid
+    pg_catalog pg_amproc 2603 | oid:oid amprocfamily:oid amproclefttype:oid amprocrighttype:oid amprocnum:int2 \
+    amproc:regproc
+    pg_catalog pg_ts_dict 3600 | oid:oid dictname:name dictnamespace:oid dictowner:oid dicttemplate:oid \
+    dictinitoption:text
+    pg_catalog pg_ts_parser 3601 | oid:oid prsname:name prsnamespace:oid prsstart:regproc prstoken:regproc \
+    prsend:regproc prsheadline:regproc prslextype:regproc
+    pg_catalog pg_ts_template 3764 | oid:oid tmplname:name tmplnamespace:oid tmplinit:regproc tmpllexize:regproc
+    pg_catalog pg_ts_config_map 3603 | mapcfg:oid maptokentype:int4 mapseqno:int4 mapdict:oid
+    pg_catalog pg_transform 3576 | oid:oid trftype:oid trflang:oid trffromsql:regproc trftosql:regproc
+    pg_catalog pg_parameter_acl 6243 | oid:oid parname:text paracl:_aclitem
+    pg_catalog pg_available_extensions 12081 | name:name default_version:text installed_version:text comment:text
+    pg_catalog pg_prepared_statements 12095 | name:text statement:text prepare_time:timestamptz \
+    parameter_types:_regtype from_sql:bool generic_plans:int8 custom_plans:int8
+    pg_catalog pg_cursors 12077 | name:text statement:text is_holdable:bool is_binary:bool is_scrollable:bool \
+    creation_time:timestamptz
+    pg_catalog pg_publication_tables 12068 | pubname:name schemaname:name tablename:name attnames:_name \
+    rowfilter:text
+    pg_catalog pg_statistic_ext_data 3429 | stxoid:oid stxdinherit:bool stxdndistinct:pg_ndistinct \
+    stxddependencies:pg_dependencies stxdmcv:pg_mcv_list stxdexpr:_pg_statistic
+    pg_catalog pg_rules 12023 | schemaname:name tablename:name rulename:name definition:text
+    pg_catalog pg_policies 12018 | schemaname:name tablename:name policyname:name permissive:text roles:_name \
+    cmd:text qual:text with_check:text
     information_schema tables 13425 | table_catalog:name table_schema:name table_name:name table_type:varchar \
     self_referencing_column_name:name reference_generation:varchar user_defined_type_catalog:name \
     user_defined_type_schema:name user_defined_type_name:name is_insertable_into:varchar is_typed:varchar \
@@ -174,6 +204,58 @@ enum SystemCatalogSchema {
     check_clause:varchar
     information_schema constraint_column_usage 13300 | table_catalog:name table_schema:name table_name:name \
     column_name:name constraint_catalog:name constraint_schema:name constraint_name:name
+    information_schema triggers 13440 | trigger_catalog:name trigger_schema:name trigger_name:name \
+    event_manipulation:varchar event_object_catalog:name event_object_schema:name event_object_table:name \
+    action_order:int4 action_condition:varchar action_statement:varchar action_orientation:varchar \
+    action_timing:varchar action_reference_old_table:name action_reference_new_table:name \
+    action_reference_old_row:name action_reference_new_row:name created:timestamptz
+    information_schema routines 13377 | specific_catalog:name specific_schema:name specific_name:name \
+    routine_catalog:name routine_schema:name routine_name:name routine_type:varchar module_catalog:name \
+    module_schema:name module_name:name udt_catalog:name udt_schema:name udt_name:name data_type:varchar \
+    character_maximum_length:int4 character_octet_length:int4 character_set_catalog:name character_set_schema:name \
+    character_set_name:name collation_catalog:name collation_schema:name collation_name:name numeric_precision:int4 \
+    numeric_precision_radix:int4 numeric_scale:int4 datetime_precision:int4 interval_type:varchar \
+    interval_precision:int4 type_udt_catalog:name type_udt_schema:name type_udt_name:name scope_catalog:name \
+    scope_schema:name scope_name:name maximum_cardinality:int4 dtd_identifier:name routine_body:varchar \
+    routine_definition:varchar external_name:varchar external_language:varchar parameter_style:varchar \
+    is_deterministic:varchar sql_data_access:varchar is_null_call:varchar sql_path:varchar \
+    schema_level_routine:varchar max_dynamic_result_sets:int4 is_user_defined_cast:varchar \
+    is_implicitly_invocable:varchar security_type:varchar to_sql_specific_catalog:name to_sql_specific_schema:name \
+    to_sql_specific_name:name as_locator:varchar created:timestamptz last_altered:timestamptz \
+    new_savepoint_level:varchar is_udt_dependent:varchar result_cast_from_data_type:varchar \
+    result_cast_as_locator:varchar result_cast_char_max_length:int4 result_cast_char_octet_length:int4 \
+    result_cast_char_set_catalog:name result_cast_char_set_schema:name result_cast_char_set_name:name \
+    result_cast_collation_catalog:name result_cast_collation_schema:name result_cast_collation_name:name \
+    result_cast_numeric_precision:int4 result_cast_numeric_precision_radix:int4 result_cast_numeric_scale:int4 \
+    result_cast_datetime_precision:int4 result_cast_interval_type:varchar result_cast_interval_precision:int4 \
+    result_cast_type_udt_catalog:name result_cast_type_udt_schema:name result_cast_type_udt_name:name \
+    result_cast_scope_catalog:name result_cast_scope_schema:name result_cast_scope_name:name \
+    result_cast_maximum_cardinality:int4 result_cast_dtd_identifier:name
+    information_schema parameters 13334 | specific_catalog:name specific_schema:name specific_name:name \
+    ordinal_position:int4 parameter_mode:varchar is_result:varchar as_locator:varchar parameter_name:name \
+    data_type:varchar character_maximum_length:int4 character_octet_length:int4 character_set_catalog:name \
+    character_set_schema:name character_set_name:name collation_catalog:name collation_schema:name \
+    collation_name:name numeric_precision:int4 numeric_precision_radix:int4 numeric_scale:int4 \
+    datetime_precision:int4 interval_type:varchar interval_precision:int4 udt_catalog:name udt_schema:name \
+    udt_name:name scope_catalog:name scope_schema:name scope_name:name maximum_cardinality:int4 dtd_identifier:name \
+    parameter_default:varchar
+    information_schema table_privileges 13416 | grantor:name grantee:name table_catalog:name table_schema:name \
+    table_name:name privilege_type:varchar is_grantable:varchar with_hierarchy:varchar
+    information_schema column_privileges 13285 | grantor:name grantee:name table_catalog:name table_schema:name \
+    table_name:name column_name:name privilege_type:varchar is_grantable:varchar
+    information_schema role_table_grants 13421 | grantor:name grantee:name table_catalog:name table_schema:name \
+    table_name:name privilege_type:varchar is_grantable:varchar with_hierarchy:varchar
+    information_schema domains 13320 | domain_catalog:name domain_schema:name domain_name:name data_type:varchar \
+    character_maximum_length:int4 character_octet_length:int4 character_set_catalog:name character_set_schema:name \
+    character_set_name:name collation_catalog:name collation_schema:name collation_name:name numeric_precision:int4 \
+    numeric_precision_radix:int4 numeric_scale:int4 datetime_precision:int4 interval_type:varchar \
+    interval_precision:int4 domain_default:varchar udt_catalog:name udt_schema:name udt_name:name scope_catalog:name \
+    scope_schema:name scope_name:name maximum_cardinality:int4 dtd_identifier:name
+    information_schema enabled_roles 13325 | role_name:name
+    information_schema constraint_table_usage 13305 | table_catalog:name table_schema:name table_name:name \
+    constraint_catalog:name constraint_schema:name constraint_name:name
+    information_schema view_table_usage 13478 | view_catalog:name view_schema:name view_name:name table_catalog:name \
+    table_schema:name table_name:name
     """
 
   struct Relation: Sendable {

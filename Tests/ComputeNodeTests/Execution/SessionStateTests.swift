@@ -80,7 +80,25 @@ import Testing
       cluster.client.notices.map(\.fields.message) == [
         "there is no transaction in progress", "there is already a transaction in progress",
       ])
-    #expect(await cluster.failure("savepoint a") == SQLError(.featureNotSupported, "SAVEPOINT is not supported"))
+  }
+
+  @Test func `A failed block goes on from a savepoint, with the settings of that moment`() async throws {
+    let cluster = try await FakeCluster()
+    #expect(
+      await cluster.failure("savepoint a")
+        == SQLError(.noActiveSQLTransaction, "SAVEPOINT can only be used in transaction blocks"))
+    try await cluster.run("begin; set work_mem = '2MB'; savepoint a; set work_mem = '3MB'")
+    #expect(
+      await cluster.failure("rollback to b")
+        == SQLError(.invalidSavepointSpecification, "savepoint \"b\" does not exist"))
+    #expect(cluster.session?.transactionStatus == .failed)
+    #expect(await cluster.failure("release a")?.sqlState == .inFailedSQLTransaction)
+    #expect(try await cluster.run("rollback to a") == "ROLLBACK")
+    #expect(cluster.session?.transactionStatus == .inTransaction)
+    try await cluster.run("show work_mem")
+    #expect(cluster.rows == [[.text("2MB")]])
+    #expect(try await cluster.run("release a") == "RELEASE")
+    #expect(await cluster.failure("rollback to a")?.sqlState == .invalidSavepointSpecification)
   }
 
   @Test func `SERIALIZABLE is refused rather than weakened`() async throws {
