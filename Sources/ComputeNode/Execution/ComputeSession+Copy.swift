@@ -19,7 +19,7 @@ extension ComputeSession {
     }
     let options = try CopyOptions(copyOptions(statement.options, text: command.text), isFrom: statement.isFrom)
     return statement.isFrom
-      ? try copyIn(statement, options, text: command.text, scope)
+      ? try copyIn(statement, options, text: command.text, scope, endsTransaction: endsTransaction)
       : try await copyOut(statement, options, command, scope)
   }
 
@@ -86,7 +86,7 @@ extension ComputeSession {
   // MARK: FROM STDIN
 
   private func copyIn(
-    _ statement: CopyStatement, _ options: CopyOptions, text: String, _ scope: StatementScope
+    _ statement: CopyStatement, _ options: CopyOptions, text: String, _ scope: StatementScope, endsTransaction: Bool
   ) throws(SQLError) -> StatementResult {
     guard statement.condition == nil else { throw SQLError(.featureNotSupported, "COPY FROM … WHERE is not supported") }
     guard case .table(let name, let names) = statement.source else {
@@ -107,7 +107,7 @@ extension ComputeSession {
     return .copyIn(
       TableCopySink(
         session: self, scope: scope, plan: plan, slots: slots, options: options, tableName: name.name,
-        columns: columns.map { CopyColumn(name: $0.name, type: $0.type) }))
+        columns: columns.map { CopyColumn(name: $0.name, type: $0.type) }, endsTransaction: endsTransaction))
   }
 }
 
@@ -127,13 +127,14 @@ final class TableCopySink: CopySink {
   private let plan: InsertPlan
   /// Where the values of a complete row come from.
   private let slots: [InsertSlot]
+  private let endsTransaction: Bool
   private var pending: [[StoredValue]] = []
   private var pendingBytes = 0
   private var count = 0
 
   init(
     session: ComputeSession, scope: StatementScope, plan: InsertPlan, slots: [InsertSlot], options: CopyOptions,
-    tableName: String, columns: [CopyColumn]
+    tableName: String, columns: [CopyColumn], endsTransaction: Bool
   ) {
     self.session = session
     self.scope = scope
@@ -142,6 +143,7 @@ final class TableCopySink: CopySink {
     self.options = options
     self.tableName = tableName
     self.columns = columns
+    self.endsTransaction = endsTransaction
   }
 
   func write(_ rows: RowBatch) async throws(SQLError) {
@@ -155,6 +157,8 @@ final class TableCopySink: CopySink {
 
   func finish() async throws(SQLError) -> String {
     try await flush()
+    // The client must not hear that the rows are there before they are.
+    if endsTransaction { try await session.commitImplicitTransaction() }
     session.finish(scope)
     return "COPY \(count)"
   }

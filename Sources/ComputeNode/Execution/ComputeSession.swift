@@ -197,6 +197,10 @@ final class ComputeSession: SessionBackend {
     self.scope = scope
     do {
       let result = try await run(command, tree, parameters, scope, endsTransaction: endsTransaction)
+      // The client must not hear that changes are done before they are: what they gave is in memory by now.
+      if endsTransaction, transaction?.isBlock == false, transaction?.writtenShard != nil, !result.isCopyIn {
+        try await commitImplicitTransaction()
+      }
       if case .rows = result { return result }
       if case .copyOut = result { return result }
       if case .copyIn = result { return result }
@@ -305,5 +309,13 @@ final class ComputeSession: SessionBackend {
     default: threshold = 0
     }
     if (levels[notice.severity.rawValue] ?? 9) >= threshold { client?.report(notice) }
+  }
+}
+
+extension StatementResult {
+  /// Its rows are still to come.
+  fileprivate var isCopyIn: Bool {
+    if case .copyIn = self { return true }
+    return false
   }
 }

@@ -187,7 +187,10 @@ final class FakeCluster {
         let parsed = try await session.parse(text.text, parameterTypes: [])
         switch try await session.execute(parsed, parameters: [], endsTransaction: index == texts.count - 1) {
         case .empty: tag = ""
-        case .command(let done): tag = done
+        case .command(let done):
+          tag = done
+          lastTag = done
+          tagCount += 1
         case .rows(let rows): tag = try await drain(rows)
         case .copyOut(let rows, _): tag = try await drain(rows)
         case .copyIn(let sink): tag = try await sink.finish()
@@ -202,6 +205,9 @@ final class FakeCluster {
   }
 
   private(set) var rows: [[StoredValue]] = []
+  /// Of statements without rows that were called done.
+  private(set) var lastTag = ""
+  private(set) var tagCount = 0
 
   private func drain(_ source: any RowSource) async throws(SQLError) -> String {
     rows = []

@@ -81,6 +81,15 @@ private enum Plans {
     #expect(cluster.shards.commits == [one])
   }
 
+  @Test func `A text's last statement is committed before it is called done`() async throws {
+    let cluster = try await cluster()
+    cluster.shards.commitFailure = .transactionLost
+    let error = await cluster.failure("insert into t values (1); insert into t values (1)")
+    #expect(error?.sqlState == .serializationFailure)
+    #expect(cluster.lastTag == "INSERT 0 1")
+    #expect(cluster.tagCount == 1)
+  }
+
   @Test func `A block commits on the shard that it wrote`() async throws {
     let cluster = try await cluster()
     try await cluster.run("begin")
