@@ -95,6 +95,7 @@ let package = Package(
     tests("RaftTests", ["Raft"], resources: [.copy("Traces")]),
     tests("ReplicaTests", ["EventLoop", "LogStore", "Raft", "Replica", "RPC", "ProtocolRaft"]),
     tests("SQLParserTests", ["SQLParser"]),
+    tests("SQLPlanTests", ["Metadata", "SQLParser", "SQLPlan", "SQLTypes", "SQLite", hashTrees]),
     tests("SQLTypesTests", ["SQLTypes"]),
     tests("SQLiteEngineTests", ["SQLiteEngine", "CSQLite"]),
     tests("StorageNodeTests", ["StorageNode", "SQLiteEngine", "ComputeNode", "RPC"]),

@@ -99,6 +99,11 @@ extension Analyzer {
 
   /// A set-returning call in a select list becomes an entry of FROM.
   private func setReturning(_ call: FunctionCall, _ scope: Scope) throws(SQLError) -> TypedExpression? {
+    if call.name.last == "pg_partition_ancestors" {
+      let id = try partitionAncestors(call, scope)
+      setReturningRelations.append(id)
+      return .column(relation: id, index: 0, .regclass)
+    }
     guard let function = try setFunction(call, scope) else { return nil }
     guard setReturningRelations.isEmpty else {
       throw unsupported("a second set-returning function in a select list", at: call.location)

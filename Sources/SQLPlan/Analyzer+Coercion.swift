@@ -135,6 +135,7 @@ extension Analyzer {
   func foldLiteral(
     _ literal: String, to target: SQLType, at location: SourceLocation
   ) throws(SQLError) -> TypedExpression {
+    let location = literalLocations[literal] ?? location
     if target.isRegistered, let name = try registeredConstant(literal, target, at: location) { return name }
     do throws(SQLError) {
       if let value = try ConstantFolder.input(literal, target.base, session: planner.session) {

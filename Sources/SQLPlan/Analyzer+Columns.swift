@@ -18,7 +18,27 @@ extension Analyzer {
     }
   }
 
-  private static let systemColumns: Set<String> = ["ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"]
+  static let tableOIDColumn = "tableoid"
+  private static let systemColumns: Set<String> = ["ctid", "xmin", "xmax", "cmin", "cmax", tableOIDColumn]
+
+  /// A column that every table has beside its own: `tableoid`; the others tell of PostgreSQL's heap.
+  private func systemColumn(
+    _ name: String, _ item: Scope.Item, at location: SourceLocation
+  ) throws(SQLError) -> Scope.Column {
+    guard name == Self.tableOIDColumn, case .column(let id, _, _)? = item.columns.first?.expression else {
+      throw unsupported("system column \"\(name)\"", at: location)
+    }
+    switch rangeTable[id].source {
+    case .virtual(let relation):
+      return Scope.Column(name: name, expression: .constant(.integer(Int64(relation.oid)), .oid))
+    case .table(let table):
+      let own = rangeTable[id].columns[table.columns.count...].firstIndex { $0.name == name }
+      if own == nil { rangeTable.extend(id, with: [RangeTable.Column(name: name, type: .oid, isNotNull: true)]) }
+      let index = own ?? rangeTable[id].columns.count - 1
+      return Scope.Column(name: name, expression: .column(relation: id, index: index, .oid))
+    default: throw failure(.undefinedColumn, "column \"\(name)\" does not exist", at: location)
+    }
+  }
 
   private func unqualified(
     _ name: String, _ scope: Scope, at location: SourceLocation
@@ -30,8 +50,11 @@ extension Analyzer {
         throw failure(.ambiguousColumn, "column reference \"\(name)\" is ambiguous", at: location)
       }
       if let column = found.first { return column }
-      if Self.systemColumns.contains(name), !current.items.isEmpty {
-        throw unsupported("system column \"\(name)\"", at: location)
+      if Self.systemColumns.contains(name), let item = current.items.first(where: \.hasName) {
+        guard current.items.count(where: \.hasName) == 1 else {
+          throw failure(.ambiguousColumn, "column reference \"\(name)\" is ambiguous", at: location)
+        }
+        return try systemColumn(name, item, at: location)
       }
       level = current.parent
     }
@@ -73,7 +96,7 @@ extension Analyzer {
       throw failure(.ambiguousColumn, "column reference \"\(name)\" is ambiguous", at: location)
     }
     if let column = found.first { return column }
-    if Self.systemColumns.contains(name) { throw unsupported("system column \"\(name)\"", at: location) }
+    if Self.systemColumns.contains(name) { return try systemColumn(name, item, at: location) }
     throw noColumn(name, relation: relation, scope, at: location)
   }
 

@@ -110,7 +110,9 @@ extension Analyzer {
         throw failure(.numericValueOutOfRange, "value overflows numeric format", at: location)
       }
       return .constant(.text(numeric), .numeric)
-    case .string(let text): return .constant(.text(text), .unknown)
+    case .string(let text):
+      literalLocations[text] = location
+      return .constant(.text(text), .unknown)
     case .bitString: throw unsupported("a bit string", at: location)
     }
   }

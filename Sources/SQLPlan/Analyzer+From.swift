@@ -141,7 +141,9 @@ extension Analyzer {
     clause = .from
     defer { clause = outerClause }
     let id: Int
-    if let function = try setFunction(call, scope) {
+    if name == "pg_partition_ancestors" {
+      id = try partitionAncestors(call, scope)
+    } else if let function = try setFunction(call, scope) {
       var columns = [RangeTable.Column(name: alias?.name ?? name, type: function.type)]
       if hasOrdinality { columns.append(RangeTable.Column(name: "ordinality", type: .int8)) }
       id = rangeTable.add(RangeTable.Entry(name: name, columns: columns, source: .setFunction(function)))
@@ -154,6 +156,37 @@ extension Analyzer {
           source: .single([value])))
     }
     return (.relation(id), [try scopeItem(id, name, alias, at: location)])
+  }
+
+  /// `pg_partition_ancestors(table)` of a table that is known: the table and what it is a partition of, upwards.
+  func partitionAncestors(_ call: FunctionCall, _ scope: Scope) throws(SQLError) -> Int {
+    let arguments = try all(call.arguments, scope)
+    guard arguments.count == 1 else { throw noFunction(call, arguments.map(\.type)) }
+    let argument = try coerce(arguments[0], to: .regclass, .implicit, at: call.location)
+    guard case .constant(let value, _) = argument else {
+      throw unsupported("pg_partition_ancestors of an expression", at: call.location)
+    }
+    var rows: [[TypedExpression]] = []
+    var table = value.integerValue.flatMap { UInt32(exactly: $0) }.flatMap {
+      planner.image.tables[ObjectID(rawValue: $0)]
+    }
+    if table?.partition == nil, table?.partitioning == nil { table = nil }
+    while let current = table {
+      use(current)
+      rows.append([.constant(.integer(Int64(current.id.rawValue)), .regclass)])
+      table = current.partition.flatMap { planner.image.tables[$0.parentID] }
+    }
+    let columns = [Query.Column(name: "relid", type: .regclass)]
+    var query = Query(body: .values(rows), columns: columns, outputRelation: addOutput(columns))
+    if rows.isEmpty {
+      var select = Select(targets: [.constant(.null, .regclass)])
+      select.condition = .constant(.boolean(false), .bool)
+      query.body = .select(select)
+    }
+    return rangeTable.add(
+      RangeTable.Entry(
+        name: call.name.last ?? "", columns: [RangeTable.Column(name: "relid", type: .regclass)],
+        source: .subquery(query)))
   }
 
   /// The set-returning function that a call means; nil where it is none.

@@ -21,6 +21,8 @@ final class Analyzer {
   var hasWindows = false
   /// Where each column is first named in the clause under analysis, for messages; aggregates' arguments apart.
   var columnLocations: [TypedExpression: SourceLocation] = [:]
+  /// Where a quoted literal was last met: it is read as a value only when its type is known.
+  var literalLocations: [String: SourceLocation] = [:]
   /// Names that FROM gives to relations other than their own.
   var aliases: [Int: String] = [:]
   /// Views that are being read, to stop at a loop.

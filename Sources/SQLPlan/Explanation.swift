@@ -113,6 +113,7 @@ struct Explanation {
       case .text(let text): text
       case .table: "tablet"
       case .tabletID: "tablet id"
+      case .tableOID: "table oid"
       }
     }.joined()
   }

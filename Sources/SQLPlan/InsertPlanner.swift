@@ -9,6 +9,11 @@ struct InsertPlanner {
   let table: TableDefinition
   /// Table columns that the statement gives, as indexes from 0, in its order.
   private let given: [Int]
+  /// Columns whose values in rows are parameters as they came: the tablet brings them to the column's modifier.
+  private let fittedAtTablet = FittedColumns()
+
+  /// Filled while rows are read, looked at when the text is written.
+  private final class FittedColumns { var indexes: Set<Int> = [] }
 
   init(_ statement: InsertStatement, _ analyzer: Analyzer) throws(SQLError) {
     self.analyzer = analyzer
@@ -102,8 +107,14 @@ struct InsertPlanner {
         typed.append(try value(row[place], index, place, scope))
       }
       var parameters: [PlanParameter] = []
-      for item in typed {
-        if let parameter = try analyzer.rowParameter(item) { parameters.append(parameter) } else { readsTables = true }
+      for (index, item) in typed.enumerated() {
+        if let bare = unfitted(item, index) {
+          parameters.append(bare)
+        } else if let parameter = try analyzer.rowParameter(item) {
+          parameters.append(parameter)
+        } else {
+          readsTables = true
+        }
       }
       typedRows.append(typed)
       parameterRows.append(parameters)
@@ -113,6 +124,17 @@ struct InsertPlanner {
       Query(
         body: .values(typedRows), columns: table.columns.map { Query.Column(name: $0.name, type: $0.type) },
         outputRelation: -1), slots: table.columns.indices.map { .source($0) })
+  }
+
+  /// $n for a `varchar(n)` or the like, whose length the tablet can check: so that no row needs the compute node's SQLite.
+  private func unfitted(_ value: TypedExpression, _ index: Int) -> PlanParameter? {
+    guard case .call(let call) = value, call.arguments.count == 3, !analyzer.partitionColumns(table).contains(index),
+      case .sqlite(let name) = call.signature.implementation,
+      name == analyzer.catalog.modifierCoercion(of: table.columns[index].type),
+      case .parameter(let number, _) = call.arguments[0]
+    else { return nil }
+    fittedAtTablet.indexes.insert(index)
+    return .parameter(number)
   }
 
   private func checkCount(_ count: Int, extra: SourceLocation) throws(SQLError) {
@@ -221,7 +243,11 @@ struct InsertPlanner {
       rangeTable: analyzer.rangeTable, place: .storage, tables: [id: .written(0)],
       firstParameter: table.columns.count + 1)
     let names = try table.columns.map { column throws(SQLError) in try writer.identifier(column.name) }
-    let places = (1...max(1, names.count)).map { "?\($0)" }.joined(separator: ", ")
+    let places = table.columns.enumerated().map { index, column in
+      guard fittedAtTablet.indexes.contains(index), let function = analyzer.catalog.modifierCoercion(of: column.type)
+      else { return "?\(index + 1)" }
+      return "\(function)(?\(index + 1), \(column.type.modifier), 0)"
+    }.joined(separator: ", ")
     var text = "INSERT INTO \(writer.mark("T", 0)) (\(names.joined(separator: ", "))) VALUES (\(places))"
     var arbiter: [Int] = []
     let (returning, columns) = try analyzer.returningTargets(statement.returning, scope)

@@ -106,7 +106,7 @@ struct ModifyPlanner {
 
   /// The rows are found by a query that also reads what it decided by; the change then checks that it is still so.
   private func byKey() throws(SQLError) -> KeyedModifyPlan {
-    let width = table.columns.count
+    let width = analyzer.rangeTable[target].columns.count
     var hidden = [RangeTable.Column(name: Self.tabletColumn, type: .int8, isNotNull: true)]
     let primaryKey = analyzer.planner.image.primaryKey(of: table.id)
     if primaryKey == nil { hidden.append(RangeTable.Column(name: Self.rowColumn, type: .int8, isNotNull: true)) }

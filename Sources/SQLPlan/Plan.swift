@@ -104,6 +104,8 @@ package struct SQLTemplate: Sendable, Hashable {
     case table(Int)
     /// The id of the tablet in this slot, as a number.
     case tabletID(Int)
+    /// The oid of that tablet's table.
+    case tableOID(Int)
   }
   package var parts: [Part]
   package var parameters: [PlanParameter]
@@ -123,6 +125,7 @@ package struct SQLTemplate: Sendable, Hashable {
       case .text(let piece): text += piece
       case .table(let slot): text += "\"t\(tablets[slot].tabletID)\""
       case .tabletID(let slot): text += "\(tablets[slot].tabletID)"
+      case .tableOID(let slot): text += "\(tablets[slot].tableID)"
       }
     }
     return text

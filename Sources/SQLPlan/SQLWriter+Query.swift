@@ -39,7 +39,20 @@ extension SQLWriter {
 
   private mutating func select(_ select: Select, _ query: Query) throws(SQLError) -> String {
     for node in select.from { nullable.formUnion(node.nullableRelations) }
+    if let order = select.aggregateOrder(query), !order.isEmpty { return try orderedAggregation(select, query, order) }
     if case .on(let keys) = select.distinct { return try distinctOn(keys, select, query) }
+    return try plainSelect(select, query, from: nil)
+  }
+
+  /// A query whose FROM and WHERE are already written.
+  mutating func orderedSelect(_ select: Select, _ query: Query, from: String) throws(SQLError) -> String {
+    if case .on = select.distinct {
+      throw SQLError(.featureNotSupported, "DISTINCT ON with an ordered aggregate is not supported")
+    }
+    return try plainSelect(select, query, from: from)
+  }
+
+  private mutating func plainSelect(_ select: Select, _ query: Query, from: String?) throws(SQLError) -> String {
     var targets: [String] = []
     for (index, target) in select.targets.enumerated() {
       var text = try expression(target)
@@ -53,20 +66,22 @@ extension SQLWriter {
         "CASE WHEN count(*) >= 0 THEN \(try select.targets.first.map { target throws(SQLError) in try expression(target) } ?? "1") END AS c1"
     }
     var text = "SELECT " + (select.distinct == .all ? "DISTINCT " : "") + targets.joined(separator: ", ")
-    text += try clauses(select)
+    text += try clauses(select, from: from)
     if !query.orderBy.isEmpty { text += " ORDER BY " + (try selectOrder(query.orderBy, select)) }
     return text + (try limits(query))
   }
 
-  /// FROM to HAVING.
-  mutating func clauses(_ select: Select) throws(SQLError) -> String {
+  /// FROM to HAVING; FROM and WHERE may have been written already.
+  mutating func clauses(_ select: Select, from source: String? = nil) throws(SQLError) -> String {
     var text = ""
-    if !select.from.isEmpty {
+    if let source {
+      text += " FROM " + source
+    } else if !select.from.isEmpty {
       var items: [String] = []
       for (index, node) in select.from.enumerated() { items.append(try from(node, isNested: index > 0)) }
       text += " FROM " + items.joined(separator: ", ")
     }
-    if let condition = select.condition { text += " WHERE \(try expression(condition))" }
+    if source == nil, let condition = select.condition { text += " WHERE \(try expression(condition))" }
     if !select.groupBy.isEmpty {
       var keys: [String] = []
       for item in select.groupBy { keys.append(key(try expression(item), item.type)) }

@@ -81,7 +81,7 @@ struct SQLWriter {
       if index % 2 == 0 {
         if !piece.isEmpty { parts.append(.text(String(piece))) }
       } else if let slot = Int(piece.dropFirst()) {
-        parts.append(piece.hasPrefix("T") ? .table(slot) : .tabletID(slot))
+        parts.append(piece.hasPrefix("T") ? .table(slot) : piece.hasPrefix("I") ? .tabletID(slot) : .tableOID(slot))
       }
     }
     return SQLTemplate(parts: parts, parameters: parameters, columnCount: columnCount)
@@ -92,8 +92,9 @@ struct SQLWriter {
     let entry = rangeTable[relation]
     switch entry.source {
     case .table, .virtual:
-      if entry.columns[index].name == ModifyPlanner.tabletColumn, case .slot(let slot)? = tables[relation] {
-        return mark("I", slot)
+      if let slot = slot(of: relation), case .table(let table) = entry.source, index >= table.columns.count {
+        if entry.columns[index].name == ModifyPlanner.tabletColumn { return mark("I", slot) }
+        if entry.columns[index].name == Analyzer.tableOIDColumn { return mark("O", slot) }
       }
       let name = try identifier(entry.columns[index].name)
       switch tables[relation] {
@@ -105,6 +106,13 @@ struct SQLWriter {
       guard tables[relation] == .excluded else { return "c\(index + 1)" }
       return "excluded.\(try identifier(entry.columns[index].name))"
     default: return "r\(relation).c\(index + 1)"
+    }
+  }
+
+  private func slot(of relation: Int) -> Int? {
+    switch tables[relation] {
+    case .slot(let slot)?, .written(let slot)?: slot
+    default: nil
     }
   }
 
@@ -325,19 +333,13 @@ struct SQLWriter {
     try aggregate(call, call.signature.implementation)
   }
 
-  /// Aggregates whose result does not depend on the order of their rows.
-  private static let orderInsensitive: Set<String> = [
-    "count", "sum", "avg", "min", "max", "bool_and", "bool_or", "every", "bit_and", "bit_or", "bit_xor", "stddev",
-    "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop",
-  ]
-
   /// The aggregate by one of its implementations: the whole, or what a shard computes.
   mutating func aggregate(
     _ call: TypedExpression.AggregateCall, _ implementation: FunctionImplementation
   ) throws(SQLError) -> String {
-    if !call.orderBy.isEmpty, !Self.orderInsensitive.contains(call.signature.name) {
+    if call.dependsOnOrder, call.orderBy != aggregateOrder {
       throw SQLError(
-        .featureNotSupported, "ORDER BY in aggregate \(call.signature.name) is not supported in this place",
+        .featureNotSupported, "aggregates with different ORDER BY in one query are not supported",
         hint: "Aggregate over a subquery with that ORDER BY.")
     }
     var arguments = try list(call.arguments)
@@ -427,6 +429,10 @@ struct SQLWriter {
     return false
   }
 
+  /// The order in which the query that is being written feeds its aggregates.
+  var aggregateOrder: [SortKey] = []
+  /// How many ordered sources of aggregates have been written.
+  var orderedSources = 0
   /// Relations on the side of an outer join that may be missing: their columns may be null after all.
   var nullable: Set<Int> = []
 }
