@@ -83,7 +83,10 @@ let package = Package(
         "ClusterManager", arguments,
       ],
       swiftSettings: strict),
-    tests("ComputeNodeTests", ["ComputeNode", "EventLoop", "Metadata", "PostgresWire", "SQLite", "SQLParser", "SQLPlan", "SQLTree", "SQLTypes"]),
+    tests("ClusterTests", ["kunlog"], exclude: ["Clients"]),
+    tests(
+      "ComputeNodeTests",
+      ["ComputeNode", "EventLoop", "Metadata", "PostgresWire", "SQLite", "SQLParser", "SQLPlan", "SQLTree", "SQLTypes"]),
     tests("EventLoopTests", ["EventLoop"]),
     tests("LogStoreTests", ["EventLoop", "LogStore", "Raft"]),
     tests(

@@ -136,7 +136,7 @@ final class RawConnection {
   deinit { close() }
 
   /// Sends what the peer takes; a peer that closes early is no error here.
-  func send(_ bytes: [UInt8]) { _ = Foundation.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue)) }
+  func send(_ bytes: [UInt8]) { _ = Foundation.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
 
   func close() {
     guard descriptor >= 0 else { return }

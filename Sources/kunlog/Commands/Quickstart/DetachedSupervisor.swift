@@ -12,6 +12,7 @@ struct DetachedSupervisor {
   func start() async throws {
     unlink(directory.readyFile)
     let log = directory.logFile("supervisor")
+    closeInheritedFilesOnExec()
     let child = try ChildProcess.spawn(
       executable: KunlogExecutable.path,
       arguments: ["quickstart", "start", "--supervise", "--data", directory.path], output: .append(log),
@@ -28,6 +29,15 @@ struct DetachedSupervisor {
       try await loopSleep(milliseconds: 10)
     }
     print(QuickstartGreeting.text(layout: layout, directory: directory, isDetached: true))
+  }
+
+  /// What this process has inherited must not go on to one that stays: a script that waits for the end of its pipes would
+  /// wait for the cluster's.
+  private func closeInheritedFilesOnExec() {
+    for descriptor in Int32(3)..<1024 {
+      let flags = fcntl(descriptor, F_GETFD)
+      if flags >= 0 { _ = fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC) }
+    }
   }
 
   private func lastWords() -> String {
