@@ -11,7 +11,7 @@ package enum PostgresFunctions {
 
   static let scalars: [ScalarFunction] =
     NumberFunctions.all + FloatFunctions.all + TextScalarFunctions.all + DateTimeScalarFunctions.all
-    + SessionFunctions.all
+    + SessionFunctions.all + JSONFunctions.all + ArrayFunctions.all + RegexFunctions.all
   static let aggregates: [AggregateFunction] = AggregateFunctions.all
 
   static let collations = [
@@ -21,6 +21,14 @@ package enum PostgresFunctions {
         return texts.0 < texts.1 ? -1 : texts.0 == texts.1 ? 0 : 1
       }
       return first.compare(second)
-    }
+    },
+    Collation("PG_JSONB") { left, right in
+      let texts = (String(decoding: left, as: UTF8.self), String(decoding: right, as: UTF8.self))
+      if texts.0 == texts.1 { return 0 }
+      guard let first = try? JSONParser.parse(texts.0), let second = try? JSONParser.parse(texts.1) else {
+        return texts.0 < texts.1 ? -1 : 1
+      }
+      return first.compare(second)
+    },
   ]
 }

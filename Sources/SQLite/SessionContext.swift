@@ -28,6 +28,19 @@ package final class SessionContext {
   /// The seed that `setseed` left, nil for a system random number at each call.
   package var randomState: UInt64?
 
+  private var regularExpressions: [String: RegularExpression] = [:]
+
   /// UTC, without names.
   package init(conversion: ConversionContext = .standard) { self.conversion = conversion }
+
+  /// The compiled expression; those used before are kept.
+  /// - Throws: 2201B for a malformed one.
+  func regularExpression(_ pattern: String, flags: String = "") throws(SQLError) -> RegularExpression {
+    let key = "\(flags)/\(pattern)"
+    if let known = regularExpressions[key] { return known }
+    let expression = try RegularExpression(pattern, flags: flags)
+    if regularExpressions.count >= 50 { regularExpressions.removeAll() }
+    regularExpressions[key] = expression
+    return expression
+  }
 }

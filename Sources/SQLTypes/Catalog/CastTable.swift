@@ -26,9 +26,9 @@ enum CastTable {
     float8 int4 assignment pg_to_int4
     float8 float4 assignment pg_to_float4
     float8 numeric assignment pg_float8_to_numeric
-    numeric int8 assignment pg_to_int8
-    numeric int2 assignment pg_to_int2
-    numeric int4 assignment pg_to_int4
+    numeric int8 assignment pg_numeric_to_int8
+    numeric int2 assignment pg_numeric_to_int2
+    numeric int4 assignment pg_numeric_to_int4
     numeric float4 implicit pg_numeric_to_float4
     numeric float8 implicit pg_numeric_to_float8
     int4 bool explicit ($1 <> 0)

@@ -13,7 +13,8 @@ package enum ArrayText {
       self.texts = texts
     }
 
-    init(dimensions: [Int], texts: [String?]) {
+    /// An array with its dimensions.
+    package init(dimensions: [Int], texts: [String?]) {
       self.dimensions = dimensions
       self.texts = texts
     }

@@ -37,6 +37,9 @@ enum NumberFunctions {
       ScalarFunction("pg_to_\(name)", 1) { arguments, _ throws(SQLError) in
         .integer(try toInteger(arguments, width))
       },
+      ScalarFunction("pg_numeric_to_\(name)", 1) { arguments, _ throws(SQLError) in
+        .integer(try arguments.numeric(0).integer(as: width))
+      },
       ScalarFunction("pg_to_hex_\(name)", 1) { arguments, _ throws(SQLError) in
         .text(TextFunctions.hexadecimal(arguments.integer(0), width: width))
       },
