@@ -96,10 +96,6 @@ package final class ComputeNode {
     try server.start()
     metadata.start()
     await metadata.ready()
-    // A new meta group answers before its first record, the cluster's, is there.
-    while !isStopped, metadata.image.clusterID == nil {
-      try? await metadata.wait(for: metadata.image.index + 1)
-    }
     guard !isStopped else { return }
     let listener = try PostgresListener(configuration: listenerConfiguration, factory: factory)
     self.listener = listener
