@@ -1,117 +1,119 @@
 import Foundation
 import Testing
 
-/// What people and broken programs send: that connection ends or is told, nothing else notices.
-@Suite(.serialized)
-struct BadInputTests {
-  @Test("Errors carry PostgreSQL's SQLSTATE, message and position")
-  func sqlErrors() throws {
-    let cluster = try Cluster(nodePort: 16501, postgresPort: 15451)
-    _ = try cluster.query(
-      """
-      CREATE TABLE t (id int PRIMARY KEY, name varchar(3) NOT NULL, n int CHECK (n > 0));
-      INSERT INTO t VALUES (1, 'a', 1);
-      """)
-    let cases: [(String, String)] = [
-      ("SELEC 1", "ERROR:  42601: syntax error at or near \"SELEC\"\nLINE 1: SELEC 1\n        ^"),
-      (
-        "SELECT * FROM nothing",
-        "ERROR:  42P01: relation \"nothing\" does not exist\nLINE 1: SELECT * FROM nothing\n                      ^"
-      ),
-      (
-        "SELECT nothing FROM t",
-        "ERROR:  42703: column \"nothing\" does not exist\nLINE 1: SELECT nothing FROM t\n               ^"
-      ),
-      (
-        "SELECT 'x'::int",
-        "ERROR:  22P02: invalid input syntax for type integer: \"x\"\nLINE 1: SELECT 'x'::int\n               ^"
-      ),
-      ("SELECT 1 / 0", "ERROR:  22012: division by zero"),
-      ("SELECT 2147483647 + 1", "ERROR:  22003: integer out of range"),
-      (
-        "INSERT INTO t VALUES (1, 'b', 1)",
-        "ERROR:  23505: duplicate key value violates unique constraint \"t_pkey\"\nDETAIL:  Key (id)=(1) already exists."
-      ),
-      (
-        "INSERT INTO t VALUES (2, NULL, 1)",
-        "ERROR:  23502: null value in column \"name\" of relation \"t\" violates not-null constraint"
-      ),
-      (
-        "INSERT INTO t VALUES (2, 'b', 0)",
-        "ERROR:  23514: new row for relation \"t\" violates check constraint \"t_n_check\""
-      ),
-      ("INSERT INTO t VALUES (2, 'long', 1)", "ERROR:  22001: value too long for type character varying(3)"),
-      ("ALTER TABLE t ADD COLUMN x int", "ERROR:  0A000:"),
-    ]
-    for (statement, expected) in cases {
-      let result = try cluster.psql("\\set VERBOSITY verbose\n" + statement + ";\n")
-      #expect(result.errors.contains(expected), "\(statement): \(result.errors)")
-    }
-    #expect(try cluster.query("SELECT * FROM t") == "1|a|1")
-    let wrong = try Program.run(
-      "/usr/bin/psql",
-      ["-X", "-h", "127.0.0.1", "-p", "\(cluster.postgresPort)", "-U", "abc", "-c", "SELECT 1", "postgres"],
-      environment: ["PGPASSWORD": "wrong"])
-    #expect(wrong.errors.contains("password authentication failed for user \"abc\""))
-  }
-
-  @Test("Random bytes, a length of 1 GB, half-open connections and clients that never read harm nobody else")
-  func brokenClients() throws {
-    let cluster = try Cluster(nodePort: 16601, postgresPort: 15461)
-    _ = try cluster.query("CREATE TABLE t (id int PRIMARY KEY, v text)")
-    let pids = try cluster.processes().map(\.pid)
-    var random = SystemRandomNumberGenerator()
-    var open: [RawConnection] = []
-    for process in try cluster.processes() {
-      for port in process.ports.values {
-        for length in [1, 7, 100, 20_000] {
-          let connection = try RawConnection(port: port)
-          connection.send((0..<length).map { _ in UInt8.random(in: 0...255, using: &random) })
-          open.append(connection)
-        }
-        open.append(try RawConnection(port: port))
-      }
-    }
-    let huge = try RawConnection(port: cluster.postgresPort)
-    huge.send([0x3f, 0xff, 0xff, 0xff, 0, 3, 0, 0])
-    #expect(huge.isClosedByPeer(withinSeconds: 10))
-    #expect(try cluster.query("INSERT INTO t VALUES (1, 'x'); SELECT count(*) FROM t") == "1")
-    for connection in open { connection.close() }
-    #expect(try cluster.query("SELECT count(*) FROM t", node: 2) == "1")
-    #expect(try cluster.processes().map(\.pid) == pids, "a process was started anew")
-  }
-
-  @Test("A data directory that is in use, another cluster's, or of another version is refused with what to do")
-  func wrongDirectories() throws {
-    let cluster = try Cluster(nodePort: 16701, postgresPort: 15471)
-    let again = try Program.run(Program.kunlog, ["quickstart", "--data", cluster.data, "--detach"])
-    #expect(again.status != 0)
-    #expect(again.errors.contains("A quick start is running in \(cluster.data)"))
-    #expect(again.errors.contains("kunlog quickstart stop --data"))
-
-    let meta = cluster.data + "/meta-1"
-    try cluster.stop()
-    let certificates = [
-      "--certificate", cluster.data + "/certificates/meta-1.pem", "--key", cluster.data + "/certificates/meta-1.key",
-    ]
-    let other = try Program.run(
-      Program.kunlog,
-      [
-        "meta", "--node-id", "1", "--cluster-id", String(repeating: "ab", count: 16), "--listen", "127.0.0.1:16799",
-        "--data", meta,
+extension RealProcesses {
+  /// What people and broken programs send: that connection ends or is told, nothing else notices.
+  @Suite
+  struct BadInputTests {
+    @Test("Errors carry PostgreSQL's SQLSTATE, message and position")
+    func sqlErrors() throws {
+      let cluster = try Cluster(nodePort: 16501, postgresPort: 15451)
+      _ = try cluster.query(
+        """
+        CREATE TABLE t (id int PRIMARY KEY, name varchar(3) NOT NULL, n int CHECK (n > 0));
+        INSERT INTO t VALUES (1, 'a', 1);
+        """)
+      let cases: [(String, String)] = [
+        ("SELEC 1", "ERROR:  42601: syntax error at or near \"SELEC\"\nLINE 1: SELEC 1\n        ^"),
+        (
+          "SELECT * FROM nothing",
+          "ERROR:  42P01: relation \"nothing\" does not exist\nLINE 1: SELECT * FROM nothing\n                      ^"
+        ),
+        (
+          "SELECT nothing FROM t",
+          "ERROR:  42703: column \"nothing\" does not exist\nLINE 1: SELECT nothing FROM t\n               ^"
+        ),
+        (
+          "SELECT 'x'::int",
+          "ERROR:  22P02: invalid input syntax for type integer: \"x\"\nLINE 1: SELECT 'x'::int\n               ^"
+        ),
+        ("SELECT 1 / 0", "ERROR:  22012: division by zero"),
+        ("SELECT 2147483647 + 1", "ERROR:  22003: integer out of range"),
+        (
+          "INSERT INTO t VALUES (1, 'b', 1)",
+          "ERROR:  23505: duplicate key value violates unique constraint \"t_pkey\"\nDETAIL:  Key (id)=(1) already exists."
+        ),
+        (
+          "INSERT INTO t VALUES (2, NULL, 1)",
+          "ERROR:  23502: null value in column \"name\" of relation \"t\" violates not-null constraint"
+        ),
+        (
+          "INSERT INTO t VALUES (2, 'b', 0)",
+          "ERROR:  23514: new row for relation \"t\" violates check constraint \"t_n_check\""
+        ),
+        ("INSERT INTO t VALUES (2, 'long', 1)", "ERROR:  22001: value too long for type character varying(3)"),
+        ("ALTER TABLE t ADD COLUMN x int", "ERROR:  0A000:"),
       ]
-        + certificates + ["--authority", cluster.data + "/certificates/ca.pem", "--member", "1=127.0.0.1:16799"])
-    #expect(other.status == 1)
-    #expect(other.errors.contains("cluster"), "\(other.errors)")
+      for (statement, expected) in cases {
+        let result = try cluster.psql("\\set VERBOSITY verbose\n" + statement + ";\n")
+        #expect(result.errors.contains(expected), "\(statement): \(result.errors)")
+      }
+      #expect(try cluster.query("SELECT * FROM t") == "1|a|1")
+      let wrong = try Program.run(
+        "/usr/bin/psql",
+        ["-X", "-h", "127.0.0.1", "-p", "\(cluster.postgresPort)", "-U", "abc", "-c", "SELECT 1", "postgres"],
+        environment: ["PGPASSWORD": "wrong"])
+      #expect(wrong.errors.contains("password authentication failed for user \"abc\""))
+    }
 
-    let layout = cluster.data + "/cluster.json"
-    let text = try String(contentsOfFile: layout, encoding: .utf8)
-    try text.replacingOccurrences(of: "\"format\" : 1", with: "\"format\" : 99").write(
-      toFile: layout, atomically: true, encoding: .utf8)
-    let newer = try Program.run(Program.kunlog, ["quickstart", "--data", cluster.data, "--detach"])
-    #expect(newer.status != 0)
-    #expect(newer.errors.contains("another version of Kunlog"))
-    try text.write(toFile: layout, atomically: true, encoding: .utf8)
+    @Test("Random bytes, a length of 1 GB, half-open connections and clients that never read harm nobody else")
+    func brokenClients() throws {
+      let cluster = try Cluster(nodePort: 16601, postgresPort: 15461)
+      _ = try cluster.query("CREATE TABLE t (id int PRIMARY KEY, v text)")
+      let pids = try cluster.processes().map(\.pid)
+      var random = SystemRandomNumberGenerator()
+      var open: [RawConnection] = []
+      for process in try cluster.processes() {
+        for port in process.ports.values {
+          for length in [1, 7, 100, 20_000] {
+            let connection = try RawConnection(port: port)
+            connection.send((0..<length).map { _ in UInt8.random(in: 0...255, using: &random) })
+            open.append(connection)
+          }
+          open.append(try RawConnection(port: port))
+        }
+      }
+      let huge = try RawConnection(port: cluster.postgresPort)
+      huge.send([0x3f, 0xff, 0xff, 0xff, 0, 3, 0, 0])
+      #expect(huge.isClosedByPeer(withinSeconds: 10))
+      #expect(try cluster.query("INSERT INTO t VALUES (1, 'x'); SELECT count(*) FROM t") == "1")
+      for connection in open { connection.close() }
+      #expect(try cluster.query("SELECT count(*) FROM t", node: 2) == "1")
+      #expect(try cluster.processes().map(\.pid) == pids, "a process was started anew")
+    }
+
+    @Test("A data directory that is in use, another cluster's, or of another version is refused with what to do")
+    func wrongDirectories() throws {
+      let cluster = try Cluster(nodePort: 16701, postgresPort: 15471)
+      let again = try Program.run(Program.kunlog, ["quickstart", "--data", cluster.data, "--detach"])
+      #expect(again.status != 0)
+      #expect(again.errors.contains("A quick start is running in \(cluster.data)"))
+      #expect(again.errors.contains("kunlog quickstart stop --data"))
+
+      let meta = cluster.data + "/meta-1"
+      try cluster.stop()
+      let certificates = [
+        "--certificate", cluster.data + "/certificates/meta-1.pem", "--key", cluster.data + "/certificates/meta-1.key",
+      ]
+      let other = try Program.run(
+        Program.kunlog,
+        [
+          "meta", "--node-id", "1", "--cluster-id", String(repeating: "ab", count: 16), "--listen", "127.0.0.1:16799",
+          "--data", meta,
+        ]
+          + certificates + ["--authority", cluster.data + "/certificates/ca.pem", "--member", "1=127.0.0.1:16799"])
+      #expect(other.status == 1)
+      #expect(other.errors.contains("cluster"), "\(other.errors)")
+
+      let layout = cluster.data + "/cluster.json"
+      let text = try String(contentsOfFile: layout, encoding: .utf8)
+      try text.replacingOccurrences(of: "\"format\" : 1", with: "\"format\" : 99").write(
+        toFile: layout, atomically: true, encoding: .utf8)
+      let newer = try Program.run(Program.kunlog, ["quickstart", "--data", cluster.data, "--detach"])
+      #expect(newer.status != 0)
+      #expect(newer.errors.contains("another version of Kunlog"))
+      try text.write(toFile: layout, atomically: true, encoding: .utf8)
+    }
   }
 }
 
