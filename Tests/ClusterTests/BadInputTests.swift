@@ -14,18 +14,18 @@ extension RealProcesses {
         INSERT INTO t VALUES (1, 'a', 1);
         """)
       let cases: [(String, String)] = [
-        ("SELEC 1", "ERROR:  42601: syntax error at or near \"SELEC\"\nLINE 1: SELEC 1\n        ^"),
+        ("SELEC 1", "ERROR:  42601: syntax error at or near \"SELEC\"\nLINE 1: SELEC 1;\n        ^"),
         (
           "SELECT * FROM nothing",
-          "ERROR:  42P01: relation \"nothing\" does not exist\nLINE 1: SELECT * FROM nothing\n                      ^"
+          "ERROR:  42P01: relation \"nothing\" does not exist\nLINE 1: SELECT * FROM nothing;\n                      ^"
         ),
         (
           "SELECT nothing FROM t",
-          "ERROR:  42703: column \"nothing\" does not exist\nLINE 1: SELECT nothing FROM t\n               ^"
+          "ERROR:  42703: column \"nothing\" does not exist\nLINE 1: SELECT nothing FROM t;\n               ^"
         ),
         (
           "SELECT 'x'::int",
-          "ERROR:  22P02: invalid input syntax for type integer: \"x\"\nLINE 1: SELECT 'x'::int\n               ^"
+          "ERROR:  22P02: invalid input syntax for type integer: \"x\"\nLINE 1: SELECT 'x'::int;\n               ^"
         ),
         ("SELECT 1 / 0", "ERROR:  22012: division by zero"),
         ("SELECT 2147483647 + 1", "ERROR:  22003: integer out of range"),
@@ -98,7 +98,8 @@ extension RealProcesses {
       let other = try Program.run(
         Program.kunlog,
         [
-          "meta", "--node-id", "1", "--cluster-id", String(repeating: "ab", count: 16), "--listen", "127.0.0.1:16799",
+          "meta", "--name", "meta-1", "--node-id", "1", "--cluster-id", String(repeating: "ab", count: 16), "--listen",
+          "127.0.0.1:16799",
           "--data", meta,
         ]
           + certificates + ["--authority", cluster.data + "/certificates/ca.pem", "--member", "1=127.0.0.1:16799"])

@@ -52,7 +52,7 @@ def same(driver, expected, got):
     for name, left, right in zip(NAMES, expected, got):
         if name == "c_jsonb" and isinstance(right, str):
             right = json.loads(right)
-        assert left == right and type(left) is type(right), f"{driver} {name}: wrote {left!r}, read {right!r}"
+        assert left == right and (right is None or isinstance(right, type(left))), f"{driver} {name}: wrote {left!r}, read {right!r}"
 
 
 async def check_asyncpg():
