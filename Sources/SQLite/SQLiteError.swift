@@ -61,8 +61,15 @@ package struct SQLiteError: Error, Sendable, Equatable, CustomStringConvertible 
     case SQLITE_IOERR, SQLITE_CANTOPEN: return SQLError(.ioError, message)
     case SQLITE_CORRUPT, SQLITE_NOTADB: return SQLError(.dataCorrupted, message)
     case SQLITE_READONLY: return SQLError(.readOnlySQLTransaction, message)
+    case SQLITE_ERROR where isLimit: return SQLError(.statementTooComplex, "statement is too complex: \(message)")
     default: return SQLError(.internalError, message)
     }
+  }
+
+  /// Whether a statement exceeds one of SQLite's fixed limits (sqlite.org/limits.html), which it tells by message only.
+  private var isLimit: Bool {
+    ["parser stack overflow", "Expression tree is too large", "too many", "at most 64 tables in a join"]
+      .contains { message.hasPrefix($0) }
   }
 }
 
