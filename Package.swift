@@ -64,23 +64,30 @@ let package = Package(
         "Metadata", "MetadataWire", "ProtocolMetadata", "Raft", "Replica", "EventLoop", "RPC", "SQLTypes", logging,
       ]),
     target("MetadataClient", ["Metadata", "MetadataWire", "ProtocolMetadata", "EventLoop", "RPC", logging]),
-    target("SQLParser", ["SQLTree", "CPgQuery"]),
+    target("SQLParser", ["SQLTree", "SQLTypes", "CPgQuery"]),
     target("SQLite", ["SQLTypes", "CSQLite"]),
     target("StorageEngine", ["EventLoop", "SQLTypes", "Metadata"]),
-    target("SQLiteEngine", ["StorageEngine", "SQLite", "LogStore", "CSQLite"]),
-    target("StorageNode", ["StorageEngine", "ProtocolStorage", "Replica", "MetadataClient", logging]),
+    target("SQLiteEngine", ["StorageEngine", "EventLoop", "Metadata", "SQLTypes", "SQLite", "LogStore", "CSQLite"]),
+    target(
+      "StorageNode",
+      [
+        "StorageEngine", "EventLoop", "Metadata", "MetadataClient", "ProtocolStorage", "RPC", "Raft", "Replica",
+        "SQLTypes",
+        logging, protobuf,
+      ]),
     target(
       "ComputeNode",
       [
-        "EventLoop", "SQLPlan", "SQLParser", "SQLTypes", "SQLite", "PostgresWire", "MetadataClient", "ProtocolStorage",
-        "COpenSSL",
+        "EventLoop", "Metadata", "MetadataClient", "PostgresWire", "ProtocolStorage", "RPC", "SQLParser", "SQLPlan",
+        "SQLTree",
+        "SQLTypes", "SQLite", "COpenSSL", logging,
       ]),
     target("ClusterManager", ["Metadata", "MetadataClient", "EventLoop", "RPC", logging]),
     .executableTarget(
       name: "kunlog",
       dependencies: [
-        "MetadataService", "MetadataClient", "MetadataWire", "StorageNode", "SQLiteEngine", "ComputeNode",
-        "ClusterManager", arguments,
+        "ClusterManager", "ComputeNode", "EventLoop", "Metadata", "MetadataClient", "MetadataService", "MetadataWire",
+        "PostgresWire", "RPC", "SQLTypes", "SQLiteEngine", "StorageNode", arguments,
       ],
       swiftSettings: strict),
     tests("ClusterTests", ["kunlog"], exclude: ["Clients"]),

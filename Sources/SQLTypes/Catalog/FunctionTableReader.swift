@@ -83,7 +83,8 @@ package enum FunctionTableReader {
 
   private static func implementation(_ text: String, typed: Bool) -> FunctionImplementation {
     let isNumber = text.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
-    let isName = !isNumber && text.utf8.allSatisfy { $0 == 0x5f || ($0 >= 0x61 && $0 <= 0x7a) || ($0 >= 0x30 && $0 <= 0x39) }
+    let isName =
+      !isNumber && text.utf8.allSatisfy { $0 == 0x5f || ($0 >= 0x61 && $0 <= 0x7a) || ($0 >= 0x30 && $0 <= 0x39) }
     if !isName { return .inline(text) }
     return typed ? .sqliteTyped(text) : .sqlite(text)
   }
