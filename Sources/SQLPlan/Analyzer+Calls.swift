@@ -49,6 +49,9 @@ extension Analyzer {
     }
     switch choose(fitting, types) {
     case .one(let candidate):
+      if name == "pg_typeof", arguments[0].type.oid == SQLType.unknown.oid, case .constant = arguments[0] {
+        return .constant(.integer(Int64(SQLType.unknown.oid)), .regtype)
+      }
       for index in arguments.indices where isAnyType(candidate.types[index]) {
         arguments[index] = try resolveUnknown(arguments[index])
       }

@@ -56,8 +56,12 @@ extension Analyzer {
       } else {
         continue
       }
-      if let element, let found, element != found, !isCompatible {
-        if !canCoerce(found, element, .implicit) || !isArrayPolymorphic(candidate.types[0]) { return false }
+      if let element, let found, element != found {
+        if isCompatible {
+          guard canCoerce(found, element, .implicit) || canCoerce(element, found, .implicit) else { return false }
+        } else if !canCoerce(found, element, .implicit) || !isArrayPolymorphic(candidate.types[0]) {
+          return false
+        }
       }
       element = element ?? found
     }
@@ -133,6 +137,10 @@ extension Analyzer {
     for (type, argument) in zip(candidate.types, arguments) where argument.type.oid != SQLType.unknown.oid {
       if isArrayPolymorphic(type) { element = element ?? argument.type.elementType?.base }
       if isElementPolymorphic(type) { element = element ?? argument.type.base }
+    }
+    let compatible = zip(candidate.types, arguments).filter { $0.0.oid == SQLType.anycompatible.oid }.map(\.1)
+    if !compatible.isEmpty {
+      element = try commonType(compatible, context: candidate.signature.name, at: location).base
     }
     var coerced: [TypedExpression] = []
     for (type, argument) in zip(candidate.types, arguments) {

@@ -22,13 +22,18 @@ extension Analyzer {
     var query: Query
     switch statement.body {
     case .select(let core): query = try select(core, statement, scope, keepsUnknown: keepsUnknown)
-    case .values(let rows): query = try values(rows, statement, scope, keepsUnknown: keepsUnknown)
+    case .values(let rows):
+      query = try values(rows, statement, scope, keepsUnknown: keepsUnknown)
+      selectScope = nil
     case .setOperation(let operation, let isAll, let left, let right):
       query = try setOperation(operation, isAll, left, right, statement, scope)
+      selectScope = nil
     }
     query.commonTables = tables
-    query.limit = try rowCount(statement.limit, .limit, scope)
-    query.offset = try rowCount(statement.offset, .offset, scope)
+    let countScope = selectScope ?? scope
+    selectScope = nil
+    query.limit = try rowCount(statement.limit, .limit, countScope)
+    query.offset = try rowCount(statement.offset, .offset, countScope)
     return query
   }
 

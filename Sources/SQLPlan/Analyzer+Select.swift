@@ -67,6 +67,7 @@ extension Analyzer {
       if let having { try checker.check(having, otherLocations) }
       for key in orderBy { try checker.check(key.expression, otherLocations.merging(targetLocations) { a, _ in a }) }
     }
+    selectScope = scope
     var query = Query(body: .select(select), columns: columns, outputRelation: -1)
     query.orderBy = orderBy
     return query
@@ -113,8 +114,7 @@ extension Analyzer {
   private func groupItems(_ expression: Expression) throws(SQLError) -> [Expression] {
     switch expression {
     case .groupingSet(let keyword, let items, let location):
-      guard items.isEmpty, keyword.isEmpty || keyword == "EMPTY" else { throw unsupported(keyword, at: location) }
-      throw unsupported("GROUP BY ()", at: location)
+      throw unsupported(items.isEmpty ? "GROUP BY ()" : keyword.uppercased(), at: location)
     case .row(let items, _): return items
     default: return [expression]
     }

@@ -27,6 +27,8 @@ final class Analyzer {
   var aliases: [Int: String] = [:]
   /// Views that are being read, to stop at a loop.
   var viewDepth = 0
+  /// What LIMIT and OFFSET of the query under analysis could name, to refuse it.
+  var selectScope: Scope?
   /// Set-returning calls met in a select list: relations to add to FROM.
   var setReturningRelations: [Int] = []
 

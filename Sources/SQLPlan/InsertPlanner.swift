@@ -275,7 +275,7 @@ struct InsertPlanner {
   private func onConflict(
     _ conflict: OnConflict, _ scope: Scope, _ writer: inout SQLWriter, _ id: Int
   ) throws(SQLError) -> (String, [Int]) {
-    let keys = try arbiter(conflict)
+    let keys = try arbiter(conflict, scope)
     var text = " ON CONFLICT"
     if let keys {
       let names = try keys.map { key throws(SQLError) in try writer.identifier(table.columns[key].name) }
@@ -322,7 +322,7 @@ struct InsertPlanner {
   }
 
   /// The columns of the unique index that the clause names; nil where it names none.
-  private func arbiter(_ conflict: OnConflict) throws(SQLError) -> [Int]? {
+  private func arbiter(_ conflict: OnConflict, _ scope: Scope) throws(SQLError) -> [Int]? {
     let indexes = analyzer.planner.image.indexes(of: table.id).filter(\.isUnique)
     let found: IndexDefinition?
     switch conflict.target {
@@ -343,7 +343,8 @@ struct InsertPlanner {
           throw analyzer.unsupported("ON CONFLICT over an expression", at: analyzer.location(expression))
         }
         guard let number = table.columnNumber(name[0]) else {
-          throw analyzer.failure(.undefinedColumn, "column \"\(name[0])\" does not exist", at: location)
+          _ = try analyzer.column(name, scope, at: location)
+          continue
         }
         columns.insert(number)
       }

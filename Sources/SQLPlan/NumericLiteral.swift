@@ -4,8 +4,14 @@ enum NumericLiteral {
   private static let maximumWholeDigits = 131_072
   private static let maximumFractionDigits = 16_383
 
-  /// `.5` as 0.5, `1e3` as 1000, `001.50` as 1.50; nil for what is no number or overflows.
+  /// `.5` as 0.5, `1e3` as 1000, `001.50` as 1.50, with a sign where the grammar has drawn one in; nil for what is no
+  /// number or overflows.
   static func canonical(_ text: String) -> String? {
+    if text.hasPrefix("-") {
+      guard let magnitude = canonical(String(text.dropFirst())) else { return nil }
+      let isZero = magnitude.utf8.allSatisfy { $0 == 0x30 || $0 == UInt8(ascii: ".") }
+      return isZero ? magnitude : "-" + magnitude
+    }
     let bytes = Array(text.utf8)
     var index = 0
     var digits: [UInt8] = []

@@ -2,7 +2,7 @@ import SQLTypes
 
 /// What translated SQL calls that is no function of PostgreSQL's: see `PlannerFunctions.translation` in SQLPlan.
 enum TranslationFunctions {
-  static let scalars: [ScalarFunction] = [raise, arrayBuild, arrayElement]
+  static let scalars: [ScalarFunction] = [raise, arrayBuild, arrayElement, sizePretty]
 
   /// `pg_raise(state, message)` fails with that error.
   private static let raise = ScalarFunction("pg_raise", 2, isStrict: false, isDeterministic: false) {
@@ -31,4 +31,19 @@ enum TranslationFunctions {
     else { return .null }
     return try TypeInput.parse(text, as: type, context: context.conversion)
   }
+
+  /// `pg_size_pretty(bytes)`: the size in the unit that leaves two to five digits, rounded half up.
+  private static let sizePretty = ScalarFunction("pg_size_pretty", 1) { (arguments, _) throws(SQLError) in
+    var size = arguments.integer(0)
+    if size.magnitude < 10 * 1024 { return .text("\(size) bytes") }
+    // One bit more than the unit has, to round by.
+    size /= 512
+    for unit in ["kB", "MB", "GB", "TB"] {
+      if size.magnitude < 20 * 1024 - 1 { return .text("\(halved(size)) \(unit)") }
+      size /= 1024
+    }
+    return .text("\(halved(size)) PB")
+  }
+
+  private static func halved(_ value: Int64) -> Int64 { value < 0 ? (value - 1) / 2 : (value + 1) / 2 }
 }

@@ -170,6 +170,23 @@ import Testing
     }
   }
 
+  @Test func literalsKeepTheirSignAndType() throws {
+    #expect(
+      try cluster().run("SELECT round(-2.567, 2), -5, -0.0, 1e3, .5, pg_typeof('a'), pg_typeof(-9223372036854775808)")
+        == [
+          ["-2.57", "-5", "0.0", "1000", "0.5", "unknown", "bigint"]
+        ])
+    #expect(
+      try cluster().run("SELECT lag(x, 1, 0.5) OVER (ORDER BY x) FROM (VALUES (1), (2)) v(x)") == [["0.5"], ["1"]])
+  }
+
+  @Test func sizesAreMadePretty() throws {
+    #expect(
+      try cluster().run(
+        "SELECT pg_size_pretty(10239::int8), pg_size_pretty(10240::int8), pg_size_pretty(20971520::int8), "
+          + "pg_size_pretty(-123456789012::int8)") == [["10239 bytes", "10 kB", "20 MB", "-115 GB"]])
+  }
+
   @Test func parametersAreBound() throws {
     let cluster = try cluster()
     #expect(

@@ -112,10 +112,10 @@ enum AggregateTable {
     ntile int4 => int4 ntile
     lag anyelement => anyelement lag
     lag anyelement int4 => anyelement lag
-    lag anyelement int4 anyelement => anyelement lag
+    lag anycompatible int4 anycompatible => anycompatible lag
     lead anyelement => anyelement lead
     lead anyelement int4 => anyelement lead
-    lead anyelement int4 anyelement => anyelement lead
+    lead anycompatible int4 anycompatible => anycompatible lead
     first_value anyelement => anyelement first_value
     last_value anyelement => anyelement last_value
     nth_value anyelement int4 => anyelement nth_value
