@@ -11,7 +11,7 @@ package enum PostgresFunctions {
 
   static let scalars: [ScalarFunction] =
     NumberFunctions.all + FloatFunctions.all + TextScalarFunctions.all + DateTimeScalarFunctions.all
-    + SessionFunctions.all + JSONFunctions.all + ArrayFunctions.all + RegexFunctions.all
+    + SessionFunctions.all + JSONFunctions.all + ArrayFunctions.all + RegexFunctions.all + TemplateFunctions.all
   static let aggregates: [AggregateFunction] = AggregateFunctions.all
 
   static let collations = [

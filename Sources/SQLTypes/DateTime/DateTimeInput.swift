@@ -95,7 +95,7 @@ package enum DateTimeInput {
     _ text: String, type: String, context: ConversionContext
   ) throws(SQLError) -> DateTimeParser.Result {
     do {
-      return try DateTimeParser.parse(text, context: context)
+      return try DateTimeParser.parse(text, context: context, isTimeOfDay: type == "time")
     } catch {
       switch error {
       case .badFormat: throw invalid(text, type)

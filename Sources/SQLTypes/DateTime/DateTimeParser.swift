@@ -49,12 +49,17 @@ struct DateTimeParser {
   private init(context: ConversionContext) { self.context = context }
 
   /// Reads a string.
-  static func parse(_ text: String, context: ConversionContext) throws(Failure) -> Result {
+  /// - Parameter isTimeOfDay: whether lone digits are a time, as for type time.
+  static func parse(
+    _ text: String, context: ConversionContext, isTimeOfDay: Bool = false
+  ) throws(Failure) -> Result {
     guard text.utf8.count <= 256 else { throw .badFormat }
     let fields = try split(text)
     guard !fields.isEmpty else { throw .badFormat }
     var parser = DateTimeParser(context: context)
+    parser.afterTimeMark = isTimeOfDay
     for field in fields { try parser.take(field) }
+    if parser.afterTimeMark, parser.result.special == nil, parser.result.microseconds == nil { throw .badFormat }
     return try parser.finish()
   }
 
@@ -454,7 +459,6 @@ struct DateTimeParser {
     guard let month = result.month, let day = result.day else { throw .badFormat }
     guard (1...12).contains(month), (1...31).contains(day) else { throw .monthDayOverflow }
     guard day <= CivilCalendar.length(ofMonth: month, year: year) else { throw .fieldOverflow }
-    guard year <= 5_874_897, year >= -4713 else { throw .fieldOverflow }
     result.days = CivilCalendar.days(year: year, month: month, day: day)
     return result
   }

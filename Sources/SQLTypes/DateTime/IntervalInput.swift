@@ -20,6 +20,8 @@ private struct IntervalReader {
   var days: Int128 = 0
   var microseconds: Int128 = 0
   let fields: IntervalFields
+  /// The units that were given: none may come twice.
+  private var seen: Set<Character> = []
 
   init(fields: IntervalFields) { self.fields = fields }
 
@@ -42,6 +44,7 @@ private struct IntervalReader {
     _ = scanner.accept(0x40)
     while true {
       scanner.skipWhitespace()
+      while scanner.accept(0x2c) { scanner.skipWhitespace() }
       guard let byte = scanner.peek else { break }
       if isLetter(byte) {
         guard scanner.accept("ago"), !isEmpty else { return nil }
@@ -130,6 +133,7 @@ private struct IntervalReader {
   }
 
   private mutating func add(_ number: Number, unit: String) -> Bool {
+    if let key = IntervalReader.unitKey(unit), !seen.insert(key).inserted { return false }
     switch unit {
     case "us", "usec", "usecs", "usecond", "useconds", "microsecond", "microseconds", "microsecon":
       addTime(number, 1)
@@ -154,6 +158,16 @@ private struct IntervalReader {
     default: return false
     }
     return true
+  }
+
+  /// One letter per unit, whatever its spelling.
+  private static func unitKey(_ unit: String) -> Character? {
+    if unit.hasPrefix("us") || unit.hasPrefix("micro") { return "u" }
+    if unit == "ms" || unit.hasPrefix("msec") || unit.hasPrefix("millis") { return "i" }
+    if unit.hasPrefix("mon") { return "M" }
+    if unit.hasPrefix("mil") { return "L" }
+    if unit.hasPrefix("dec") { return "D" }
+    return unit.first
   }
 
   private mutating func addTime(_ number: Number, _ unit: Int128) {

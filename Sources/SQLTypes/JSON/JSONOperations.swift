@@ -110,6 +110,12 @@ extension JSONValue {
       if case .delete = change { verb = "cannot delete path in scalar" } else { verb = "cannot set path in scalar" }
       throw SQLError(.invalidParameterValue, verb)
     }
+    if case .array(let elements) = self, elements.isEmpty {
+      switch change {
+      case .delete, .set(_, creates: false): return self
+      default: break
+      }
+    }
     return path.isEmpty ? self : try changing(path[...], 1, change)
   }
 

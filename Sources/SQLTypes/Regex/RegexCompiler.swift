@@ -56,7 +56,7 @@ struct RegexCompiler {
       try append(.save(capture * 2))
       try emit(inner)
       try append(.save(capture * 2 + 1))
-    case .repetition(let inner, let minimum, let maximum, let isGreedy):
+    case .repetition(let inner, let minimum, let maximum, let isGreedy, _):
       try emitRepetition(inner, minimum, maximum, isGreedy)
     case .assertion(let assertion): try append(.assertion(assertion))
     case .look(let inner, let isBehind, let isNegated):

@@ -89,6 +89,7 @@ struct RegexParser {
     guard let scalar = peek else { return node }
     var minimum = 0
     var maximum: Int?
+    var isFixed = false
     switch scalar {
     case "*": index += 1
     case "+":
@@ -99,7 +100,7 @@ struct RegexParser {
       index += 1
     case "{":
       guard index + 1 < scalars.count, isDigit(scalars[index + 1]) else { return node }
-      (minimum, maximum) = try bounds()
+      (minimum, maximum, isFixed) = try bounds()
     default: return node
     }
     if case .assertion = node { throw RegexParser.invalid("quantifier operand invalid") }
@@ -112,14 +113,15 @@ struct RegexParser {
     if let next = peek, next == "*" || next == "+" || next == "?" {
       throw RegexParser.invalid("quantifier operand invalid")
     }
-    return .repetition(node, minimum: minimum, maximum: maximum, isGreedy: isGreedy)
+    return .repetition(node, minimum: minimum, maximum: maximum, isGreedy: isGreedy, isFixed: isFixed)
   }
 
-  private mutating func bounds() throws(SQLError) -> (Int, Int?) {
+  private mutating func bounds() throws(SQLError) -> (Int, Int?, Bool) {
     index += 1
     let minimum = number()
     var maximum: Int? = minimum
-    if peek == "," {
+    let isFixed = peek != ","
+    if !isFixed {
       index += 1
       maximum = peek == "}" ? nil : number()
     }
@@ -128,7 +130,7 @@ struct RegexParser {
     if minimum > 255 || (maximum ?? 0) > 255 || (maximum ?? 255) < minimum {
       throw RegexParser.invalid("invalid repetition count(s)")
     }
-    return (minimum, maximum)
+    return (minimum, maximum, isFixed)
   }
 
   private mutating func number() -> Int {

@@ -5,7 +5,8 @@ indirect enum RegexNode: Sendable {
   case sequence([RegexNode])
   case alternatives([RegexNode])
   case group(RegexNode, capture: Int?)
-  case repetition(RegexNode, minimum: Int, maximum: Int?, isGreedy: Bool)
+  /// `isFixed` for `{m}`, which has no preference of its own.
+  case repetition(RegexNode, minimum: Int, maximum: Int?, isGreedy: Bool, isFixed: Bool)
   case assertion(RegexAssertion)
   case look(RegexNode, isBehind: Bool, isNegated: Bool)
   case backReference(Int)
@@ -18,8 +19,7 @@ indirect enum RegexNode: Sendable {
       return nil
     case .alternatives(let branches): return branches.count > 1 ? true : branches.first?.prefersLongest
     case .group(let inner, _): return inner.prefersLongest
-    case .repetition(let inner, let minimum, let maximum, let isGreedy):
-      return minimum == maximum && isGreedy ? inner.prefersLongest : isGreedy
+    case .repetition(let inner, _, _, let isGreedy, let isFixed): return isFixed ? inner.prefersLongest : isGreedy
     default: return nil
     }
   }

@@ -102,11 +102,12 @@ package struct RegularExpression: Sendable {
     let subject = RegexText(text)
     var pieces: [String] = []
     var position = 0
+    var end = 0
     for match in try findAll(in: subject) {
       guard let whole = match[0] else { continue }
-      if whole.isEmpty, whole.lowerBound == 0 || whole.lowerBound >= subject.count {
-        continue
-      }
+      let previousEnd = end
+      end = whole.upperBound
+      if whole.lowerBound >= subject.count || whole.upperBound <= previousEnd { continue }
       pieces.append(subject.string(position..<whole.lowerBound))
       position = whole.upperBound
     }

@@ -26,7 +26,13 @@ enum JSONFunctions {
       return members.last { $0.key == key }?.value
     }
     let element: @Sendable (SQLiteArguments) throws(SQLError) -> JSONValue? = { a throws(SQLError) in
-      try parse(a).element(Int(clamping: a.integer(1)))
+      let json = try parse(a)
+      let index = Int(clamping: a.integer(1))
+      switch json {
+      case .array, .object: return json.element(index)
+      // jsonb keeps a lone value as the only element of an array.
+      default: return isBinary && (index == 0 || index == -1) ? json : nil
+      }
     }
     let atPath: @Sendable (SQLiteArguments) throws(SQLError) -> JSONValue? = { a throws(SQLError) in
       guard let path = try path(a, 1) else { return nil }
@@ -105,9 +111,10 @@ enum JSONFunctions {
   ]
 
   private static func key(
-    _ type: SQLType, _ value: StoredValue, _ position: Int, _ context: SessionContext
+    _ type: SQLType, _ value: StoredValue, _ position: Int, _ context: SessionContext, isBinary: Bool
   ) throws(SQLError) -> String {
     guard let text = TypeOutput.castText(value, as: type, context: context.conversion) else {
+      if isBinary { throw SQLError(.invalidParameterValue, "argument \(position): key must not be null") }
       throw SQLError(
         .invalidParameterValue, "argument \(position) cannot be null", hint: "Object keys should be text.")
     }
@@ -132,7 +139,7 @@ enum JSONFunctions {
       if pairs.count % 2 != 0 { throw oddArguments("jsonb_build_object") }
       var members: [JSONValue.Member] = []
       for index in stride(from: 0, to: pairs.count, by: 2) {
-        let key = try key(pairs[index].type, pairs[index].value, index + 1, context)
+        let key = try key(pairs[index].type, pairs[index].value, index + 1, context, isBinary: true)
         let value = try JSONConversion.value(pairs[index + 1].value, pairs[index + 1].type, context.conversion)
         members.append(JSONValue.Member(key: key, value: value))
       }
@@ -143,7 +150,7 @@ enum JSONFunctions {
       if pairs.count % 2 != 0 { throw oddArguments("json_build_object") }
       var parts: [String] = []
       for index in stride(from: 0, to: pairs.count, by: 2) {
-        let key = try key(pairs[index].type, pairs[index].value, index + 1, context)
+        let key = try key(pairs[index].type, pairs[index].value, index + 1, context, isBinary: false)
         let value = try JSONConversion.jsonText(pairs[index + 1].value, pairs[index + 1].type, context.conversion)
         parts.append("\(JSONValue.quoted(key)) : \(value)")
       }
@@ -183,18 +190,21 @@ enum JSONFunctions {
   private static func number(_ a: SQLiteArguments, _ type: String) throws(SQLError) -> NumericValue {
     let json = try a.json(0)
     guard case .number(let value) = json else {
-      let kind = json.typeName == "array" || json.typeName == "object" ? "array or object" : json.typeName
-      let name = kind == "array or object" ? json.typeName : kind
-      throw SQLError(.invalidParameterValue, "cannot cast jsonb \(name) to type \(type)")
+      throw SQLError(.invalidParameterValue, "cannot cast jsonb \(castName(json)) to type \(type)")
     }
     return value
+  }
+
+  private static func castName(_ json: JSONValue) -> String {
+    if case .number = json { return "numeric" }
+    return json.typeName
   }
 
   private static let casts: [ScalarFunction] = [
     ScalarFunction("pg_jsonb_to_bool", 1) { a, _ throws(SQLError) in
       let json = try a.json(0)
       guard case .boolean(let value) = json else {
-        throw SQLError(.invalidParameterValue, "cannot cast jsonb \(json.typeName) to type boolean")
+        throw SQLError(.invalidParameterValue, "cannot cast jsonb \(castName(json)) to type boolean")
       }
       return .boolean(value)
     },
