@@ -28,7 +28,9 @@ extension DateTimeTemplate {
     let days = parts.days ?? 0
     let iso = isInterval ? (year: parts.year, week: 0) : CivilCalendar.isoWeek(days: days)
     let isoYear = Int64(iso.year > 0 ? iso.year : 1 - iso.year)
-    let dayOfYear = isInterval ? Int64(parts.year * 12 + parts.month) * 30 + Int64(parts.day) : Int64(CivilCalendar.dayOfYear(days: days))
+    let dayOfYear =
+      isInterval
+      ? Int64(parts.year * 12 + parts.month) * 30 + Int64(parts.day) : Int64(CivilCalendar.dayOfYear(days: days))
     switch field.name {
     case "hh24": return (parts.hour, 2)
     case "hh12", "hh": return (parts.hour % 12 == 0 ? 12 : parts.hour % 12, 2)
@@ -105,8 +107,7 @@ extension DateTimeTemplate {
   private static func padded(_ value: Int64, _ width: Int) -> String {
     let text = String(value.magnitude)
     let zeros = String(repeating: "0", count: max(0, width - text.utf8.count - (value < 0 ? 1 : 0)))
-    return (value < 0 ? "-" : "")
-      + (value < 0 && width > 1 ? String(repeating: "0", count: max(0, width - text.utf8.count)) : zeros) + text
+    return (value < 0 ? "-" : "") + zeros + text
   }
 
   private static func meridian(_ parts: DateTimeParts, _ morning: String, _ evening: String, _ field: Field) -> String {

@@ -16,18 +16,23 @@ extension DateTimeTemplate {
     return wallClock - Int64(offset) * CivilCalendar.microsecondsPerSecond
   }
 
+  private func isOffset(_ index: Int) -> Bool {
+    guard nodes.indices.contains(index), case .field(let field) = nodes[index] else { return false }
+    return field.name == "tzh"
+  }
+
   private func read(_ text: String) throws(SQLError) -> TemplateFields {
     var fields = TemplateFields()
     var scanner = ByteScanner(text)
-    for node in nodes {
+    for (index, node) in nodes.enumerated() {
       if scanner.isAtEnd { break }
       switch node {
       case .separator:
         // Any run of separators in the text stands for one of the template.
         while let byte = scanner.peek, isSpace(byte) { scanner.advance() }
-        if let byte = scanner.peek, !isLetter(byte), !isDigit(byte), byte < 0x80,
-          byte != 0x2d && byte != 0x2b || scanner.peek == 0x2d
-        {
+        // A sign belongs to the zone's offset that follows.
+        let isSign = scanner.peek == 0x2d || scanner.peek == 0x2b
+        if let byte = scanner.peek, !isLetter(byte), !isDigit(byte), byte < 0x80, !(isSign && isOffset(index + 1)) {
           scanner.advance()
         }
       case .literal(let literal):
@@ -62,6 +67,7 @@ private struct TemplateFields {
   var minute = 0
   var second = 0
   var microsecond = 0
+  var millisecond = 0
   var secondOfDay: Int?
   var offsetHour: Int?
   var offsetMinute = 0
@@ -163,7 +169,7 @@ private struct TemplateFields {
         scaled /= 10
         digits -= 1
       }
-      microsecond = scaled
+      if field.name == "ms" { millisecond = scaled } else { microsecond = scaled }
     default: break
     }
   }
@@ -232,7 +238,7 @@ private struct TemplateFields {
   func time(_ text: String) throws(SQLError) -> Int64 {
     if let secondOfDay {
       guard (0..<86_400).contains(secondOfDay) else { throw overflow(text) }
-      return Int64(secondOfDay) * 1_000_000 + Int64(microsecond)
+      return Int64(secondOfDay) * 1_000_000 + Int64(millisecond + microsecond)
     }
     var hour = self.hour ?? 0
     if is12Hour, self.hour != nil {
@@ -244,6 +250,6 @@ private struct TemplateFields {
       if isPM == true, hour < 12 { hour += 12 } else if isPM != true, isPM != nil, hour == 12 { hour = 0 }
     }
     guard (0...24).contains(hour), (0..<60).contains(minute), (0...60).contains(second) else { throw overflow(text) }
-    return Int64((hour * 60 + minute) * 60 + second) * 1_000_000 + Int64(microsecond)
+    return Int64((hour * 60 + minute) * 60 + second) * 1_000_000 + Int64(millisecond + microsecond)
   }
 }
