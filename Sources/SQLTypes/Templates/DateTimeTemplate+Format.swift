@@ -32,10 +32,11 @@ extension DateTimeTemplate {
       isInterval
       ? Int64(parts.year * 12 + parts.month) * 30 + Int64(parts.day) : Int64(CivilCalendar.dayOfYear(days: days))
     switch field.name {
-    case "hh24": return (parts.hour, 2)
-    case "hh12", "hh": return (parts.hour % 12 == 0 ? 12 : parts.hour % 12, 2)
-    case "mi": return (parts.minute, 2)
-    case "ss": return (parts.second, 2)
+    // In these fields a negative number gets a place more.
+    case "hh24": return (parts.hour, parts.hour < 0 ? 3 : 2)
+    case "hh12", "hh": return (parts.hour % 12 == 0 ? 12 : parts.hour % 12, parts.hour < 0 ? 3 : 2)
+    case "mi": return (parts.minute, parts.minute < 0 ? 3 : 2)
+    case "ss": return (parts.second, parts.second < 0 ? 3 : 2)
     case "ssss", "sssss": return (parts.hour * 3600 + parts.minute * 60 + parts.second, 1)
     case "yyyy": return (year, 4)
     case "yyy": return (year % 1000, 3)
@@ -54,7 +55,11 @@ extension DateTimeTemplate {
     case "w": return (Int64((parts.day - 1) / 7 + 1), 1)
     case "ww": return ((dayOfYear - 1) / 7 + 1, 2)
     case "iw": return (Int64(iso.week), 2)
-    case "cc": return (isInterval ? year / 100 : parts.year > 0 ? (year + 99) / 100 : -((year + 99) / 100), 2)
+    case "cc":
+      return (
+        isInterval ? year / 100 : parts.year > 0 ? (year + 99) / 100 : -((year + 99) / 100),
+        parts.year > 0 || isInterval ? 2 : 3
+      )
     case "q": return (parts.month == 0 ? 0 : Int64((parts.month - 1) / 3 + 1), 1)
     case "j": return (days + CivilCalendar.epochJulianDay, 1)
     default: return nil
