@@ -108,15 +108,31 @@ extension Analyzer {
       return .column(relation: id, index: 0, .regclass)
     }
     guard let function = try setFunction(call, scope) else { return nil }
-    guard setReturningRelations.isEmpty else {
-      throw unsupported("a second set-returning function in a select list", at: call.location)
-    }
+    if let relation = setReturningRelations.first { return try beside(relation, function, call) }
     let id = rangeTable.add(
       RangeTable.Entry(
         name: call.name.last ?? "", columns: [RangeTable.Column(name: call.name.last ?? "", type: function.type)],
         source: .setFunction(function)))
     setReturningRelations.append(id)
     return .column(relation: id, index: 0, function.type)
+  }
+
+  /// A further set-returning call goes on beside the first.
+  private func beside(
+    _ relation: Int, _ function: RangeTable.SetFunction, _ call: FunctionCall
+  ) throws(SQLError) -> TypedExpression {
+    let functions: [RangeTable.SetFunction]
+    switch rangeTable[relation].source {
+    case .setFunction(let first): functions = [first, function]
+    case .lockstep(let others): functions = others + [function]
+    default: throw unsupported("this set-returning function beside another", at: call.location)
+    }
+    guard functions.allSatisfy(\.isIndexed) else {
+      throw unsupported("a series of this type beside another set-returning function", at: call.location)
+    }
+    rangeTable.extend(relation, with: [RangeTable.Column(name: call.name.last ?? "", type: function.type)])
+    rangeTable.replace(relation, .lockstep(functions))
+    return .column(relation: relation, index: functions.count - 1, function.type)
   }
 
   // MARK: - Aggregates

@@ -60,7 +60,7 @@ extension Analyzer {
     guard !readsTables else { return nil }
     var writer = SQLWriter(rangeTable: rangeTable, place: .compute, tables: [:])
     let sql = try writer.expression(value)
-    return .expression(LocalExpression(sql: sql, parameters: writer.parameters, isStable: !value.isVolatile))
+    return .expression(LocalExpression(sql: sql, parameters: writer.parameters(of: sql), isStable: !value.isVolatile))
   }
 
   /// A sequence's next value whose cast to the column's type cannot fail.

@@ -208,7 +208,7 @@ struct QueryPlanner {
     text += try writer.clauses(outer)
     if !query.orderBy.isEmpty { text += " ORDER BY " + (try writer.sortList(query.orderBy)) }
     text += try writer.limits(query)
-    return LocalPlan(inputs: [input], sql: text, parameters: writer.parameters)
+    return LocalPlan(inputs: [input], sql: text, parameters: writer.parameters(of: text))
   }
 
   // MARK: - Tier 3
@@ -234,7 +234,7 @@ struct QueryPlanner {
     }
     var writer = SQLWriter(rangeTable: rangeTable, place: .compute, tables: tables)
     let text = try writer.query(query)
-    return LocalPlan(inputs: inputs, sql: text, parameters: writer.parameters)
+    return LocalPlan(inputs: inputs, sql: text, parameters: writer.parameters(of: text))
   }
 
   private func createTable(_ name: String, _ id: Int, _ columns: [Int]) throws(SQLError) -> String {

@@ -32,6 +32,7 @@ struct QueryWalker {
     switch rangeTable[id].source {
     case .subquery(let query): walk(query)
     case .setFunction(let function): for argument in function.arguments { walk(argument) }
+    case .lockstep(let functions): for argument in functions.flatMap(\.arguments) { walk(argument) }
     case .single(let values): for value in values { walk(value) }
     default: break
     }

@@ -15,6 +15,8 @@ struct RangeTable {
     /// An entry of WITH, by its id.
     case commonTable(Int)
     case setFunction(SetFunction)
+    /// Several in one select list, row by row beside each other, the shorter ones filled up with nulls.
+    case lockstep([SetFunction])
     /// A function in FROM that gives one row.
     case single([TypedExpression])
     /// The row that ON CONFLICT speaks of as `excluded`.
@@ -41,6 +43,12 @@ struct RangeTable {
     var type: SQLType
     /// Whether its arguments speak of other entries of the same FROM.
     var isLateral: Bool
+
+    /// Whether its rows can be computed from their number.
+    var isIndexed: Bool {
+      guard case .series(let start, _, _, _) = kind else { return true }
+      return [SQLType.int4.oid, SQLType.int8.oid].contains(start.type.oid)
+    }
   }
 
   private(set) var entries: [Entry] = []
@@ -49,6 +57,9 @@ struct RangeTable {
     entries.append(entry)
     return entries.count - 1
   }
+
+  /// Another source for an entry.
+  mutating func replace(_ id: Int, _ source: Source) { entries[id].source = source }
 
   /// Hidden columns behind those that names find.
   mutating func extend(_ id: Int, with columns: [Column]) { entries[id].columns += columns }

@@ -159,6 +159,7 @@ extension SQLWriter {
     case .subquery(let query): return "(\(try self.query(query))) AS r\(id)"
     case .commonTable(let common): return "q\(common) AS r\(id)"
     case .setFunction(let function): return try setFunction(function, id)
+    case .lockstep(let functions): return try lockstep(functions, id)
     case .single(let values):
       guard values.allSatisfy({ $0.relations.isEmpty }) else {
         throw SQLError(.featureNotSupported, "a function in FROM over columns of its neighbours is not supported")
@@ -169,15 +170,35 @@ extension SQLWriter {
   }
 
   private mutating func setFunction(_ function: RangeTable.SetFunction, _ id: Int) throws(SQLError) -> String {
-    switch function.kind {
-    case .series(let start, let stop, let step, let next):
-      if function.isLateral { return "\(try seriesElements(start, stop, step)) AS r\(id)" }
+    if case .series(let start, let stop, let step, let next) = function.kind, !function.isLateral {
       return "(\(try series(start, stop, step, next))) AS r\(id)"
-    case .elements(let array), .subscripts(let array):
-      return "\(elements(count: "pg_cardinality(\(try expression(array)))")) AS r\(id)"
-    case .jsonElements(let document, _):
-      return "\(elements(count: "pg_jsonb_array_length(\(try expression(document)))")) AS r\(id)"
     }
+    return "\(elements(count: try count(function))) AS r\(id)"
+  }
+
+  /// How many rows an indexed function gives.
+  private mutating func count(_ function: RangeTable.SetFunction) throws(SQLError) -> String {
+    switch function.kind {
+    case .series(let start, let stop, let step, _):
+      guard function.isIndexed else {
+        throw SQLError(.featureNotSupported, "generate_series over columns is supported for integers only")
+      }
+      let (first, last, by) = (try expression(start), try expression(stop), try expression(step))
+      return "((\(last) - \(first)) / nullif(\(by), 0) + 1)"
+    case .elements(let array), .subscripts(let array): return "pg_cardinality(\(try expression(array)))"
+    case .jsonElements(let document, _): return "pg_jsonb_array_length(\(try expression(document)))"
+    }
+  }
+
+  private mutating func lockstep(_ functions: [RangeTable.SetFunction], _ id: Int) throws(SQLError) -> String {
+    var counts: [String] = []
+    for function in functions { counts.append("coalesce(\(try count(function)), 0)") }
+    return "\(elements(count: "max(\(counts.joined(separator: ", ")))")) AS r\(id)"
+  }
+
+  mutating func lockstepColumn(_ function: RangeTable.SetFunction, _ relation: Int) throws(SQLError) -> String {
+    let value = try indexedValue(function, relation)
+    return "(CASE WHEN r\(relation).key < \(try count(function)) THEN \(value) END)"
   }
 
   /// `generate_series` as a recursion: rows come one by one.
@@ -217,18 +238,6 @@ extension SQLWriter {
     }
   }
 
-  /// A series of integers whose bounds are columns of neighbours.
-  private mutating func seriesElements(
-    _ start: TypedExpression, _ stop: TypedExpression, _ step: TypedExpression
-  ) throws(SQLError) -> String {
-    guard [SQLType.int4.oid, SQLType.int8.oid].contains(start.type.oid) else {
-      throw SQLError(
-        .featureNotSupported, "generate_series over columns is supported for integers only")
-    }
-    let (first, last, by) = (try expression(start), try expression(stop), try expression(step))
-    return elements(count: "((\(last) - \(first)) / nullif(\(by), 0) + 1)")
-  }
-
   mutating func setFunctionColumn(
     _ function: RangeTable.SetFunction, _ relation: Int, _ index: Int
   ) throws(SQLError) -> String {
@@ -240,9 +249,13 @@ extension SQLWriter {
       }
       return "(r\(relation).key + 1)"
     }
+    return isRecursion ? "r\(relation).c1" : try indexedValue(function, relation)
+  }
+
+  /// The value of the row with that key.
+  private mutating func indexedValue(_ function: RangeTable.SetFunction, _ relation: Int) throws(SQLError) -> String {
     switch function.kind {
     case .series(let start, _, let step, _):
-      if isRecursion { return "r\(relation).c1" }
       return "(\(try expression(start)) + r\(relation).key * \(try expression(step)))"
     case .elements(let array):
       return "pg_array_element(\(function.type.oid), \(try expression(array)), r\(relation).key + 1)"

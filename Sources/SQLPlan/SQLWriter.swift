@@ -33,6 +33,8 @@ struct SQLWriter {
   private var places: [PlanParameter: Int] = [:]
   /// Constants go into the text: for CHECK, whose text is kept.
   var inlinesConstants = false
+  /// Further constants are written into the text.
+  private static let maximumParameters = 30_000
   /// Numbers of parameters that are already taken by the caller.
   let firstParameter: Int
 
@@ -84,7 +86,29 @@ struct SQLWriter {
         parts.append(piece.hasPrefix("T") ? .table(slot) : piece.hasPrefix("I") ? .tabletID(slot) : .tableOID(slot))
       }
     }
-    return SQLTemplate(parts: parts, parameters: parameters, columnCount: columnCount)
+    return SQLTemplate(parts: parts, parameters: parameters(of: text), columnCount: columnCount)
+  }
+
+  /// The parameters that a text has places for: SQLite takes no value for a place behind the last one, and some functions
+  /// are written without their arguments.
+  func parameters(of text: String) -> [PlanParameter] {
+    var highest = firstParameter - 1
+    var quote: UInt8?
+    var number: Int?
+    for byte in text.utf8 {
+      if let open = quote {
+        if byte == open { quote = nil }
+        continue
+      }
+      if let current = number, byte >= 0x30, byte <= 0x39 {
+        number = current * 10 + Int(byte - 0x30)
+        highest = max(highest, number ?? 0)
+        continue
+      }
+      number = byte == UInt8(ascii: "?") ? 0 : nil
+      if byte == UInt8(ascii: "'") || byte == UInt8(ascii: "\"") { quote = byte }
+    }
+    return Array(parameters.prefix(highest - firstParameter + 1))
   }
 
   /// A relation's column.
@@ -165,7 +189,9 @@ struct SQLWriter {
 
   private mutating func constant(_ value: StoredValue, _ type: SQLType) -> String {
     if value.isNull { return "NULL" }
-    return inlinesConstants ? SQLLiteral.text(value) : parameter(.constant(value))
+    // SQLite takes no more than some ten thousand parameters.
+    let isInline = inlinesConstants || parameters.count >= Self.maximumParameters
+    return isInline ? SQLLiteral.text(value) : parameter(.constant(value))
   }
 
   /// Long chains are written as balanced trees: SQLite's expressions are at most 1000 deep.
@@ -179,8 +205,11 @@ struct SQLWriter {
   }
 
   private mutating func columnValue(_ relation: Int, _ index: Int) throws(SQLError) -> String {
-    guard case .setFunction(let function) = rangeTable[relation].source else { return try column(relation, index) }
-    return try setFunctionColumn(function, relation, index)
+    switch rangeTable[relation].source {
+    case .setFunction(let function): return try setFunctionColumn(function, relation, index)
+    case .lockstep(let functions): return try lockstepColumn(functions[index], relation)
+    default: return try column(relation, index)
+    }
   }
 
   private mutating func call(_ call: TypedExpression.Call) throws(SQLError) -> String {
@@ -197,7 +226,7 @@ struct SQLWriter {
     }
     var writer = SQLWriter(rangeTable: rangeTable, place: .compute, tables: [:])
     let text = try writer.expression(expression)
-    return LocalExpression(sql: text, parameters: writer.parameters, isStable: isStable)
+    return LocalExpression(sql: text, parameters: writer.parameters(of: text), isStable: isStable)
   }
 
   private mutating func caseWhen(

@@ -133,6 +133,10 @@ import Testing
     #expect(try cluster.run("SELECT g FROM generate_series(3, 1, -1) g") == [["3"], ["2"], ["1"]])
     #expect(try cluster.run("SELECT generate_series(1, 2)") == [["1"], ["2"]])
     #expect(
+      try cluster.run("SELECT id, unnest(ARRAY['p','q']), generate_series(1, id + 1) FROM customers WHERE id < 3") == [
+        ["1", "p", "1"], ["1", "q", "2"], ["2", "p", "1"], ["2", "q", "2"], ["2", "null", "3"],
+      ])
+    #expect(
       try cluster.run("SELECT c.id, g FROM customers c, generate_series(1, c.id) g WHERE c.id = 2") == [
         ["2", "1"], ["2", "2"],
       ])
@@ -178,6 +182,13 @@ import Testing
         ])
     #expect(
       try cluster().run("SELECT lag(x, 1, 0.5) OVER (ORDER BY x) FROM (VALUES (1), (2)) v(x)") == [["0.5"], ["1"]])
+  }
+
+  @Test func argumentsThatAFunctionDoesNotUseTakeNoPlace() throws {
+    #expect(
+      try cluster().run("SELECT pg_database_size('postgres'), has_schema_privilege('public', 'USAGE')") == [
+        ["null", "t"]
+      ])
   }
 
   @Test func sizesAreMadePretty() throws {
