@@ -94,6 +94,7 @@ package enum Changeset {
 
   /// The changes that undo these.
   package static func invert(_ changeset: [UInt8]) throws(SQLiteError) -> [UInt8] {
+    try ChangesetFormat.check(changeset)
     var count: Int32 = 0
     var buffer: UnsafeMutableRawPointer?
     let result = changeset.withUnsafeBytes { bytes in
@@ -104,6 +105,8 @@ package enum Changeset {
 
   /// One changeset with the effect of both, the first before the second.
   package static func concatenate(_ first: [UInt8], _ second: [UInt8]) throws(SQLiteError) -> [UInt8] {
+    try ChangesetFormat.check(first)
+    try ChangesetFormat.check(second)
     var count: Int32 = 0
     var buffer: UnsafeMutableRawPointer?
     var head = first
@@ -125,6 +128,7 @@ package enum Changeset {
     _ changeset: [UInt8], to database: SQLiteDatabase, includesTable: ((String) -> Bool)? = nil,
     onConflict: @escaping (Conflict, Change) -> Resolution
   ) throws(SQLiteError) {
+    try ChangesetFormat.check(changeset)
     let callbacks = Callbacks(includesTable: includesTable, onConflict: onConflict)
     var bytes = changeset
     let result = withExtendedLifetime(callbacks) {
@@ -146,6 +150,7 @@ package enum Changeset {
 
   /// The changes, in the changeset's order.
   package static func changes(_ changeset: [UInt8]) throws(SQLiteError) -> [Change] {
+    try ChangesetFormat.check(changeset)
     var bytes = changeset
     var changes: [Change] = []
     let result: Int32 = bytes.withUnsafeMutableBytes { buffer in

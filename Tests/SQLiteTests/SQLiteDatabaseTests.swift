@@ -126,6 +126,15 @@ struct ChangesetTests {
 
   @Test("bytes that are no changeset are an error")
   func garbage() throws {
-    #expect(throws: SQLiteError.self) { try Changeset.changes([1, 2, 3]) }
+    let whole = try changes(database())
+    let garbage: [[UInt8]] = [
+      [1, 2, 3], [0x54, 0xff, 0x01, 0x02], [0x54], Array(whole.dropLast()), whole + [0x54, 1],
+    ]
+    for bytes in garbage {
+      #expect(throws: SQLiteError.self) { try Changeset.changes(bytes) }
+      #expect(throws: SQLiteError.self) { try Changeset.apply(bytes, to: database()) { _, _ in .abort } }
+      #expect(throws: SQLiteError.self) { try Changeset.invert(bytes) }
+    }
+    #expect(try Changeset.changes([]) == [])
   }
 }

@@ -4,14 +4,15 @@ package struct LikePattern: Sendable {
     case scalar(Unicode.Scalar)
     case one
     case any
+    /// An escape character at the end: an error once the text reaches it.
+    case loneEscape
   }
 
   private let parts: [Part]
   private let ignoresCase: Bool
 
   /// Reads a pattern.
-  /// - Throws: 22025 where it ends with the escape character.
-  package init(_ pattern: String, ignoresCase: Bool = false) throws(SQLError) {
+  package init(_ pattern: String, ignoresCase: Bool = false) {
     var parts: [Part] = []
     var isEscaped = false
     for scalar in pattern.unicodeScalars {
@@ -26,15 +27,14 @@ package struct LikePattern: Sendable {
         parts.append(scalar == "_" ? .one : .scalar(LikePattern.fold(scalar, ignoresCase)))
       }
     }
-    if isEscaped {
-      throw SQLError(.invalidEscapeSequence, "LIKE pattern must not end with escape character")
-    }
+    if isEscaped { parts.append(.loneEscape) }
     self.parts = parts
     self.ignoresCase = ignoresCase
   }
 
   /// Whether the whole text matches; takes time at most proportional to text times pattern.
-  package func matches(_ text: String) -> Bool {
+  /// - Throws: 22025 where the text reaches an escape character at the pattern's end.
+  package func matches(_ text: String) throws(SQLError) -> Bool {
     let scalars = text.unicodeScalars
     var position = scalars.startIndex
     var part = 0
@@ -50,6 +50,8 @@ package struct LikePattern: Sendable {
           part += 1
           scalars.formIndex(after: &position)
           continue
+        case .loneEscape:
+          throw SQLError(.invalidEscapeSequence, "LIKE pattern must not end with escape character")
         case .scalar(let wanted):
           if LikePattern.fold(scalars[position], ignoresCase) == wanted {
             part += 1
