@@ -180,8 +180,11 @@ extension Analyzer {
     if !isOuter.isEmpty, isOuter.allSatisfy({ !own.contains($0) }), scope.parent != nil {
       throw unsupported("an aggregate over columns of an outer query", at: call.location)
     }
-    if call.isDistinct, arguments.count > 1 {
-      throw unsupported("DISTINCT in an aggregate with several arguments", at: call.location)
+    if call.isDistinct, orderBy.contains(where: { !typed.arguments.contains($0.expression) }) {
+      throw failure(
+        .invalidColumnReference,
+        "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
+        at: call.orderBy.first.map { location($0.expression, $0.location) } ?? -1)
     }
     return .aggregate(
       TypedExpression.AggregateCall(

@@ -41,8 +41,10 @@ package enum PlannerFunctions {
 
   /// Called by translated SQL, wherever it runs: `PostgresFunctions` registers them. `pg_raise(state, message)` fails with
   /// that error; `pg_array_build(oid, value, …)` makes an array; `pg_array_element(oid, array, i)` is its i-th element
-  /// (from 1) as a stored value, null outside.
-  package static let translation: [String] = ["pg_raise", "pg_array_build", "pg_array_element"]
+  /// (from 1) as a stored value, null outside; the aggregates collect different values in order.
+  package static let translation: [String] = [
+    "pg_raise", "pg_array_build", "pg_array_element", "pg_array_agg_distinct", "pg_string_agg_distinct",
+  ]
 
   /// Session functions of the standard catalog that storage nodes do not have.
   private static let sessionNames: Set<String> = [

@@ -31,6 +31,26 @@ extension SQLWriter {
   }
 }
 
+extension SQLWriter {
+  /// An aggregate over different values that SQLite cannot call with DISTINCT, as it takes several arguments: a function
+  /// that finds the different values itself. nil where SQLite can.
+  func distinctAggregate(
+    _ call: TypedExpression.AggregateCall, _ arguments: [String]
+  ) throws(SQLError) -> String? {
+    if arguments.count == 1 {
+      guard case .sqliteTyped = call.signature.implementation else { return nil }
+    }
+    let key = call.orderBy.first
+    let names = ["array_agg": "pg_array_agg_distinct", "string_agg": "pg_string_agg_distinct"]
+    guard let name = names[call.signature.name], let first = call.arguments.first,
+      first.type.oid != SQLType.bytea.oid || arguments.count == 1, call.orderBy.count <= 1,
+      key.map({ $0.expression == first && $0.nullsFirst == $0.isDescending }) ?? true
+    else { throw SQLError(.featureNotSupported, "DISTINCT in \(call.signature.name) is not supported here") }
+    let isDescending = key?.isDescending == true ? 1 : 0
+    return "\(name)(\(first.type.oid), \(arguments.joined(separator: ", ")), \(isDescending))"
+  }
+}
+
 extension TypedExpression.AggregateCall {
   /// Aggregates whose result is the same in any order of their rows.
   private static let orderInsensitive: Set<String> = [
@@ -39,7 +59,7 @@ extension TypedExpression.AggregateCall {
   ]
 
   /// Whether its ORDER BY matters.
-  var dependsOnOrder: Bool { !orderBy.isEmpty && !Self.orderInsensitive.contains(signature.name) }
+  var dependsOnOrder: Bool { !orderBy.isEmpty && !isDistinct && !Self.orderInsensitive.contains(signature.name) }
 }
 
 extension Select {

@@ -372,16 +372,20 @@ struct SQLWriter {
         hint: "Aggregate over a subquery with that ORDER BY.")
     }
     var arguments = try list(call.arguments)
+    var text: String
     if call.isDistinct, let first = call.arguments.first {
       guard first.type.sqliteKeyFunction == nil || call.signature.name == "count" else {
         throw SQLError(.featureNotSupported, "DISTINCT over type \(first.type.displayName) is not supported")
       }
-      if case .sqliteTyped = implementation {
-        throw SQLError(.featureNotSupported, "DISTINCT in \(call.signature.name) is not supported")
+      if let sorted = try distinctAggregate(call, arguments) {
+        text = sorted
+      } else {
+        arguments[0] = "DISTINCT " + key(arguments[0], first.type)
+        text = implementation.sql(arguments: arguments, types: call.arguments.map(\.type))
       }
-      arguments[0] = "DISTINCT " + key(arguments[0], first.type)
+    } else {
+      text = implementation.sql(arguments: arguments, types: call.arguments.map(\.type))
     }
-    var text = implementation.sql(arguments: arguments, types: call.arguments.map(\.type))
     if let filter = call.filter { text += " FILTER (WHERE \(try expression(filter)))" }
     return text
   }

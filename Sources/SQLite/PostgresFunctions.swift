@@ -5,7 +5,7 @@ package enum PostgresFunctions {
   /// Registers all on a connection. The context says in whose name the connection's statements run.
   package static func register(on database: SQLiteDatabase, context: SessionContext) throws(SQLiteError) {
     for function in scalars + TranslationFunctions.scalars { try database.register(function, context: context) }
-    for aggregate in aggregates { try database.register(aggregate, context: context) }
+    for aggregate in aggregates + DistinctAggregates.aggregates { try database.register(aggregate, context: context) }
     for collation in collations { try database.register(collation) }
   }
 

@@ -128,6 +128,16 @@ import Testing
         ])
   }
 
+  @Test func aggregatesOverDifferentValuesAreSorted() throws {
+    let cluster = try cluster()
+    #expect(
+      try cluster.run(
+        "SELECT array_agg(DISTINCT customer), string_agg(DISTINCT customer::text, '-' ORDER BY customer::text DESC) FROM orders"
+      )
+        == [["{1,2,4,NULL}", "4-2-1"]])
+    #expect(try cluster.run("SELECT array_agg(DISTINCT total) FROM orders WHERE total > 2") == [["{5.00,12.5}"]])
+  }
+
   @Test func functionsInFromGiveRows() throws {
     let cluster = try cluster()
     #expect(try cluster.run("SELECT g FROM generate_series(3, 1, -1) g") == [["3"], ["2"], ["1"]])

@@ -135,6 +135,14 @@ struct SampleCatalog {
     image.partitionsOfTable[parent, default: []].append(id)
   }
 
+  mutating func addView(_ name: String, _ query: String, _ columns: [ViewDefinition.Column]) {
+    let id = newID()
+    image.views[id] = ViewDefinition(
+      id: id, schemaID: Self.publicSchema, name: name, ownerID: ObjectID(rawValue: 10), query: query, columns: columns,
+      dependencies: [])
+    self.name(name, id)
+  }
+
   func planner(searchPath: [String] = ["$user", "public"]) -> Planner {
     Planner(
       image: image, session: SessionInfo(user: "abc", database: "postgres", searchPath: searchPath),
