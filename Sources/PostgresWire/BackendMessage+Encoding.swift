@@ -113,6 +113,7 @@ extension MessageWriter {
       $0.appendField("c", fields.column)
       $0.appendField("d", fields.dataType)
       $0.appendField("n", fields.constraint)
+      $0.appendField("R", fields.routine)
       $0.append(UInt8(0))
     }
   }

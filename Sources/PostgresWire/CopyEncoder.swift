@@ -6,6 +6,8 @@ package struct CopyEncoder: Sendable {
   private let columns: [ResultColumn]
   private let isForced: [Bool]
   private let context: ConversionContext
+  /// Binary's header goes out with what comes first, as from PostgreSQL: drivers look for it there.
+  private var isHeaderPending = false
 
   /// An encoder for a result.
   package init(options: CopyOptions, columns: [ResultColumn], context: ConversionContext) {
@@ -16,14 +18,10 @@ package struct CopyEncoder: Sendable {
   }
 
   /// What comes before the rows: the line of names, binary's header.
-  package func appendStart(to output: inout MessageWriter) {
+  package mutating func appendStart(to output: inout MessageWriter) {
     switch options.format {
     case .binary:
-      appendMessage(&output) {
-        $0.append(CopyBinaryReader.signature)
-        $0.append(Int32(0))
-        $0.append(Int32(0))
-      }
+      isHeaderPending = true
     case .text, .csv:
       guard options.header != .none else { return }
       appendMessage(&output) {
@@ -38,12 +36,21 @@ package struct CopyEncoder: Sendable {
     }
   }
 
+  private mutating func appendPendingHeader(to output: inout MessageWriter) {
+    guard isHeaderPending else { return }
+    isHeaderPending = false
+    output.append(CopyBinaryReader.signature)
+    output.append(Int32(0))
+    output.append(Int32(0))
+  }
+
   /// One row.
-  package func append(
+  package mutating func append(
     _ row: ArraySlice<StoredValue>, to output: inout MessageWriter
   ) throws(SQLError) {
     let place = output.beginMessage(UInt8(ascii: "d"))
     if options.format == .binary {
+      appendPendingHeader(to: &output)
       try appendBinary(row, &output)
     } else {
       try appendText(row, &output)
@@ -52,9 +59,12 @@ package struct CopyEncoder: Sendable {
   }
 
   /// What comes after the rows: binary's trailer.
-  package func appendEnd(to output: inout MessageWriter) {
+  package mutating func appendEnd(to output: inout MessageWriter) {
     guard options.format == .binary else { return }
-    appendMessage(&output) { $0.append(Int16(-1)) }
+    let place = output.beginMessage(UInt8(ascii: "d"))
+    appendPendingHeader(to: &output)
+    output.append(Int16(-1))
+    output.endMessage(place)
   }
 
   private func appendMessage(_ output: inout MessageWriter, _ body: (inout MessageWriter) -> Void) {

@@ -46,7 +46,7 @@ extension SessionMachine {
       let described = portals[name]?.statement.columns
       guard let described, described.count == columns.count,
         zip(described, columns).allSatisfy({ $0.type.oid == $1.type.oid })
-      else { throw SQLError(.featureNotSupported, "cached plan must not change result type") }
+      else { throw SQLError.cachedPlanChanged }
       return []
     default: preconditionFailure("nothing runs that could return rows: \(state)")
     }

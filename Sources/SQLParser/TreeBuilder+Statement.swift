@@ -92,6 +92,9 @@ extension TreeBuilder {
     case "VariableSetStmt": return try set(body)
     case "DiscardStmt":
       return .discard(body.string("target").dropFirst("DISCARD_".count).lowercased())
+    // There are no cursors and no channels of notifications: connection pools make sure of it when they reset a session.
+    case "ClosePortalStmt" where body.optionalString("portalname") == nil: return .maintenance("CLOSE CURSOR ALL")
+    case "UnlistenStmt": return .maintenance("UNLISTEN")
     case "VacuumStmt": return .maintenance(body.flag("is_vacuumcmd") ? "VACUUM" : "ANALYZE")
     default: return nil
     }

@@ -206,7 +206,17 @@ extension Analyzer {
         kind: .elements(array), type: array.type.elementType?.base ?? .text, isLateral: isLateral([array]))
     case "generate_subscripts":
       let array = try arrayArgument(call, scope)
-      return RangeTable.SetFunction(kind: .subscripts(array), type: .int4, isLateral: isLateral([array]))
+      if call.arguments.count > 1 {
+        let dimension = try coerce(analyze(call.arguments[1], scope), to: .int4, .implicit, at: call.location)
+        if case .constant(let value, _) = dimension, value != .integer(1) {
+          throw unsupported("generate_subscripts of another dimension than the first", at: call.location)
+        }
+      }
+      // The vectors of the catalog count from 0.
+      let written = try analyze(call.arguments[0], scope).type.oid
+      let first = written == SQLType.int2vector.oid || written == SQLType.oidvector.oid ? 0 : 1
+      return RangeTable.SetFunction(
+        kind: .subscripts(array, first: first), type: .int4, isLateral: isLateral([array]))
     case "jsonb_array_elements", "jsonb_array_elements_text":
       guard call.arguments.count == 1 else { return nil }
       let document = try coerce(analyze(call.arguments[0], scope), to: .jsonb, .implicit, at: call.location)

@@ -43,7 +43,7 @@ extension RangeTable.SetFunction {
   var arguments: [TypedExpression] {
     switch kind {
     case .series(let start, let stop, let step, _): [start, stop, step]
-    case .elements(let array), .subscripts(let array): [array]
+    case .elements(let array), .subscripts(let array, _): [array]
     case .jsonElements(let document, _): [document]
     }
   }

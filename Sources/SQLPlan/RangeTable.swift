@@ -34,8 +34,8 @@ struct RangeTable {
       case series(start: TypedExpression, stop: TypedExpression, step: TypedExpression, next: FunctionSignature)
       /// `unnest(array)`.
       case elements(TypedExpression)
-      /// `generate_subscripts(array, 1)`.
-      case subscripts(TypedExpression)
+      /// `generate_subscripts(array, 1)`; an array counts from 1, a vector of the catalog from 0.
+      case subscripts(TypedExpression, first: Int)
       /// `jsonb_array_elements(document)`; the signature makes an element from document and index.
       case jsonElements(TypedExpression, FunctionSignature)
     }

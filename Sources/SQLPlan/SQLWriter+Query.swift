@@ -185,7 +185,7 @@ extension SQLWriter {
       }
       let (first, last, by) = (try expression(start), try expression(stop), try expression(step))
       return "((\(last) - \(first)) / nullif(\(by), 0) + 1)"
-    case .elements(let array), .subscripts(let array): return "pg_cardinality(\(try expression(array)))"
+    case .elements(let array), .subscripts(let array, _): return "pg_cardinality(\(try expression(array)))"
     case .jsonElements(let document, _): return "pg_jsonb_array_length(\(try expression(document)))"
     }
   }
@@ -259,7 +259,7 @@ extension SQLWriter {
       return "(\(try expression(start)) + r\(relation).key * \(try expression(step)))"
     case .elements(let array):
       return "pg_array_element(\(function.type.oid), \(try expression(array)), r\(relation).key + 1)"
-    case .subscripts: return "(r\(relation).key + 1)"
+    case .subscripts(_, let first): return "(r\(relation).key + \(first))"
     case .jsonElements(let document, let element):
       return element.implementation.sql(
         arguments: [try expression(document), "r\(relation).key"], types: [.jsonb, .int4])

@@ -32,7 +32,7 @@ package indirect enum Statement: Sendable, Hashable {
   case deallocate(name: String?)
   /// DISCARD ALL | PLANS | SEQUENCES | TEMP, lower case.
   case discard(String)
-  /// VACUUM or ANALYZE: accepted and without effect, as rows live in SQLite.
+  /// VACUUM or ANALYZE (rows live in SQLite), CLOSE ALL, UNLISTEN: accepted and without effect; the command's tag.
   case maintenance(String)
   /// A statement that is not supported: its PostgreSQL name in words ("ALTER TABLE"), for SQLSTATE 0A000.
   case unsupported(String, location: SourceLocation)

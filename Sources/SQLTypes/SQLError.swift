@@ -23,12 +23,14 @@ package struct SQLError: Error, Sendable, Equatable {
   package var dataType: String?
   /// Where it happened beyond the statement's text, e.g. a line of COPY's data.
   package var context: String?
+  /// The routine of PostgreSQL that reports it, where drivers tell errors of one code apart by it.
+  package var routine: String?
 
   /// An error with its code and message; the rest as far as known.
   package init(
     _ sqlState: SQLState, _ message: String, detail: String? = nil, hint: String? = nil, position: Int? = nil,
     schema: String? = nil, table: String? = nil, column: String? = nil, constraint: String? = nil,
-    dataType: String? = nil, context: String? = nil
+    dataType: String? = nil, context: String? = nil, routine: String? = nil
   ) {
     self.sqlState = sqlState
     self.message = message
@@ -41,7 +43,12 @@ package struct SQLError: Error, Sendable, Equatable {
     self.constraint = constraint
     self.dataType = dataType
     self.context = context
+    self.routine = routine
   }
+
+  /// A prepared statement would answer other columns than it announced. Drivers that see the routine prepare it anew.
+  package static let cachedPlanChanged = SQLError(
+    .featureNotSupported, "cached plan must not change result type", routine: "RevalidateCachedQuery")
 
   /// The same error, at a position (kept where it has one already).
   package func at(_ position: Int?) -> SQLError {

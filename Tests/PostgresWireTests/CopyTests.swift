@@ -193,7 +193,7 @@ struct CopyEncoderTests {
   private let columns = [ResultColumn(name: "a", type: .text), ResultColumn(name: "b,c", type: .text)]
 
   private func encode(_ options: [CopyOptions.Option], _ rows: [[StoredValue]]) throws -> String {
-    let encoder = CopyEncoder(options: try CopyOptions(options, isFrom: false), columns: columns, context: .standard)
+    var encoder = CopyEncoder(options: try CopyOptions(options, isFrom: false), columns: columns, context: .standard)
     var writer = MessageWriter()
     encoder.appendStart(to: &writer)
     for row in rows { try encoder.append(row[...], to: &writer) }
@@ -223,6 +223,24 @@ struct CopyEncoderTests {
     #expect(
       try encode(options, [[.text("a,\"b\""), .null], [.text(""), .text("x\ny")]])
         == "a,\"b,c\"\n\"a,\"\"b\"\"\",\n\"\",\"x\ny\"\n")
+  }
+
+  @Test func `Binary's header comes in one message with the first row, or with the trailer`() throws {
+    var encoder = CopyEncoder(
+      options: try CopyOptions([option("format", "binary")], isFrom: false),
+      columns: [ResultColumn(name: "a", type: .text)], context: .standard)
+    let header: [UInt8] = Array("PGCOPY\n".utf8) + [0xff, 13, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    var writer = MessageWriter()
+    encoder.appendStart(to: &writer)
+    try encoder.append([.text("x")], to: &writer)
+    encoder.appendEnd(to: &writer)
+    #expect(
+      writer.bytes
+        == [0x64, 0, 0, 0, 30] + header + [0, 1, 0, 0, 0, 1, 0x78] + [0x64, 0, 0, 0, 6, 0xff, 0xff])
+    var empty = MessageWriter()
+    encoder.appendStart(to: &empty)
+    encoder.appendEnd(to: &empty)
+    #expect(empty.bytes == [0x64, 0, 0, 0, 25] + header + [0xff, 0xff])
   }
 }
 

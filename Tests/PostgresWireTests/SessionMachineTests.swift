@@ -248,7 +248,10 @@ struct ExtendedQueryTests {
     var machine = preparedMachine()
     _ = machine.receive(bind())
     _ = machine.receive(.execute(portal: "", rowLimit: 0))
-    #expect(throws: SQLError(.featureNotSupported, "cached plan must not change result type")) {
+    #expect(
+      throws: SQLError(
+        .featureNotSupported, "cached plan must not change result type", routine: "RevalidateCachedQuery")
+    ) {
       try machine.rowsBegin([ResultColumn(name: "a", type: .int4)])
     }
   }

@@ -34,6 +34,7 @@ extension ComputeSession {
       draft.partition = PartitionMembership(
         parentID: parent.id, bound: try await partitionBound(bound, of: parent, text: text))
     }
+    try await tryOut(draft)
     try await append([.createTable(draft)])
   }
 

@@ -177,7 +177,7 @@ final class ComputeSession: SessionBackend {
   ) throws(SQLError) -> AnalyzedStatement {
     let types = analyzed.resultColumns?.map(\.type)
     guard command.analyzed == nil || types == command.columns?.map(\.type) else {
-      throw SQLError(.featureNotSupported, "cached plan must not change result type")
+      throw SQLError.cachedPlanChanged
     }
     return analyzed
   }

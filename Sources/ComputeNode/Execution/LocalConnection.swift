@@ -116,7 +116,8 @@ final class LocalConnection {
   func query(_ sql: String, _ values: [StoredValue], columnCount: Int) throws(SQLError) {
     do {
       let statement = try database.prepare(sql)
-      try statement.bind(values)
+      // A function whose result does not depend on an argument leaves its value over.
+      try statement.bind(Array(values.prefix(statement.parameterCount)))
       cursor = statement
       cursorColumns = columnCount
     } catch {

@@ -50,7 +50,7 @@ extension PostgresSession {
   func sendCopy(
     _ source: any RowSource, _ options: CopyOptions, _ backend: any SessionBackend
   ) async throws(SQLError) -> SessionMachine.Step? {
-    let encoder = CopyEncoder(options: options, columns: source.columns, context: backend.conversionContext)
+    var encoder = CopyEncoder(options: options, columns: source.columns, context: backend.conversionContext)
     output.append(.copyOutResponse(format: options.formatCode, columnCount: source.columns.count))
     encoder.appendStart(to: &output)
     var sent = 0

@@ -116,7 +116,10 @@ package enum CatalogFunctions {
       let column = arguments.count > 1 ? Int(arguments[1].integerValue ?? 0) : 0
       return text(oid(arguments).flatMap { view.indexDefinition($0, column: column) })
     },
-    "pg_catalog_get_constraintdef": { view, arguments in text(oid(arguments).flatMap(view.constraintDefinition)) },
+    "pg_catalog_get_constraintdef": { view, arguments in
+      let isPretty = arguments.count > 1 && arguments[1] == .integer(1)
+      return text(oid(arguments).flatMap { view.constraintDefinition($0, isPretty: isPretty) })
+    },
     "pg_catalog_get_viewdef": { view, arguments in
       text(oid(arguments).flatMap { view.image.views[ObjectID(rawValue: $0)].map { " \($0.query);" } })
     },

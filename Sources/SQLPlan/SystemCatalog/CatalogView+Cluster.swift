@@ -56,7 +56,7 @@ extension CatalogView {
         "typtype": .text(entry.typtype), "typcategory": .text(String(entry.category.rawValue)),
         "typispreferred": .boolean(entry.isPreferred), "typisdefined": .boolean(true), "typdelim": .text(","),
         "typelem": .oid(entry.elementOID), "typarray": .oid(entry.arrayOID), "typalign": .text("i"),
-        "typstorage": .text("p"),
+        "typstorage": .text(Self.storage(of: SQLType(oid: entry.oid))),
         "typtypmod": .integer(-1), "typcollation": .oid(Self.collation(of: SQLType(oid: entry.oid))),
       ]
     }
@@ -116,6 +116,22 @@ extension CatalogView {
     row["prorettype"] = .oid(function.resultType.oid)
     row["proargtypes"] = .text(arguments)
     return row
+  }
+
+  /// The operators that the planner knows, numbered in the order of their table.
+  func operators() -> [CatalogRow] {
+    let operators = FunctionCatalog.standard.functions.filter {
+      $0.kind == .infixOperator || $0.kind == .prefixOperator
+    }
+    return operators.enumerated().map { number, function in
+      let isPrefix = function.kind == .prefixOperator
+      return [
+        "oid": .oid(UInt32(9000 + number)), "oprname": .name(function.name),
+        "oprnamespace": .oid(Self.catalogSchemaOID), "oprowner": .oid(Self.bootstrapOwnerOID),
+        "oprkind": .text(isPrefix ? "l" : "b"), "oprleft": .oid(isPrefix ? 0 : function.argumentTypes[0].oid),
+        "oprright": .oid(function.argumentTypes.last?.oid ?? 0), "oprresult": .oid(function.resultType.oid),
+      ]
+    }
   }
 
   func settings() -> [CatalogRow] {

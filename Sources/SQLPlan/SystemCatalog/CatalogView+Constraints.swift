@@ -60,8 +60,8 @@ extension CatalogView {
     ]
   }
 
-  /// `pg_get_constraintdef`: `PRIMARY KEY (id)`, `CHECK ((n > 0))`.
-  func constraintDefinition(_ oid: UInt32) -> String? {
+  /// `pg_get_constraintdef`: `PRIMARY KEY (id)`, `CHECK ((n > 0))`, or with fewer parentheses `CHECK (n > 0)`.
+  func constraintDefinition(_ oid: UInt32, isPretty: Bool = false) -> String? {
     if let index = indexes.first(where: { Self.constraintOID(of: $0) == oid && $0.constraint != nil }),
       let table = image.tables[index.tableID]
     {
@@ -70,10 +70,40 @@ extension CatalogView {
     }
     for table in tables {
       for (position, check) in table.checks.enumerated() where Self.checkOID(table, position) == oid {
-        return "CHECK ((\(check.expression)))"
+        let condition = Self.withoutParentheses(check.expression)
+        return isPretty ? "CHECK (\(condition))" : "CHECK ((\(condition)))"
       }
     }
     return nil
+  }
+
+  /// An expression without the parentheses around all of it.
+  private static func withoutParentheses(_ expression: String) -> String {
+    var bytes = Array(expression.utf8)[...]
+    while bytes.first == UInt8(ascii: "("), bytes.last == UInt8(ascii: ")") {
+      var depth = 0
+      var quote: UInt8?
+      var closing = bytes.startIndex
+      for (place, byte) in zip(bytes.indices, bytes) {
+        if let open = quote {
+          if byte == open { quote = nil }
+          continue
+        }
+        switch byte {
+        case UInt8(ascii: "'"), UInt8(ascii: "\""): quote = byte
+        case UInt8(ascii: "("): depth += 1
+        case UInt8(ascii: ")"): depth -= 1
+        default: break
+        }
+        if depth == 0 {
+          closing = place
+          break
+        }
+      }
+      guard closing == bytes.index(before: bytes.endIndex) else { break }
+      bytes = bytes.dropFirst().dropLast()
+    }
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   /// `pg_get_indexdef`: the whole CREATE INDEX, or one column's name.

@@ -121,11 +121,17 @@ extension CatalogView {
       "attlen": .number(Int(entry?.lengthBytes ?? -1)), "attnum": .number(number), "attcacheoff": .integer(-1),
       "atttypmod": .integer(Int64(type.modifier)), "attbyval": .boolean(entry?.isByValue ?? false),
       "attalign": .text("i"),
-      "attstorage": .text(entry?.lengthBytes == -1 ? "x" : "p"), "attcompression": .text(""),
+      "attstorage": .text(Self.storage(of: type)), "attcompression": .text(""),
       "attndims": .number(entry?.category == .array ? 1 : 0), "attnotnull": .boolean(isNotNull),
       "attidentity": .text(""),
       "attgenerated": .text(""), "attislocal": .boolean(true), "attcollation": .oid(Self.collation(of: type)),
     ]
+  }
+
+  /// How PostgreSQL keeps a type's values: plain, main (numeric), or extended.
+  static func storage(of type: SQLType) -> String {
+    if type.oid == SQLType.numeric.oid { return "m" }
+    return TypeTable.entry(oid: type.oid)?.lengthBytes == -1 ? "x" : "p"
   }
 
   /// `default` for text, `C` for names, none for the rest.

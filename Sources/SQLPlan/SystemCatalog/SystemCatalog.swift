@@ -48,6 +48,7 @@ package enum SystemCatalog {
       "pg_language": { $0.languages() },
       "pg_tablespace": { $0.tablespaces() },
       "pg_proc": { $0.procedures() },
+      "pg_operator": { $0.operators() },
       "pg_settings": { $0.settings() },
       "pg_tables": { $0.tablesView() },
       "pg_views": { $0.viewsView() },

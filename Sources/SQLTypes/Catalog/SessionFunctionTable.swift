@@ -23,6 +23,7 @@ enum SessionFunctionTable {
     pg_column_size any => int4 stable typed pg_column_size
     inet_client_addr => text stable nonstrict NULL
     inet_server_addr => text stable nonstrict NULL
+    pg_advisory_unlock_all => void volatile ''
     pg_is_in_recovery => bool stable 0
     """
 }

@@ -18,6 +18,8 @@ package enum BinaryFormat {
     case SQLType.float4.oid: return bigEndian(Float(double(value)).bitPattern)
     case SQLType.float8.oid: return bigEndian(double(value).bitPattern)
     case SQLType.bytea.oid, SQLType.uuid.oid: return value.blobValue ?? []
+    // One byte always: the empty value is a zero.
+    case SQLType.char.oid: return [value.textValue?.utf8.first ?? 0]
     case SQLType.numeric.oid: return encode(try NumericValue(stored: value.textValue ?? ""))
     case SQLType.interval.oid:
       let interval = try IntervalValue(stored: value.blobValue ?? [])
