@@ -46,7 +46,8 @@ package struct ScalarFunction: Sendable {
   package let argumentCount: Int
   /// Whether NULL in any argument gives NULL without a call.
   package let isStrict: Bool
-  /// Whether equal arguments give equal results, so that indexes and constant folding may use it.
+  /// Whether equal arguments give equal results within a statement (PostgreSQL's immutable and stable), so that SQLite
+  /// computes a call with constant arguments once per run.
   package let isDeterministic: Bool
   /// What it computes.
   package let body: Body

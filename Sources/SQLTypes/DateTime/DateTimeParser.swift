@@ -43,6 +43,7 @@ struct DateTimeParser {
   private var meridian: Int?
   private var hasTextMonth = false
   private var afterTimeMark = false
+  private var isTimeOfDay = false
   private var yearDigits = 0
   private var dayOfYear: Int?
 
@@ -57,7 +58,7 @@ struct DateTimeParser {
     let fields = try split(text)
     guard !fields.isEmpty else { throw .badFormat }
     var parser = DateTimeParser(context: context)
-    parser.afterTimeMark = isTimeOfDay
+    parser.isTimeOfDay = isTimeOfDay
     for field in fields { try parser.take(field) }
     if parser.afterTimeMark, parser.result.special == nil, parser.result.microseconds == nil { throw .badFormat }
     return try parser.finish()
@@ -301,7 +302,9 @@ struct DateTimeParser {
     let whole = Array(text[..<(point ?? text.endIndex)].utf8)
     let fraction = point.map { Array(text[$0...].utf8.dropFirst()) } ?? []
     let hasDate = result.days != nil || (result.year != nil && result.month != nil && result.day != nil)
-    if hasDate || afterTimeMark, result.microseconds == nil, whole.count == 6 || whole.count == 4 || whole.count == 2 {
+    if hasDate || afterTimeMark || isTimeOfDay, result.microseconds == nil,
+      whole.count == 6 || whole.count == 4 || whole.count == 2
+    {
       if whole.count == 2, !afterTimeMark { throw .badFormat }
       var padded = whole.map { Int($0 - 0x30) }
       while padded.count < 6 { padded.append(0) }

@@ -3,12 +3,42 @@
 package enum FloatText {
   /// A float8 as text.
   package static func text(_ value: Double) -> String {
-    special(value) ?? format(value.description, fixedLimit: 15)
+    if let special = special(value) { return special }
+    if abs(value) >= 0x1p53, abs(value) < 1e24 {
+      let neighbours = [value.nextUp, value.nextDown].filter(\.isFinite)
+      if let text = avoidingMidpoint(value.description, value, neighbours) { return format(text, fixedLimit: 15) }
+    }
+    return format(value.description, fixedLimit: 15)
   }
 
   /// A float4 as text.
   package static func text(_ value: Float) -> String {
-    special(Double(value)) ?? format(value.description, fixedLimit: 6)
+    if let special = special(Double(value)) { return special }
+    if abs(value) >= 0x1p24, abs(value) < 1e12 {
+      let neighbours = [Double(value.nextUp), Double(value.nextDown)]
+      if let text = avoidingMidpoint(value.description, Double(value), neighbours) {
+        return format(text, fixedLimit: 6)
+      }
+    }
+    return format(value.description, fixedLimit: 6)
+  }
+
+  /// Swift's shortest digits may lie exactly between two floats (they read back by rounding to even); PostgreSQL then
+  /// prints one digit more. Only large whole values have such digits.
+  /// - Returns: the text with one digit more, or nil where the shortest one is not such a case.
+  private static func avoidingMidpoint(_ shortest: String, _ value: Double, _ neighbours: [Double]) -> String? {
+    guard let digits = try? NumericValue(parsing: shortest) else { return nil }
+    let exact = NumericValue(exactly: value)
+    let two = NumericValue(2)
+    for neighbour in neighbours {
+      guard let sum = try? exact.adding(NumericValue(exactly: neighbour)),
+        let doubled = try? digits.multiplied(by: two),
+        sum == doubled
+      else { continue }
+      let count = digits.magnitude.digitCount - digits.magnitude.trailingZeros(limit: digits.magnitude.digitCount)
+      return exact.roundedHalfEven(significantDigits: count + 1).text
+    }
+    return nil
   }
 
   /// A float8 from text.

@@ -59,7 +59,7 @@ extension NumericValue {
       count += 1
     }
     for _ in 0..<halvings { sum = sum.product(sum, scale: working) }
-    if isNegative { sum = try NumericValue.one.divided(by: sum, scale: resultScale + 1) }
+    if isNegative { sum = try NumericValue.one.divided(by: sum, scale: resultScale + 10) }
     return try sum.rounded(toScale: resultScale).checked()
   }
 

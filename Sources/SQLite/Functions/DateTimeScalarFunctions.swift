@@ -12,10 +12,11 @@ enum DateTimeScalarFunctions {
     return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000 - CivilCalendar.unixEpochMicroseconds
   }
 
+  /// A function of the session. Within a statement it gives the same each time, unless it reads the clock.
   private static func session(
-    _ name: String, _ body: @escaping @Sendable (SessionContext) -> StoredValue
+    _ name: String, isDeterministic: Bool = true, _ body: @escaping @Sendable (SessionContext) -> StoredValue
   ) -> ScalarFunction {
-    ScalarFunction("pg_\(name)", 0, isDeterministic: false) { _, context throws(SQLError) in body(context) }
+    ScalarFunction("pg_\(name)", 0, isDeterministic: isDeterministic) { _, context throws(SQLError) in body(context) }
   }
 
   private static func wallClock(_ context: SessionContext) -> Int64 {
@@ -25,7 +26,7 @@ enum DateTimeScalarFunctions {
   private static let clock: [ScalarFunction] = [
     session("now") { .integer($0.conversion.transactionTimestamp) },
     session("statement_timestamp") { .integer($0.statementTimestamp) },
-    session("clock_timestamp") { _ in .integer(clockMicroseconds()) },
+    session("clock_timestamp", isDeterministic: false) { _ in .integer(clockMicroseconds()) },
     session("current_date") { .integer(CivilCalendar.split(wallClock($0)).days) },
     session("localtime") { .integer(CivilCalendar.split(wallClock($0)).microseconds) },
     session("localtimestamp") { .integer(wallClock($0)) },
@@ -34,7 +35,7 @@ enum DateTimeScalarFunctions {
       return .text(
         DateTimeText.time(CivilCalendar.split(wallClock(context)).microseconds) + DateTimeText.offset(offset))
     },
-    session("timeofday") { context in
+    session("timeofday", isDeterministic: false) { context in
       .text(DateTimeText.timestamptz(clockMicroseconds(), in: context.conversion.timeZone))
     },
   ]
@@ -142,7 +143,7 @@ enum DateTimeScalarFunctions {
         try DateTimeFields.extract(
           a.text(0), from: a.integer(1), offsetSeconds: nil, typeName: "timestamp without time zone"))
     },
-    ScalarFunction("pg_extract_timestamptz", 2, isDeterministic: false) { a, context throws(SQLError) in
+    ScalarFunction("pg_extract_timestamptz", 2) { a, context throws(SQLError) in
       let zone = context.conversion.timeZone
       let instant = a.integer(1)
       return optional(
@@ -154,7 +155,7 @@ enum DateTimeScalarFunctions {
       .numeric(try DateTimeFields.extract(a.text(0), from: a.interval(1)))
     },
     integers("date_trunc", 2) { a throws(SQLError) in try DateTimeFields.truncate(a.text(0), a.integer(1)) },
-    ScalarFunction("pg_date_trunc_timestamptz", -1, isDeterministic: false) { a, context throws(SQLError) in
+    ScalarFunction("pg_date_trunc_timestamptz", -1) { a, context throws(SQLError) in
       let zone = a.count > 2 ? try DateTimeScalarFunctions.zone(a.text(2), context) : context.conversion.timeZone
       let local = try DateTimeFields.truncate(
         a.text(0), zone.wallClock(at: a.integer(1)), typeName: "timestamp with time zone")
@@ -176,7 +177,7 @@ enum DateTimeScalarFunctions {
       try DateTimeFields.makeTime(a.integer(0), a.integer(1), a.double(2))
     },
     integers("make_timestamp", 6) { a throws(SQLError) in try makeTimestamp(a) },
-    ScalarFunction("pg_make_timestamptz", -1, isDeterministic: false) { a, context throws(SQLError) in
+    ScalarFunction("pg_make_timestamptz", -1) { a, context throws(SQLError) in
       let zone = a.count > 6 ? try DateTimeScalarFunctions.zone(a.text(6), context) : context.conversion.timeZone
       return .integer(zone.instant(wallClock: try makeTimestamp(a)))
     },
@@ -209,7 +210,7 @@ enum DateTimeScalarFunctions {
   private static func zoned(
     _ name: String, _ body: @escaping @Sendable (SQLiteArguments, TimeZoneRule) throws(SQLError) -> Int64
   ) -> ScalarFunction {
-    ScalarFunction("pg_\(name)", 1, isDeterministic: false) { a, context throws(SQLError) in
+    ScalarFunction("pg_\(name)", 1) { a, context throws(SQLError) in
       .integer(try body(a, context.conversion.timeZone))
     }
   }
@@ -223,20 +224,20 @@ enum DateTimeScalarFunctions {
     zoned("timestamptz_to_date") { a, zone throws(SQLError) in
       DateTimeArithmetic.date(timestamp: zone.wallClock(at: a.integer(0)))
     },
-    ScalarFunction("pg_timestamptz_to_time", 1, isDeterministic: false) { a, context throws(SQLError) in
+    ScalarFunction("pg_timestamptz_to_time", 1) { a, context throws(SQLError) in
       timeOfDay(context.conversion.timeZone.wallClock(at: a.integer(0)))
     },
-    ScalarFunction("pg_timestamptz_add", 2, isDeterministic: false) { a, context throws(SQLError) in
+    ScalarFunction("pg_timestamptz_add", 2) { a, context throws(SQLError) in
       .integer(try DateTimeArithmetic.add(instant: a.integer(0), a.interval(1), in: context.conversion.timeZone))
     },
-    ScalarFunction("pg_timestamptz_sub", 2, isDeterministic: false) { a, context throws(SQLError) in
+    ScalarFunction("pg_timestamptz_sub", 2) { a, context throws(SQLError) in
       .integer(
         try DateTimeArithmetic.add(instant: a.integer(0), a.interval(1).negated(), in: context.conversion.timeZone))
     },
-    ScalarFunction("pg_timezone_timestamp", 2, isDeterministic: false) { a, context throws(SQLError) in
+    ScalarFunction("pg_timezone_timestamp", 2) { a, context throws(SQLError) in
       .integer(try zone(a.text(0), context).instant(wallClock: a.integer(1)))
     },
-    ScalarFunction("pg_timezone_timestamptz", 2, isDeterministic: false) { a, context throws(SQLError) in
+    ScalarFunction("pg_timezone_timestamptz", 2) { a, context throws(SQLError) in
       .integer(try zone(a.text(0), context).wallClock(at: a.integer(1)))
     },
     ScalarFunction("pg_timezone_interval_timestamp", 2) { a, _ throws(SQLError) in

@@ -6,9 +6,9 @@ enum SessionFunctions {
   static let all: [ScalarFunction] = session + settings + types
 
   private static func session(
-    _ name: String, _ body: @escaping @Sendable (SessionContext) -> StoredValue
+    _ name: String, isDeterministic: Bool = true, _ body: @escaping @Sendable (SessionContext) -> StoredValue
   ) -> ScalarFunction {
-    ScalarFunction("pg_\(name)", 0, isDeterministic: false) { _, context throws(SQLError) in body(context) }
+    ScalarFunction("pg_\(name)", 0, isDeterministic: isDeterministic) { _, context throws(SQLError) in body(context) }
   }
 
   private static let session: [ScalarFunction] = [
@@ -19,8 +19,8 @@ enum SessionFunctions {
     session("version") { .text($0.version) },
     session("backend_pid") { .integer(Int64($0.backendProcessID)) },
     session("txid_current") { .integer($0.transactionID) },
-    session("gen_random_uuid") { _ in .blob(randomUUID()) },
-    ScalarFunction("pg_current_schemas", 1, isDeterministic: false) { a, context throws(SQLError) in
+    session("gen_random_uuid", isDeterministic: false) { _ in .blob(randomUUID()) },
+    ScalarFunction("pg_current_schemas", 1) { a, context throws(SQLError) in
       let implicit = a.integer(0) != 0 && !context.searchPath.contains("pg_catalog") ? ["pg_catalog"] : []
       return .text(ArrayText.text(implicit + context.searchPath))
     },

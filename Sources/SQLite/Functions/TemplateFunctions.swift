@@ -8,7 +8,7 @@ enum TemplateFunctions {
       if CivilCalendar.isInfinite(timestamp) { return .null }
       return .text(DateTimeTemplate(a.text(1)).format(DateTimeParts(timestamp: timestamp)))
     },
-    ScalarFunction("pg_to_char_timestamptz", 2, isDeterministic: false) { a, context throws(SQLError) in
+    ScalarFunction("pg_to_char_timestamptz", 2) { a, context throws(SQLError) in
       let instant = a.integer(0)
       if CivilCalendar.isInfinite(instant) { return .null }
       let zone = context.conversion.timeZone
@@ -33,7 +33,7 @@ enum TemplateFunctions {
     ScalarFunction("pg_to_date", 2) { a, _ throws(SQLError) in
       .integer(try DateTimeTemplate(a.text(1)).parseDate(a.text(0)))
     },
-    ScalarFunction("pg_to_timestamp", 2, isDeterministic: false) { a, context throws(SQLError) in
+    ScalarFunction("pg_to_timestamp", 2) { a, context throws(SQLError) in
       .integer(try DateTimeTemplate(a.text(1)).parseTimestamp(a.text(0), in: context.conversion.timeZone))
     },
   ]

@@ -187,11 +187,11 @@ enum TextScalarFunctions {
   ]
 
   private static let conversions: [ScalarFunction] = [
-    ScalarFunction("pg_in", 3, isDeterministic: false) { a, context throws(SQLError) in
+    ScalarFunction("pg_in", 3) { a, context throws(SQLError) in
       let type = SQLType(oid: a.type(0).oid, modifier: Int32(truncatingIfNeeded: a.integer(2)))
       return try TypeInput.parse(a.text(1), as: type, context: context.conversion)
     },
-    ScalarFunction("pg_out", 3, isDeterministic: false) { a, context throws(SQLError) in
+    ScalarFunction("pg_out", 3) { a, context throws(SQLError) in
       let type = SQLType(oid: a.type(0).oid, modifier: Int32(truncatingIfNeeded: a.integer(2)))
       return .optional(TypeOutput.castText(a[1], as: type, context: context.conversion))
     },
