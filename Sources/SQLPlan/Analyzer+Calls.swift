@@ -55,7 +55,9 @@ extension Analyzer {
       for index in arguments.indices where isAnyType(candidate.types[index]) {
         arguments[index] = try resolveUnknown(arguments[index])
       }
-      return .call(try makeCall(candidate, arguments, at: call.location))
+      return .call(
+        try makeCall(
+          candidate, arguments, at: call.location, places: call.arguments.map { self.location($0) }))
     case .none: throw noFunction(call, arguments.map(\.type))
     case .several:
       throw failure(

@@ -158,7 +158,9 @@ extension Analyzer {
     }
     let leftTyped: TypedExpression?
     if let left { leftTyped = try analyze(left, scope) } else { leftTyped = nil }
-    return try operatorCall(name, leftTyped, try analyze(right, scope), at: location)
+    return try operatorCall(
+      name, leftTyped, try analyze(right, scope), at: location,
+      places: [left, right].compactMap { $0 }.map { self.location($0) })
   }
 
   private func quantified(
@@ -260,7 +262,9 @@ extension Analyzer {
     case .ilike: symbol = isNegated ? "!~~*" : "~~*"
     case .similar: symbol = isNegated ? "!~" : "~"
     }
-    return try operatorCall([symbol], try analyze(value, scope), try analyze(pattern, scope), at: location)
+    return try operatorCall(
+      [symbol], try analyze(value, scope), try analyze(pattern, scope), at: location,
+      places: [self.location(value), self.location(pattern)])
   }
 
   private func between(
@@ -269,18 +273,19 @@ extension Analyzer {
   ) throws(SQLError) -> TypedExpression {
     let operand = try analyze(value, scope)
     let (first, second) = (try analyze(low, scope), try analyze(high, scope))
-    func range(_ low: TypedExpression, _ high: TypedExpression) throws(SQLError) -> TypedExpression {
-      if isNegated {
-        return .or([
-          try operatorCall(["<"], operand, low, at: location), try operatorCall([">"], operand, high, at: location),
-        ])
-      }
-      return .and([
-        try operatorCall([">="], operand, low, at: location), try operatorCall(["<="], operand, high, at: location),
-      ])
+    let lowPlaces = [self.location(value), self.location(low)]
+    let highPlaces = [self.location(value), self.location(high)]
+    func range(
+      _ low: TypedExpression, _ lowPlaces: [SourceLocation], _ high: TypedExpression, _ highPlaces: [SourceLocation]
+    ) throws(SQLError) -> TypedExpression {
+      let above = try operatorCall([isNegated ? "<" : ">="], operand, low, at: location, places: lowPlaces)
+      let below = try operatorCall([isNegated ? ">" : "<="], operand, high, at: location, places: highPlaces)
+      return isNegated ? .or([above, below]) : .and([above, below])
     }
-    guard isSymmetric else { return try range(first, second) }
-    let both = [try range(first, second), try range(second, first)]
+    guard isSymmetric else { return try range(first, lowPlaces, second, highPlaces) }
+    let both = [
+      try range(first, lowPlaces, second, highPlaces), try range(second, highPlaces, first, lowPlaces),
+    ]
     return isNegated ? .and(both) : .or(both)
   }
 

@@ -130,8 +130,11 @@ extension Analyzer {
   }
 
   /// A call with its arguments as the signature takes them.
+  ///
+  /// - Parameter places: where the arguments are, for the errors of literals among them; none: at `location`.
   func makeCall(
-    _ candidate: Candidate, _ arguments: [TypedExpression], at location: SourceLocation
+    _ candidate: Candidate, _ arguments: [TypedExpression], at location: SourceLocation,
+    places: [SourceLocation] = []
   ) throws(SQLError) -> TypedExpression.Call {
     var element: SQLType?
     for (type, argument) in zip(candidate.types, arguments) where argument.type.oid != SQLType.unknown.oid {
@@ -143,12 +146,13 @@ extension Analyzer {
       element = try commonType(compatible, context: candidate.signature.name, at: location).base
     }
     var coerced: [TypedExpression] = []
-    for (type, argument) in zip(candidate.types, arguments) {
+    for (index, (type, argument)) in zip(candidate.types, arguments).enumerated() {
       var target = type
       if isArrayPolymorphic(type) { target = (element ?? .text).arrayType ?? .textArray }
       if isElementPolymorphic(type) { target = element ?? .text }
       if isAnyType(type) { target = argument.type.oid == SQLType.unknown.oid ? .text : argument.type }
-      coerced.append(try coerce(argument, to: target.base, .implicit, at: location))
+      let place = places.indices.contains(index) && places[index] >= 0 ? places[index] : location
+      coerced.append(try coerce(argument, to: target.base, .implicit, at: place))
     }
     var result = candidate.signature.resultType
     if isArrayPolymorphic(result) {
@@ -162,15 +166,18 @@ extension Analyzer {
   // MARK: - Operators
 
   /// `left op right`, `op right`: 42883 where there is none for the types.
+  ///
+  /// - Parameter places: where the operands are; none: at `location`.
   func operatorCall(
-    _ name: QualifiedName, _ left: TypedExpression?, _ right: TypedExpression, at location: SourceLocation
+    _ name: QualifiedName, _ left: TypedExpression?, _ right: TypedExpression, at location: SourceLocation,
+    places: [SourceLocation] = []
   ) throws(SQLError) -> TypedExpression {
     let symbol = try operatorSymbol(name, at: location)
     if let left, case .row(let leftItems) = left, case .row(let rightItems) = right {
       return try rowComparison(symbol, leftItems, rightItems, at: location)
     }
     let candidate = try operatorCandidate(symbol, left?.type, right.type, at: location)
-    let call = try makeCall(candidate, [left, right].compactMap { $0 }, at: location)
+    let call = try makeCall(candidate, [left, right].compactMap { $0 }, at: location, places: places)
     if let folded = try foldOperator(symbol, call, at: location) { return folded }
     return .call(call)
   }

@@ -171,7 +171,8 @@ extension SQLiteEngine {
     guard !fragment.tablets.isEmpty else {
       throw EngineFailure(error: SQLError(.protocolViolation, "a fragment must name the tablets that it reads"))
     }
-    let written = fragment.tablets.filter { transaction.writers[$0] != nil }
+    // A statement that names a tablet twice, such as a self-join, still reads one.
+    let written = unique(fragment.tablets).filter { transaction.writers[$0] != nil }
     guard written.count <= 1 else { throw severalWritten() }
     if let own = written.first {
       return try await readOwnWrites(fragment, own, transaction, session, rows)
