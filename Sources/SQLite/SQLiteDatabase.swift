@@ -76,6 +76,7 @@ package final class SQLiteDatabase {
     _ = kunlog_sqlite3_db_config_flag(pointer, SQLITE_DBCONFIG_DQS_DML, 0)
     _ = kunlog_sqlite3_db_config_flag(pointer, SQLITE_DBCONFIG_DQS_DDL, 0)
     _ = kunlog_sqlite3_db_config_lookaside(pointer, 128, 64)
+    kunlog_sqlite3_disable_bloom_filters(pointer)
     try configure(location, options)
   }
 

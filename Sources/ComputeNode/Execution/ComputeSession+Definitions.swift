@@ -10,7 +10,9 @@ import SQLTypes
 /// transaction block too (so that tools that wrap them in one work), and a rollback does not undo them.
 extension ComputeSession {
   /// Runs the statement; answers its command tag.
-  func runDefinition(_ tree: Statement, _ command: PreparedCommand) async throws(SQLError) -> String {
+  func runDefinition(
+    _ tree: Statement, _ command: PreparedCommand, _ scope: StatementScope
+  ) async throws(SQLError) -> String {
     let (name, tag) = Self.definitionName(tree)
     try checkWritable(name)
     if let transaction, transaction.isBlock, transaction.writtenShard != nil {
@@ -22,7 +24,7 @@ extension ComputeSession {
     transaction?.hasDefined = true
     switch tree {
     case .createTable(let statement): try await createTable(statement, text: command.text)
-    case .createIndex(let statement): try await createIndex(statement, text: command.text)
+    case .createIndex(let statement): try await createIndex(statement, text: command.text, scope)
     case .createSequence(let statement): try await createSequence(statement, text: command.text)
     case .alterSequence(let name, let ifExists, let options):
       try await alterSequence(name, ifExists: ifExists, options, text: command.text)

@@ -7,7 +7,9 @@ import SQLTypes
 
 /// Indexes, sequences and views.
 extension ComputeSession {
-  func createIndex(_ statement: CreateIndexStatement, text: String) async throws(SQLError) {
+  func createIndex(
+    _ statement: CreateIndexStatement, text: String, _ scope: StatementScope
+  ) async throws(SQLError) {
     let table = try table(statement.table, text: text)
     try checkOwner(table.ownerID, "table", table.name)
     guard statement.method == "btree" else {
@@ -37,6 +39,7 @@ extension ComputeSession {
       let nullsFirst = part.nulls == .byDirection ? part.isDescending : part.nulls == .first
       parts.append(IndexDefinition.Part(column: number, isDescending: part.isDescending, nullsFirst: nullsFirst))
     }
+    if statement.isUnique { try await checkUniqueness(of: parts, in: table, indexName: statement.name, scope) }
     try await append([
       .createIndex(IndexDraft(name: statement.name, tableID: table.id, parts: parts, isUnique: statement.isUnique))
     ])

@@ -27,8 +27,10 @@ extension ComputeSession {
     for column in statement.columns {
       draft.columns.append(try self.column(column, &draft, parent: parent, text: text))
     }
+    try refuseLetterCaseOnly(draft)
     for constraint in statement.constraints { try apply(constraint, to: &draft) }
     try addChecks(statement, parent: parent, to: &draft, text: text)
+    try await tryChecks(draft, columns: parent?.columns.map(\.name) ?? draft.columns.map(\.name))
     if let clause = statement.partitionBy { draft.partitioning = try partitioning(clause, text: text) }
     if let parent, let bound = statement.bound {
       draft.partition = PartitionMembership(
@@ -47,6 +49,21 @@ extension ComputeSession {
     }
     if statement.isUnlogged {
       throw SQLError(.featureNotSupported, "unlogged tables are not supported")
+    }
+  }
+
+  /// Tablets take names that differ in the case of ASCII letters only for the same (SQLite, "Identifiers").
+  private func refuseLetterCaseOnly(_ draft: TableDraft) throws(SQLError) {
+    var seen: [String: String] = [:]
+    for column in draft.columns {
+      let folded = String(decoding: column.name.utf8.map { (65...90).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
+      if let other = seen[folded], other != column.name {
+        throw SQLError(
+          .featureNotSupported,
+          "columns \"\(other)\" and \"\(column.name)\", whose names differ in case only, are not supported",
+          table: draft.name, column: column.name)
+      }
+      seen[folded] = column.name
     }
   }
 
@@ -204,6 +221,22 @@ extension ComputeSession {
         CheckDraft(
           name: constraint.name, column: check.column, expression: check.expression,
           storageExpression: check.storageExpression))
+    }
+  }
+
+  /// Has the compute node's SQLite prepare the checks: what it refuses, a shard could not make a tablet of.
+  private func tryChecks(_ draft: TableDraft, columns: [String]) async throws(SQLError) {
+    let row = columns.map { "NULL AS \(Self.quotedName($0))" }.joined(separator: ", ")
+    for check in draft.checks {
+      let sql = "(SELECT (\(check.storageExpression)) FROM (SELECT \(row)) LIMIT 0)"
+      do {
+        _ = try await evaluate([.expression(LocalExpression(sql: sql, parameters: [], isStable: true))])
+      } catch {
+        guard error.sqlState == .internalError else { continue }
+        throw SQLError(
+          .featureNotSupported, "check constraint of relation \"\(draft.name)\" is not supported",
+          detail: error.message, table: draft.name, constraint: check.name)
+      }
     }
   }
 

@@ -248,7 +248,7 @@ final class ComputeSession: SessionBackend {
         position: SQLParser.characterPosition(ofByte: location, in: command.text))
     default:
       beginImplicitly()
-      return .command(tag: try await runDefinition(tree, command))
+      return .command(tag: try await runDefinition(tree, command, scope))
     }
   }
 

@@ -17,13 +17,18 @@ struct ViolationDetail {
     case .unique:
       guard let index = image.indexes(of: table.id).first(where: { $0.name == constraint }) else { return nil }
       let columns = index.parts.map { $0.column - 1 }
-      let names = columns.map { table.columns[$0].name }.joined(separator: ", ")
-      let values = columns.map { shown(row[$0], table.columns[$0].type) }.joined(separator: ", ")
-      return "Key (\(names))=(\(values)) already exists."
+      return "\(key(columns, columns.map { row[$0] })) already exists."
     case .notNull, .check:
       let values = table.columns.indices.map { cut(shown(row[$0], table.columns[$0].type)) }
       return "Failing row contains (\(values.joined(separator: ", ")))."
     }
+  }
+
+  /// `Key (a, b)=(1, 2)`, for columns by index from 0 and their values.
+  func key(_ columns: [Int], _ values: [StoredValue]) -> String {
+    let names = columns.map { table.columns[$0].name }.joined(separator: ", ")
+    let texts = zip(columns, values).map { shown($1, table.columns[$0].type) }.joined(separator: ", ")
+    return "Key (\(names))=(\(texts))"
   }
 
   private func shown(_ value: StoredValue, _ type: SQLType) -> String {
