@@ -105,7 +105,8 @@ extension Analyzer {
     case .integer(let value):
       return .constant(.integer(value), Int32(exactly: value) == nil ? .int8 : .int4)
     case .decimal(let text):
-      if let value = Int64(text) { return .constant(.integer(value), .int8) }
+      // -2147483648 is an integer, though the number without its sign is none.
+      if let value = Int64(text) { return .constant(.integer(value), Int32(exactly: value) == nil ? .int8 : .int4) }
       guard let numeric = NumericLiteral.canonical(text) else {
         throw failure(.numericValueOutOfRange, "value overflows numeric format", at: location)
       }

@@ -13,6 +13,8 @@ extension ComputeSession {
   func checkUniqueness(
     of parts: [IndexDefinition.Part], in table: TableDefinition, indexName: String?, _ scope: StatementScope
   ) async throws(SQLError) {
+    // Without the partition key it is refused whatever the rows are.
+    if let partitioning = table.partitioning, !Set(partitioning.columns).isSubset(of: parts.map(\.column)) { return }
     let columns = parts.map { table.columns[$0.column - 1] }
     let names = columns.map { Self.quotedName($0.name) }
     let schema = image.schemas[table.schemaID]?.name ?? "public"
