@@ -137,11 +137,6 @@ extension Analyzer {
     places: [SourceLocation] = []
   ) throws(SQLError) -> TypedExpression.Call {
     var element: SQLType?
-    // Arguments of type anycompatible meet in their common type.
-    let compatible = zip(candidate.types, arguments).filter { $0.0.oid == SQLType.anycompatible.oid }.map(\.1)
-    if !compatible.isEmpty {
-      element = try commonType(compatible, context: candidate.signature.name, at: location).base
-    }
     for (type, argument) in zip(candidate.types, arguments) where argument.type.oid != SQLType.unknown.oid {
       if isArrayPolymorphic(type) { element = element ?? argument.type.elementType?.base }
       if isElementPolymorphic(type) { element = element ?? argument.type.base }

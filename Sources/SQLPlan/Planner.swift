@@ -32,6 +32,9 @@ package struct Planner: Sendable {
     case .select(let select):
       let query = try analyzer.analyzeQuery(select, parent: Scope(parent: nil))
       try analyzer.checkParameters()
+      if query.columns.isEmpty, case .select(let inner) = query.body, !inner.from.isEmpty {
+        throw SQLError(.featureNotSupported, "a query of rows without columns is not supported")
+      }
       plan = .query(try QueryPlanner(rangeTable: analyzer.rangeTable, image: image, query: query).plan())
       (columns, command) = (query.columns, .select)
     case .insert(let insert):

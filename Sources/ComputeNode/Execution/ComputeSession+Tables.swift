@@ -27,6 +27,9 @@ extension ComputeSession {
     for column in statement.columns {
       draft.columns.append(try self.column(column, &draft, parent: parent, text: text))
     }
+    guard !draft.columns.isEmpty || parent != nil else {
+      throw SQLError(.featureNotSupported, "tables without columns are not supported")
+    }
     try refuseLetterCaseOnly(draft)
     for constraint in statement.constraints { try apply(constraint, to: &draft) }
     try addChecks(statement, parent: parent, to: &draft, text: text)
