@@ -8,11 +8,10 @@ enum ConstantFolder {
     switch type.oid {
     case SQLType.date.oid, SQLType.time.oid, SQLType.timestamp.oid:
       // `now`, `today` and the like belong to the transaction that runs the statement.
-      guard !isRelative(text) else { return nil }
-      return try TypeInput.parse(text, as: type)
+      return isRelative(text) ? nil : try moment(text, type)
     case SQLType.timestamptz.oid:
       guard !isRelative(text), isUTC(session.timeZone) else { return nil }
-      return try TypeInput.parse(text, as: type)
+      return try moment(text, type)
     case SQLType.timetz.oid: return nil
     default:
       // Arrays of what depends on the session are left to it.
@@ -20,6 +19,16 @@ enum ConstantFolder {
         guard element.category != .dateTime, !element.isRegistered else { return nil }
       }
       return type.isRegistered ? nil : try TypeInput.parse(text, as: type)
+    }
+  }
+
+  /// A date or time. The names of zones are known where it runs, not here.
+  private static func moment(_ text: String, _ type: SQLType) throws(SQLError) -> StoredValue? {
+    do throws(SQLError) {
+      return try TypeInput.parse(text, as: type)
+    } catch {
+      if error.sqlState == .invalidParameterValue { return nil }
+      throw error
     }
   }
 

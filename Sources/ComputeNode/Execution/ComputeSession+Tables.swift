@@ -32,6 +32,7 @@ extension ComputeSession {
     }
     try refuseLetterCaseOnly(draft)
     for constraint in statement.constraints { try apply(constraint, to: &draft) }
+    try refuseIntervalKey(draft, parent: parent)
     try addChecks(statement, parent: parent, to: &draft, text: text)
     try await tryChecks(draft, columns: parent?.columns.map(\.name) ?? draft.columns.map(\.name))
     if let clause = statement.partitionBy { draft.partitioning = try partitioning(clause, text: text) }
@@ -52,6 +53,18 @@ extension ComputeSession {
     }
     if statement.isUnlogged {
       throw SQLError(.featureNotSupported, "unlogged tables are not supported")
+    }
+  }
+
+  /// A tablet's primary key compares intervals by their bytes: one month and thirty days would not be the same.
+  private func refuseIntervalKey(_ draft: TableDraft, parent: TableDefinition?) throws(SQLError) {
+    var intervals = Set(draft.columns.filter { $0.type.oid == SQLType.interval.oid }.map(\.name))
+    for column in parent?.columns ?? [] where column.type.oid == SQLType.interval.oid { intervals.insert(column.name) }
+    for key in draft.keys where key.kind == .primaryKey {
+      guard let name = key.columns.first(where: { intervals.contains($0) }) else { continue }
+      throw SQLError(
+        .featureNotSupported, "primary keys of type interval are not supported", hint: "Use NOT NULL and UNIQUE.",
+        table: draft.name, column: name)
     }
   }
 

@@ -91,4 +91,17 @@ import Testing
       )
         == [["0", "2"], ["1.5", "0.5"]])
   }
+
+  @Test func `Literals may name a time zone`() async throws {
+    let cluster = try await SQLCluster()
+    #expect(
+      try await cluster.query("select timestamptz '2020-06-01 10:00 Europe/Berlin'") == [["2020-06-01 08:00:00+00"]])
+    #expect(
+      await cluster.failure("select timestamptz '2020-06-01 10:00 Mars/Base'")?.sqlState == .invalidParameterValue)
+  }
+
+  @Test func `An interval is no primary key`() async throws {
+    let cluster = try await SQLCluster()
+    #expect(await cluster.failure("create table t (i interval primary key)")?.sqlState == .featureNotSupported)
+  }
 }
