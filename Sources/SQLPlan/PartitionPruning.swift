@@ -56,14 +56,21 @@ package struct PartitionPruning: Sendable {
           guard !known.contains(nil) else { continue }
           let present = known.compactMap { $0 }.filter { !$0.isNull }
           if present.isEmpty { return nil }
-          let earlier = values[condition.column]
-          values[condition.column] = earlier.map { earlier in present.filter { earlier.contains($0) } } ?? present
+          values[condition.column] = Known.both(values[condition.column], present)
         case .compare(let comparison, let parameter):
           guard let value = Known.value(parameter, parameters) else { continue }
           if value.isNull { return nil }
           bounds[condition.column, default: []].append((comparison, value))
         }
       }
+    }
+
+    /// Values that are in both lists. Those of other types than integers may be equal in several forms: of these the shorter
+    /// list stands for both.
+    private static func both(_ earlier: [StoredValue]?, _ present: [StoredValue]) -> [StoredValue] {
+      guard let earlier else { return present }
+      let isExact = (earlier + present).allSatisfy { $0.integerValue != nil }
+      return isExact ? present.filter { earlier.contains($0) } : earlier.count < present.count ? earlier : present
     }
 
     private static func value(_ parameter: PlanParameter, _ parameters: [StoredValue]) -> StoredValue? {

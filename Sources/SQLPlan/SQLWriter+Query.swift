@@ -156,7 +156,10 @@ extension SQLWriter {
       case .local(let name)?: return "\(name) AS r\(id)"
       default: throw SQLError(.internalError, "relation \(rangeTable[id].name) has no place in the plan")
       }
-    case .subquery(let query): return "(\(try self.query(query))) AS r\(id)"
+    case .subquery(let query):
+      // LIMIT keeps SQLite from merging the subquery, and so from computing a volatile column at each mention.
+      let isVolatile = query.limit == nil && query.offset == nil && query.ownExpressions.contains(where: \.isVolatile)
+      return "(\(try self.query(query))\(isVolatile ? " LIMIT -1" : "")) AS r\(id)"
     case .commonTable(let common): return "q\(common) AS r\(id)"
     case .setFunction(let function): return try setFunction(function, id)
     case .lockstep(let functions): return try lockstep(functions, id)

@@ -222,6 +222,14 @@ import Testing
     #expect(throws: (any Error).self) { try cluster.run("SELECT id FROM orders LIMIT $1", [.integer(-1)]) }
   }
 
+  @Test func aVolatileColumnIsComputedOncePerRow() throws {
+    #expect(
+      try cluster().run("SELECT count(*) FROM (SELECT random() AS r FROM customers) s WHERE r IS NULL OR r <> r") == [
+        ["0"]
+      ])
+    #expect(try cluster().run("SELECT a = b FROM (SELECT x AS a, x AS b FROM (SELECT random() AS x) t) u") == [["t"]])
+  }
+
   @Test func tableoidTellsThePartition() throws {
     #expect(
       try cluster().run("SELECT count(*) FROM orders WHERE tableoid = 'orders'::regclass") == [["0"]])
