@@ -35,8 +35,8 @@ package struct SQLiteArguments {
   var hasNull: Bool { (0..<count).contains { isNull($0) } }
 }
 
-/// A function of one row's values.
-package struct ScalarFunction: Sendable {
+/// A function of one row's values. A shared object, so that each connection keeps no more than a reference.
+package final class ScalarFunction: Sendable {
   /// What the function computes; the session's context is that of its connection.
   package typealias Body = @Sendable (SQLiteArguments, SessionContext) throws(SQLError) -> StoredValue
 

@@ -30,8 +30,12 @@ package final class SessionContext {
 
   private var regularExpressions: [String: RegularExpression] = [:]
 
-  /// UTC, without names.
-  package init(conversion: ConversionContext = .standard) { self.conversion = conversion }
+  /// With the conversions; without them in UTC, with the system's time zones and no catalog.
+  package init(conversion: ConversionContext? = nil) {
+    var standard = ConversionContext.standard
+    standard.findTimeZone = { TimeZoneDatabase.zone(named: $0) }
+    self.conversion = conversion ?? standard
+  }
 
   /// The compiled expression; those used before are kept.
   /// - Throws: 2201B for a malformed one.
