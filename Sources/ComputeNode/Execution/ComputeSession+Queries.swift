@@ -22,10 +22,10 @@ extension ComputeSession {
     endsTransaction: Bool
   ) async throws(SQLError) -> StatementResult {
     try await withReplanning(scope) { () throws(AttemptFailure) in
-      let analyzed = try self.failing { () throws(SQLError) in
-        let analyzed = try self.currentPlan(command, tree)
-        try self.checkAccess(analyzed.dependencies)
-        return analyzed
+      let (analyzed, parameters) = try self.failing { () throws(SQLError) in
+        let current = try self.current(command, tree, parameters)
+        try self.checkAccess(current.analyzed.dependencies)
+        return current
       }
       switch analyzed.plan {
       case .query(let plan):

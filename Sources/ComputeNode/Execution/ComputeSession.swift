@@ -39,6 +39,8 @@ final class ComputeSession: SessionBackend {
   var onClose: (@LoopActor () -> Void)?
   /// The single statement that `splitStatements` has just read: `parse` need not read it again.
   private var lastParsed: (text: String, tree: Statement)?
+  /// The last text that was looked at for literals.
+  var lastLiterals: (sql: String, found: LiteralText?)?
   /// What SQL functions that reach the session call, from the threads of the local SQLite.
   private lazy var functions = SessionFunctions(self)
   /// When the statement under way began: microseconds since 2000-01-01 UTC.
@@ -83,7 +85,7 @@ final class ComputeSession: SessionBackend {
   func splitStatements(_ sql: String) throws(SQLError) -> [StatementText] {
     lastParsed = nil
     // A text that has a plan is one statement.
-    if services.plans.plan(planKey(sql, []), image: image) != nil {
+    if services.plans.plan(planKey(sql, []), image: image) != nil || hasSharedPlan(sql) {
       return [StatementText(text: sql, characterOffset: 0)]
     }
     let statements = try SQLParser.parse(sql)
@@ -107,12 +109,16 @@ final class ComputeSession: SessionBackend {
       try refuseWhereFailed(entry.tree)
       return command(sql, entry.tree, parameterTypes, entry.analyzed)
     }
+    if parameterTypes.isEmpty, let command = sharedCommand(sql) {
+      if let tree = command.tree { try refuseWhereFailed(tree) }
+      return command
+    }
     guard let tree = try singleStatement(sql) else { return PreparedCommand(text: sql, tree: nil) }
     try refuseWhereFailed(tree)
     return try understand(tree, text: sql, declaredTypes: parameterTypes)
   }
 
-  private func singleStatement(_ sql: String) throws(SQLError) -> Statement? {
+  func singleStatement(_ sql: String) throws(SQLError) -> Statement? {
     if let lastParsed, lastParsed.text == sql { return lastParsed.tree }
     let statements = try SQLParser.parse(sql)
     guard statements.count <= 1 else {

@@ -30,6 +30,8 @@ final class PlanCache {
 
   private var entries: [Key: Entry] = [:]
   private var uses: UInt64 = 0
+  /// Texts that mean something else without their literals, and the image's index at which that was found.
+  private var unshared: [String: UInt64] = [:]
 
   /// The plan, where there is one that holds in the image.
   func plan(_ key: Key, image: Image) -> Entry? {
@@ -53,6 +55,15 @@ final class PlanCache {
     entry.lastUse = uses
     entries[key] = entry
     if entries.count > Self.maximumEntries { evict() }
+  }
+
+  /// Whether the text was found to need its literals, at the image's index.
+  func isUnshared(_ text: String, image: Image) -> Bool { unshared[text] == image.index }
+
+  /// The text is not to be tried without its literals again, until something changes.
+  func refuse(_ text: String, image: Image) {
+    if unshared.count >= Self.maximumEntries { unshared = [:] }
+    unshared[text] = image.index
   }
 
   /// Drops the half that was not used for longest: rare, so a walk over all is cheap on average.

@@ -16,11 +16,13 @@ struct PreparedCommand: ParsedStatement {
   let analyzed: AnalyzedStatement?
   /// The search path that the plan rests on.
   let searchPath: [String]
+  /// The literals of `text`, where `tree` and `analyzed` have parameters in their places.
+  let literals: [StoredValue]?
 
   init(
     text: String, tree: Statement?, declaredTypes: [UInt32] = [], parameterTypes: [SQLType] = [],
     columns: [ResultColumn]? = nil, analyzed: AnalyzedStatement? = nil,
-    searchPath: [String] = []
+    searchPath: [String] = [], literals: [StoredValue]? = nil
   ) {
     self.text = text
     self.tree = tree
@@ -29,6 +31,7 @@ struct PreparedCommand: ParsedStatement {
     self.columns = columns
     self.analyzed = analyzed
     self.searchPath = searchPath
+    self.literals = literals
   }
 }
 
