@@ -30,6 +30,19 @@ package actor LoopActor {
   nonisolated package static func post(_ body: @escaping @LoopActor @Sendable () -> Void) {
     LoopExecutor.shared.enqueue(.body(body))
   }
+
+  /// Starts a flow of several steps on the loop, as `Task` does; for all that runs often.
+  ///
+  /// The runtime resumes whatever waits for a continuation through the task's executor, and lets it switch to its actor's from
+  /// there. For a plain task that is the global pool: two changes of threads for every wait. A task that is started here
+  /// stays on the loop's thread.
+  @discardableResult
+  nonisolated package static func start<Success: Sendable>(
+    _ operation: @escaping @LoopActor @Sendable () async -> Success
+  ) -> Task<Success, Never> {
+    // Not isolated itself: its first job then comes by way of the task's executor too.
+    Task(executorPreference: LoopTaskExecutor.shared) { await operation() }
+  }
 }
 
 /// Something that gathers work during a turn of the loop and does it once, at the turn's end.

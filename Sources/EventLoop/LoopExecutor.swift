@@ -15,6 +15,8 @@ final class LoopExecutor: SerialExecutor, @unchecked Sendable {
 
   enum Item {
     case job(UnownedJob)
+    /// Of a task that `LoopActor.start` has started.
+    case task(UnownedJob)
     case body(@LoopActor @Sendable () -> Void)
   }
 
@@ -130,6 +132,9 @@ final class LoopExecutor: SerialExecutor, @unchecked Sendable {
       for item in items {
         switch item {
         case .job(let job): job.runSynchronously(on: asUnownedSerialExecutor())
+        case .task(let job):
+          job.runSynchronously(
+            isolatedTo: asUnownedSerialExecutor(), taskExecutor: LoopTaskExecutor.shared.asUnownedTaskExecutor())
         case .body(let body): body()
         }
       }
@@ -170,6 +175,18 @@ final class LoopExecutor: SerialExecutor, @unchecked Sendable {
     guard list.isEmpty, taken.capacity > 0 else { return }
     taken.removeAll(keepingCapacity: taken.capacity <= 4096)
     swap(&list, &taken)
+  }
+}
+
+/// Keeps the tasks that `LoopActor.start` starts on the loop's thread.
+///
+/// Apart from `LoopExecutor`, because their jobs have to run under both executors and all others' under the loop's alone: the
+/// runtime takes a job that runs under another task executor than its own for one that has to switch, at every call.
+final class LoopTaskExecutor: TaskExecutor {
+  static let shared = LoopTaskExecutor()
+
+  func enqueue(_ job: consuming ExecutorJob) {
+    LoopExecutor.shared.enqueue(.task(UnownedJob(job)))
   }
 }
 

@@ -103,7 +103,7 @@ extension RPCServer {
     _ body: @escaping @LoopActor (Request, RPCContext) async throws -> Response
   ) {
     handleUnary(method) { request, context, reply in
-      context.call.task = Task { @LoopActor in
+      context.call.task = LoopActor.start {
         do {
           reply.send(try await body(request, context))
         } catch {
@@ -176,7 +176,7 @@ extension RPCServer {
   }
 
   private static func run(_ call: ServerCall, _ body: @escaping @LoopActor () async throws -> Void) {
-    call.task = Task { @LoopActor in
+    call.task = LoopActor.start {
       do {
         try await body()
         call.finish(nil)

@@ -18,7 +18,7 @@ extension Replica {
       [weak self] result in
       guard let self else { return }
       switch result {
-      case .success(let entries): Task { @LoopActor in await self.apply(entries) }
+      case .success(let entries): LoopActor.start { await self.apply(entries) }
       case .failure(let error):
         // A snapshot that arrived while the entries were read takes their place.
         if self.snapshotToRestore == nil, self.log != nil { self.fail(error.description) }

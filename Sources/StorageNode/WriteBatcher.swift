@@ -87,7 +87,7 @@ final class WriteBatcher {
         queues[tablet]!.append(item)
       } else {
         queues[tablet] = [item]
-        Task { await drain(tablet) }
+        LoopActor.start { await self.drain(tablet) }
       }
     }
   }

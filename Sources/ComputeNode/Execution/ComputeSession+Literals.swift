@@ -9,14 +9,14 @@ extension ComputeSession {
   /// Whether the text, without its literals, has a plan: it is then one statement.
   func hasSharedPlan(_ sql: String) -> Bool {
     guard let literals = literalText(sql) else { return false }
-    return services.plans.plan(planKey(literals.text, []), image: image) != nil
+    return services.plans.plan(planKey(literals.key, []), image: image) != nil
   }
 
   /// The statement with the plan that it shares with its like; nil where it must be read as it stands: there is nothing to
   /// share, or something is wrong with it, for which the error should be its own.
   func sharedCommand(_ sql: String) -> PreparedCommand? {
     guard let literals = literalText(sql) else { return nil }
-    let key = planKey(literals.text, [])
+    let key = planKey(literals.key, [])
     let entry: PlanCache.Entry
     if let known = services.plans.plan(key, image: image) {
       entry = known
@@ -51,14 +51,14 @@ extension ComputeSession {
   }
 
   private func plan(_ literals: LiteralText) -> PlanCache.Entry? {
-    guard !services.plans.isUnshared(literals.text, image: image) else { return nil }
+    guard !services.plans.isUnshared(literals.key, image: image) else { return nil }
     if let statements = try? SQLParser.parse(literals.text), statements.count == 1,
       let analyzed = try? planner().analyze(statements[0].statement, text: literals.text, parameterTypes: []),
       isShareable(literals, analyzed.parameterTypes)
     {
       return PlanCache.Entry(tree: statements[0].statement, analyzed: analyzed)
     }
-    services.plans.refuse(literals.text, image: image)
+    services.plans.refuse(literals.key, image: image)
     return nil
   }
 

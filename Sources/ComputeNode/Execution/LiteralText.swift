@@ -17,6 +17,11 @@ struct LiteralText: Equatable {
   let text: String
   let literals: [Literal]
 
+  /// What the plan is kept by: a number and a quoted literal do not mean the same in the same place.
+  var key: String {
+    text + "\0" + String(decoding: literals.map { $0.isNumber ? 0x6e : 0x73 } as [UInt8], as: UTF8.self)
+  }
+
   /// More literals are seldom seen twice in the same number.
   private static let maximumLiterals = 64
   /// Longer texts are not kept.

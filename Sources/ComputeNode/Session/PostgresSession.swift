@@ -55,7 +55,7 @@ final class PostgresSession: SessionClient {
     ) { [weak self] in
       self?.terminate(SQLError(.queryCanceled, "canceling authentication due to timeout"))
     }
-    Task { @LoopActor in await run() }
+    LoopActor.start { await self.run() }
   }
 
   private func run() async {
