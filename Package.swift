@@ -51,6 +51,7 @@ let package = Package(
 
     // Pure: values in, values out.
     target("Raft"),
+    target("SegmentedLog", ["Raft"]),
     target("SQLTypes"),
     target("SQLTree", ["SQLTypes"]),
     target("Metadata", ["SQLTypes", hashTrees]),
@@ -60,12 +61,12 @@ let package = Package(
     // Shell: clocks, threads, files, sockets.
     target("EventLoop", ["CLibUV", "COpenSSL", logging]),
     target("RPC", ["EventLoop", "CNGHTTP2", "ProtocolGRPC", protobuf]),
-    target("LogStore", ["Raft", "EventLoop"]),
+    target("LogStore", ["Raft", "SegmentedLog", "EventLoop"]),
     target("ProtocolGRPC", [protobuf]),
     target("ProtocolRaft", [protobuf]),
     target("ProtocolMetadata", [protobuf]),
     target("ProtocolStorage", [protobuf]),
-    target("Replica", ["Raft", "LogStore", "EventLoop", "RPC", "ProtocolRaft", protobuf, logging]),
+    target("Replica", ["Raft", "SegmentedLog", "LogStore", "EventLoop", "RPC", "ProtocolRaft", protobuf, logging]),
     target("MetadataWire", ["Metadata", "ProtocolMetadata", "SQLTypes", hashTrees, protobuf]),
     target(
       "MetadataService",
@@ -76,7 +77,7 @@ let package = Package(
     target("SQLParser", ["SQLTree", "SQLTypes", "CPgQuery"]),
     target("SQLite", ["SQLTypes", "CSQLite"]),
     target("StorageEngine", ["EventLoop", "SQLTypes", "Metadata"]),
-    target("SQLiteEngine", ["StorageEngine", "EventLoop", "Metadata", "SQLTypes", "SQLite", "LogStore", "CSQLite"]),
+    target("SQLiteEngine", ["StorageEngine", "EventLoop", "Metadata", "SQLTypes", "SQLite", "SegmentedLog", "CSQLite"]),
     target(
       "StorageNode",
       [
@@ -104,7 +105,7 @@ let package = Package(
       "ComputeNodeTests",
       ["ComputeNode", "EventLoop", "Metadata", "PostgresWire", "SQLite", "SQLParser", "SQLPlan", "SQLTree", "SQLTypes"]),
     tests("EventLoopTests", ["EventLoop"]),
-    tests("LogStoreTests", ["EventLoop", "LogStore", "Raft"]),
+    tests("LogStoreTests", ["EventLoop", "LogStore", "Raft", "SegmentedLog"]),
     tests(
       "MetadataServiceTests",
       ["Metadata", "MetadataClient", "MetadataService", "ProtocolMetadata", "Raft", "EventLoop", "RPC", "SQLTypes"]),
@@ -112,7 +113,8 @@ let package = Package(
     tests("PostgresWireTests", ["PostgresWire"]),
     tests("RPCTests", ["RPC", "EventLoop", protobuf], exclude: ["Protos", "Python"]),
     tests("RaftTests", ["Raft"], resources: [.copy("Traces")]),
-    tests("ReplicaTests", ["EventLoop", "LogStore", "Raft", "Replica", "RPC", "ProtocolRaft"]),
+    tests("ReplicaTests", ["EventLoop", "LogStore", "SegmentedLog", "Raft", "Replica", "RPC", "ProtocolRaft"]),
+    tests("SegmentedLogTests", ["Raft", "SegmentedLog"]),
     tests("SQLParserTests", ["SQLParser"]),
     tests("SQLPlanTests", ["Metadata", "SQLParser", "SQLPlan", "SQLTypes", "SQLite", hashTrees]),
     tests("SQLTypesTests", ["SQLTypes"]),

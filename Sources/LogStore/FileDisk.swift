@@ -1,4 +1,5 @@
 import Glibc
+import SegmentedLog
 
 /// A log's directory in the file system.
 package struct FileDisk: LogDisk {
@@ -126,6 +127,22 @@ final class OpenFile: LogFile {
       done += count
     }
     return done
+  }
+
+  // The memory comes from the system and goes back at once: a segment is large, and the allocator would keep what it
+  // was given.
+  func withContents<Result>(
+    _ body: (UnsafeRawBufferPointer) throws(LogStoreError) -> Result
+  ) throws(LogStoreError) -> Result {
+    let size = try sizeBytes
+    guard size > 0 else { return try body(UnsafeRawBufferPointer(start: nil, count: 0)) }
+    let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let address, address != MAP_FAILED else {
+      throw .io(operation: "reserve memory for", path: path, errno: errno)
+    }
+    defer { munmap(address, size) }
+    let count = try read(into: UnsafeMutableRawBufferPointer(start: address, count: size), at: 0)
+    return try body(UnsafeRawBufferPointer(start: address, count: count))
   }
 
   func synchronize() throws(LogStoreError) {

@@ -1,5 +1,6 @@
 import EventLoop
 import Raft
+import SegmentedLog
 
 /// A group's durable log on this node: segments on disk, written by a thread of its own, recent entries in memory.
 ///
@@ -36,9 +37,9 @@ package final class LogStore: TurnParticipant {
   private var failure: LogStoreError?
   private var whenIdle: [@LoopActor () -> Void] = []
 
-  private init(opened: Opened, configuration: LogConfiguration, thread: WorkerThread) {
+  private init(opened: OpenedLog, path: String, configuration: LogConfiguration, thread: WorkerThread) {
     self.configuration = configuration
-    path = opened.path
+    self.path = path
     lock = opened.lock
     writer = opened.writer
     writerThread = thread
@@ -51,11 +52,8 @@ package final class LogStore: TurnParticipant {
   }
 
   // Made on the writer's thread and handed over once, by `open`.
-  private struct Opened: @unchecked Sendable {
-    var path: String
-    var lock: any Sendable
-    var recovered: RecoveredLog
-    var writer: LogWriter
+  private struct Handed: @unchecked Sendable {
+    var opened: OpenedLog
   }
 
   /// Opens a log, or begins one in an empty directory: the log, and what consensus has to know of it.
@@ -63,41 +61,22 @@ package final class LogStore: TurnParticipant {
     _ configuration: LogConfiguration, on disk: any LogDisk
   ) async throws(LogStoreError) -> (log: LogStore, recovered: Raft.Recovered) {
     let thread = WorkerThread(name: "log")
-    let opening: Result<Opened, LogStoreError> = await withCheckedContinuation { continuation in
+    let opening: Result<Handed, LogStoreError> = await withCheckedContinuation { continuation in
       thread.run(
-        { () -> Result<Opened, LogStoreError> in
-          do throws(LogStoreError) { return .success(try read(configuration, disk)) } catch { return .failure(error) }
+        { () -> Result<Handed, LogStoreError> in
+          do throws(LogStoreError) {
+            return .success(Handed(opened: try OpenedLog.open(configuration, on: disk)))
+          } catch { return .failure(error) }
         }, then: { continuation.resume(returning: $0) })
     }
     switch opening {
     case .failure(let error):
       thread.shutdown()
       throw error
-    case .success(let opened):
-      let log = opened.recovered
-      let recovered = Raft.Recovered(
-        hardState: log.hardState, snapshot: log.base.snapshot, terms: log.terms,
-        baseConfiguration: log.base.base.configuration, configurations: log.configurations,
-        commitIndex: log.base.snapshot.index)
-      return (LogStore(opened: opened, configuration: configuration, thread: thread), recovered)
+    case .success(let handed):
+      let log = LogStore(opened: handed.opened, path: disk.path, configuration: configuration, thread: thread)
+      return (log, handed.opened.recovered.forRaft)
     }
-  }
-
-  private nonisolated static func read(
-    _ configuration: LogConfiguration, _ disk: any LogDisk
-  ) throws(LogStoreError) -> Opened {
-    let lock = try disk.lock()
-    var recovery = LogRecovery(disk: disk, configuration: configuration)
-    var recovered = try recovery.run()
-    let writer = LogWriter(disk: disk, configuration: configuration, recovered: recovered)
-    if recovered.segments.isEmpty {
-      // The first members are durable from the start, whatever a later start is told.
-      let result = try writer.write([])
-      recovered.segments = result.opened.map {
-        LiveSegment(number: $0.number, file: $0.file, sizeBytes: configuration.segmentBytes, lastIndex: 0)
-      }
-    }
-    return Opened(path: disk.path, lock: lock, recovered: recovered, writer: writer)
   }
 
   /// Waits for what was given to be durable, and lets go of the directory.
@@ -240,12 +219,11 @@ package final class LogStore: TurnParticipant {
     else { return then(.failure(.beyondEnd(lastIndex: lastIndex))) }
     let reader = readerThread ?? WorkerThread(name: "log-read")
     readerThread = reader
-    let codec = RecordCodec(identity: configuration.identity, segment: extent.segment)
-    let path = path + "/" + LogFileName.segment(extent.segment)
+    let (identity, path) = (configuration.identity, path)
     reader.run(
       { () -> Result<[Entry], LogStoreError> in
         do throws(LogStoreError) {
-          return .success(try Self.decode(extent, file: file, codec: codec, path: path))
+          return .success(try extent.read(from: file, identity: identity, directory: path))
         } catch { return .failure(error) }
       },
       then: { [self] result in
@@ -256,26 +234,5 @@ package final class LogStore: TurnParticipant {
           then(result)
         }
       })
-  }
-
-  private nonisolated static func decode(
-    _ extent: EntryRun, file: any LogFile, codec: RecordCodec, path: String
-  ) throws(LogStoreError) -> [Entry] {
-    let start = Int(extent.offsets[0])
-    var bytes = [UInt8](repeating: 0, count: extent.endOffset - start)
-    _ = try file.read(&bytes, at: start)
-    var entries: [Entry] = []
-    entries.reserveCapacity(extent.offsets.count)
-    let damaged = bytes.withUnsafeBytes { buffer -> Int? in
-      for (position, offset) in extent.offsets.enumerated() {
-        guard let found = codec.decode(buffer, at: Int(offset) - start), case .entry(let entry) = found.record,
-          entry.index == extent.firstIndex + UInt64(position)
-        else { return Int(offset) }
-        entries.append(entry)
-      }
-      return nil
-    }
-    if let damaged { throw .corrupt(path: path, offset: damaged, what: "an entry that was durable is not whole") }
-    return entries
   }
 }

@@ -1,5 +1,4 @@
 import EventLoop
-import LogStore
 import Raft
 
 /// Bringing committed entries to the state machine, one batch at a time.

@@ -1,6 +1,7 @@
 import EventLoop
 import LogStore
 import Raft
+import SegmentedLog
 
 /// Feeding the core, and carrying out what it says.
 extension Replica {

@@ -1,6 +1,6 @@
 import EventLoop
-import LogStore
 import Raft
+import SegmentedLog
 
 /// Proposals, reads, and what the log holds.
 extension Replica {

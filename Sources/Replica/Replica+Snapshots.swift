@@ -1,5 +1,4 @@
 import EventLoop
-import LogStore
 import Raft
 
 /// Taking, sending and receiving snapshots.

@@ -2,6 +2,7 @@ import EventLoop
 import LogStore
 import Logging
 import Raft
+import SegmentedLog
 
 /// The one interpreter of consensus' effects: joins the pure core, the durable log, the transport and a state machine.
 ///

@@ -1,5 +1,5 @@
-import LogStore
 import Raft
+import SegmentedLog
 
 /// How a replica takes part in its group. Sizes in bytes, times in milliseconds.
 package struct ReplicaConfiguration: Sendable {

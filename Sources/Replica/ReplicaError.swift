@@ -1,5 +1,5 @@
-import LogStore
 import Raft
+import SegmentedLog
 
 /// Why a replica does not do what it was asked.
 package enum ReplicaError: Error, Sendable, Equatable, CustomStringConvertible {

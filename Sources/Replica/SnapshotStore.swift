@@ -1,8 +1,8 @@
 import EventLoop
 import Glibc
-import LogStore
 import ProtocolRaft
 import Raft
+import SegmentedLog
 import SwiftProtobuf
 
 /// A snapshot that is in safe keeping.

@@ -1,8 +1,8 @@
 import EventLoop
 import Glibc
-import LogStore
 import Metadata
 import SQLTypes
+import SegmentedLog
 import StorageEngine
 
 /// A snapshot of all tablets in one file:

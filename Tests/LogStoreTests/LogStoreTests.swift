@@ -1,6 +1,7 @@
 import EventLoop
 import Foundation
 import Raft
+import SegmentedLog
 import Testing
 
 @testable import LogStore
@@ -99,56 +100,16 @@ struct LogStoreTests {
 
   @Test("A failed write ends the log")
   func failure() async throws {
-    let disk = FailingDisk()
+    let path = try temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let disk = FaultyDisk(try FileDisk(path: path))
     let (log, _) = try await LogStore.open(configuration(), on: disk)
-    disk.fails = true
+    disk.synchronizationError = 5
     let error = await withCheckedContinuation { continuation in
       log.onFailure = { continuation.resume(returning: $0) }
       log.write(.entries([entry(1, 1, "a")]), sequence: 1)
     }
-    #expect(error == .io(operation: "synchronize", path: "memory", errno: 5))
+    #expect(error == .io(operation: "synchronize", path: path, errno: 5))
     await log.close()
-  }
-}
-
-/// A disk whose synchronizations fail on demand; set between writes only, which confines it.
-private final class FailingDisk: LogDisk, @unchecked Sendable {
-  let disk = MemoryDisk()
-  var fails = false
-  var path: String { disk.path }
-
-  func lock() -> any Sendable { 0 }
-  func list() -> [String] { disk.list() }
-  func open(_ name: String) throws(LogStoreError) -> any LogFile {
-    FailingFile(file: try disk.open(name), disk: self)
-  }
-  func create(_ name: String, sizeBytes: Int) -> any LogFile {
-    FailingFile(file: disk.create(name, sizeBytes: sizeBytes), disk: self)
-  }
-  func rename(_ name: String, to newName: String) throws(LogStoreError) { try disk.rename(name, to: newName) }
-  func remove(_ name: String) { disk.remove(name) }
-  func synchronizeDirectory() {}
-  func replace(_ name: String, with bytes: [UInt8]) { disk.replace(name, with: bytes) }
-}
-
-private final class FailingFile: LogFile {
-  let file: any LogFile
-  let disk: FailingDisk
-
-  init(file: any LogFile, disk: FailingDisk) {
-    self.file = file
-    self.disk = disk
-  }
-
-  var sizeBytes: Int { get throws(LogStoreError) { try file.sizeBytes } }
-  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(LogStoreError) {
-    try file.write(bytes, at: offset)
-  }
-  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(LogStoreError) -> Int {
-    try file.read(into: buffer, at: offset)
-  }
-  func synchronize() throws(LogStoreError) {
-    if disk.fails { throw .io(operation: "synchronize", path: "memory", errno: 5) }
-    try file.synchronize()
   }
 }

@@ -1,7 +1,7 @@
 import EventLoop
 import Foundation
-import LogStore
 import Raft
+import SegmentedLog
 import Testing
 
 @testable import Replica

@@ -1,7 +1,7 @@
 import Raft
 import Testing
 
-@testable import LogStore
+@testable import SegmentedLog
 
 @Suite("Format of the log")
 struct FormatTests {

@@ -12,8 +12,9 @@ import Raft
 ///
 /// The seed of the checksum makes what a recycled file still holds, and what belongs elsewhere, no records. The batch's
 /// offset tells a torn write from damage: a bad record is torn only if no later batch was begun after it.
-struct RecordCodec: Sendable {
-  static let headLength = 32
+package struct RecordCodec: Sendable {
+  /// Bytes before the body.
+  package static let headLength = 32
   private static let alignment = 8
 
   private enum RecordType: UInt8 {
@@ -23,18 +24,20 @@ struct RecordCodec: Sendable {
 
   private let seed: UInt32
 
-  init(identity: LogIdentity, segment: UInt64) {
+  /// The records of one segment of one log.
+  package init(identity: LogIdentity, segment: UInt64) {
     var sum = CRC32C(continuing: identity.checksumSeed)
     withUnsafeBytes(of: segment.littleEndian) { sum.update($0) }
     seed = sum.value
   }
 
-  static func encodedLength(bodyLength: Int) -> Int {
+  /// How many bytes a record takes.
+  package static func encodedLength(bodyLength: Int) -> Int {
     (headLength + bodyLength + alignment - 1) / alignment * alignment
   }
 
   /// Appends a record to a buffer whose start is aligned.
-  func encode(_ record: LogRecord, batchOffset: Int, to buffer: inout [UInt8]) {
+  package func encode(_ record: LogRecord, batchOffset: Int, to buffer: inout [UInt8]) {
     let start = buffer.count
     let (type, kind, index, term, body) = Self.parts(of: record)
     buffer.reserveCapacity(start + Self.encodedLength(bodyLength: body.count))
@@ -76,15 +79,17 @@ struct RecordCodec: Sendable {
   }
 
   /// A record found in a segment.
-  struct Found {
-    var record: LogRecord
-    var batchOffset: Int
+  package struct Found {
+    /// What it says.
+    package var record: LogRecord
+    /// Where its batch begins.
+    package var batchOffset: Int
     /// Where the next record begins.
-    var endOffset: Int
+    package var endOffset: Int
   }
 
   /// The record at an aligned offset; nil when there is none that is whole.
-  func decode(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Found? {
+  package func decode(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Found? {
     guard let length = checkedLength(bytes, at: offset) else { return nil }
     func load<T: FixedWidthInteger>(_ position: Int, _ type: T.Type) -> T {
       T(littleEndian: bytes.loadUnaligned(fromByteOffset: offset + position, as: type))

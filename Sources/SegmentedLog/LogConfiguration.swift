@@ -24,20 +24,24 @@ package struct LogConfiguration: Sendable {
 }
 
 /// The names of a log's files.
-enum LogFileName {
-  static let segmentSuffix = ".log"
-  static let sparePrefix = "spare-"
+package enum LogFileName {
+  /// What the names of segments end with.
+  package static let segmentSuffix = ".log"
+  /// What the names of files for later segments begin with.
+  package static let sparePrefix = "spare-"
 
   /// `0000000012.log`
-  static func segment(_ number: UInt64) -> String {
+  package static func segment(_ number: UInt64) -> String {
     let digits = String(number)
     return String(repeating: "0", count: max(0, 10 - digits.count)) + digits + segmentSuffix
   }
 
-  static func segmentNumber(_ name: String) -> UInt64? {
+  /// The number in the name of a segment; nil for other files.
+  package static func segmentNumber(_ name: String) -> UInt64? {
     guard name.hasSuffix(segmentSuffix) else { return nil }
     return UInt64(name.dropLast(segmentSuffix.count))
   }
 
-  static func spare(_ number: UInt64) -> String { sparePrefix + String(number) }
+  /// `spare-3`
+  package static func spare(_ number: UInt64) -> String { sparePrefix + String(number) }
 }

@@ -1,4 +1,4 @@
-@testable import LogStore
+@testable import SegmentedLog
 
 /// A disk in memory, whose files tests may damage. Used by one thread at a time, which confines its mutable state.
 final class MemoryDisk: LogDisk, @unchecked Sendable {

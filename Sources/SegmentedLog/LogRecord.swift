@@ -35,17 +35,17 @@ package struct LogBase: Sendable, Equatable {
 }
 
 /// The first record of a segment.
-struct SegmentHeader: Sendable, Equatable {
+package struct SegmentHeader: Sendable, Equatable {
   /// Where the segment before ends; all before that offset was durable when this one was begun.
-  var previousEndOffset: Int
+  package var previousEndOffset: Int
   /// Term and vote at that time.
-  var hardState: HardState
+  package var hardState: HardState
   /// Start and snapshot at that time.
-  var base: LogBase
+  package var base: LogBase
   /// The last entry at that time.
-  var lastIndex: UInt64
+  package var lastIndex: UInt64
   /// Its term.
-  var lastTerm: UInt64
+  package var lastTerm: UInt64
 
   var encoded: [UInt8] {
     var writer = ByteWriter()
@@ -79,7 +79,7 @@ struct SegmentHeader: Sendable, Equatable {
 }
 
 /// What one record says.
-enum LogRecord: Sendable, Equatable {
+package enum LogRecord: Sendable, Equatable {
   /// First in its segment.
   case header(SegmentHeader)
   /// An entry; it replaces all entries from its index on.

@@ -13,19 +13,23 @@ package enum LogWrite: Sendable {
 }
 
 /// What a batch has changed.
-struct BatchResult: Sendable {
+package struct BatchResult: Sendable {
   /// Where entries lie, in the order in which they were written.
-  var changes: [Change] = []
+  package var changes: [Change] = []
   /// Segments that were begun.
-  var opened: [(number: UInt64, file: any LogFile)] = []
+  package var opened: [(number: UInt64, file: any LogFile)] = []
   /// Segments that are gone.
-  var dropped: [UInt64] = []
+  package var dropped: [UInt64] = []
   /// Whether `prepareSpare` has something to do.
-  var wantsSpare = false
+  package var wantsSpare = false
 
-  enum Change: Sendable {
+  /// What became of the entries' places.
+  package enum Change: Sendable {
+    /// Entries were written there.
     case run(EntryRun)
+    /// Those up to the index count no more.
     case compacted(through: UInt64)
+    /// None counts any more.
     case reset
   }
 }
@@ -34,7 +38,7 @@ struct BatchResult: Sendable {
 ///
 /// Invariants: when a batch begins, all before `endOffset` is durable; a segment is only dropped after the record that
 /// makes it superfluous is durable.
-final class LogWriter {
+package final class LogWriter {
   private let disk: any LogDisk
   private let configuration: LogConfiguration
   private var segments: [LiveSegment]
@@ -53,7 +57,7 @@ final class LogWriter {
   private var nextSpare: UInt64
 
   /// Goes on where the recovered log ends.
-  init(disk: any LogDisk, configuration: LogConfiguration, recovered: RecoveredLog) {
+  package init(disk: any LogDisk, configuration: LogConfiguration, recovered: RecoveredLog) {
     self.disk = disk
     self.configuration = configuration
     segments = recovered.segments
@@ -69,7 +73,7 @@ final class LogWriter {
   }
 
   /// Makes the writes durable, in their order.
-  func write(_ writes: [LogWrite]) throws(LogStoreError) -> BatchResult {
+  package func write(_ writes: [LogWrite]) throws(LogStoreError) -> BatchResult {
     var result = BatchResult()
     if segments.isEmpty { try beginSegment(minimumBytes: 0, &result) }
     var dropsSegments = false
@@ -100,7 +104,7 @@ final class LogWriter {
   }
 
   /// Shows at the next start that all before was durable: after a clean end nothing can pass for torn.
-  func close() throws(LogStoreError) {
+  package func close() throws(LogStoreError) {
     guard !segments.isEmpty else { return }
     var result = BatchResult()
     try append(.mark, &result)
@@ -108,7 +112,7 @@ final class LogWriter {
   }
 
   /// Has the next segment's file ready once the last one is half full, so that no batch waits for its creation.
-  func prepareSpare() throws(LogStoreError) {
+  package func prepareSpare() throws(LogStoreError) {
     guard wantsSpare else { return }
     let name = LogFileName.spare(nextSpare)
     nextSpare += 1

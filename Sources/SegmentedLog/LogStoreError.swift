@@ -1,5 +1,3 @@
-import Glibc
-
 /// Why a log cannot be opened, written or read. The text says what an operator can do.
 package enum LogStoreError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The operating system refused.
@@ -24,7 +22,7 @@ package enum LogStoreError: Error, Sendable, Equatable, CustomStringConvertible 
   package var description: String {
     switch self {
     case .io(let operation, let path, let code):
-      return "cannot \(operation) \(path): \(String(cString: strerror(code)))"
+      return "cannot \(operation) \(path): \(Self.reason(code))"
     case .inUse(let path):
       return "\(path) is in use by a running process: stop that process, or give this one a directory of its own"
     case .foreign(let path, let what, let expected, let found):
@@ -45,6 +43,30 @@ package enum LogStoreError: Error, Sendable, Equatable, CustomStringConvertible 
       return "the log ends at entry \(lastIndex)"
     case .closed:
       return "the log is closed"
+    }
+  }
+
+  /// Whether the disk has no space left for this.
+  package var isDiskFull: Bool {
+    guard case .io(_, _, let code) = self else { return false }
+    return code == 28 || code == 122
+  }
+
+  // The errors that disks give, by Linux' numbers: a simulated disk has no system to ask for their texts.
+  private static func reason(_ code: Int32) -> String {
+    switch code {
+    case 2: return "no such file or directory"
+    case 5: return "input/output error"
+    case 12: return "out of memory"
+    case 13: return "permission denied"
+    case 17: return "it exists already"
+    case 20: return "not a directory"
+    case 23, 24: return "too many open files"
+    case 27: return "the file would be too large"
+    case 28: return "no space left on the disk"
+    case 30: return "the file system is read-only"
+    case 122: return "the disk quota is used up"
+    default: return "error \(code)"
     }
   }
 }

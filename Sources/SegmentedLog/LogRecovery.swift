@@ -1,36 +1,54 @@
 import Raft
 
 /// What was found in a log's directory.
-struct RecoveredLog {
-  var hardState = HardState()
-  var base: LogBase
-  var terms: TermIndex
-  var configurations: [(index: UInt64, configuration: Configuration)] = []
-  var positions = EntryPositions()
-  var segments: [LiveSegment] = []
-  var spares: [String] = []
+package struct RecoveredLog: Sendable {
+  /// Term and vote.
+  package var hardState = HardState()
+  /// Where the log begins, and its latest snapshot.
+  package var base: LogBase
+  /// The term of every entry.
+  package var terms: TermIndex
+  /// The configurations after the base, in order.
+  package var configurations: [(index: UInt64, configuration: Configuration)] = []
+  /// Where the entries lie.
+  package var positions = EntryPositions()
+  /// The segments, oldest first.
+  package var segments: [LiveSegment] = []
+  /// Files for later segments.
+  package var spares: [String] = []
   /// Where the next batch goes in the last segment.
-  var endOffset = 0
+  package var endOffset = 0
+
+  /// What consensus has to know of it.
+  package var forRaft: Raft.Recovered {
+    Raft.Recovered(
+      hardState: hardState, snapshot: base.snapshot, terms: terms, baseConfiguration: base.base.configuration,
+      configurations: configurations, commitIndex: base.snapshot.index)
+  }
 }
 
 /// A segment in use.
-struct LiveSegment: Sendable {
-  var number: UInt64
-  var file: any LogFile
-  var sizeBytes: Int
+package struct LiveSegment: Sendable {
+  /// Its number; each is one above that of the segment before.
+  package var number: UInt64
+  /// Its file.
+  package var file: any LogFile
+  /// The file's length.
+  package var sizeBytes: Int
   /// The greatest index of an entry in it that still counts; 0 when there is none.
-  var lastIndex: UInt64
+  package var lastIndex: UInt64
 }
 
 /// Reads a log back: replays its records in order, tells a torn end from damage, and never drops what was durable.
-struct LogRecovery {
+package struct LogRecovery {
   let disk: any LogDisk
   let configuration: LogConfiguration
   private var log: RecoveredLog
   // Until a record of the oldest segment says where the log begins, its header's last entry stands in for that.
   private var isBaseProvisional = false
 
-  init(disk: any LogDisk, configuration: LogConfiguration) {
+  /// Will read the directory given.
+  package init(disk: any LogDisk, configuration: LogConfiguration) {
     self.disk = disk
     self.configuration = configuration
     let empty = SnapshotMetadata(index: 0, term: 0, configuration: configuration.initialMembers)
@@ -39,7 +57,7 @@ struct LogRecovery {
   }
 
   /// Reads the directory. A directory without log stays as it is; the result has no segments then.
-  mutating func run() throws(LogStoreError) -> RecoveredLog {
+  package mutating func run() throws(LogStoreError) -> RecoveredLog {
     let names = try disk.list()
     try checkIdentity(names)
     log.spares = names.filter { $0.hasPrefix(LogFileName.sparePrefix) }

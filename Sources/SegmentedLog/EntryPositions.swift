@@ -9,16 +9,20 @@ package struct EntryRun: Sendable, Equatable {
   /// Where the last one's record ends.
   package var endOffset: Int
 
-  var lastIndex: UInt64 { firstIndex + UInt64(offsets.count) - 1 }
+  /// Index of the last.
+  package var lastIndex: UInt64 { firstIndex + UInt64(offsets.count) - 1 }
 }
 
 /// Where every entry lies: four bytes for each.
-struct EntryPositions: Sendable, Equatable {
+package struct EntryPositions: Sendable, Equatable {
   /// Without gap or overlap, in order of indexes.
-  private(set) var runs: [EntryRun] = []
+  package private(set) var runs: [EntryRun] = []
+
+  /// Nothing yet.
+  package init() {}
 
   /// Adds entries, which replace all from the first one's index on.
-  mutating func append(_ run: EntryRun) {
+  package mutating func append(_ run: EntryRun) {
     truncate(from: run.firstIndex)
     if let last = runs.last, last.segment == run.segment, last.lastIndex + 1 == run.firstIndex {
       runs[runs.count - 1].offsets += run.offsets
@@ -29,7 +33,7 @@ struct EntryPositions: Sendable, Equatable {
   }
 
   /// Adds one entry, which replaces all from its index on.
-  mutating func append(index: UInt64, segment: UInt64, offset: UInt32, endOffset: Int) {
+  package mutating func append(index: UInt64, segment: UInt64, offset: UInt32, endOffset: Int) {
     truncate(from: index)
     if let last = runs.last, last.segment == segment, last.lastIndex + 1 == index {
       runs[runs.count - 1].offsets.append(offset)
@@ -39,7 +43,8 @@ struct EntryPositions: Sendable, Equatable {
     }
   }
 
-  mutating func truncate(from index: UInt64) {
+  /// Forgets the entry and all after it.
+  package mutating func truncate(from index: UInt64) {
     while let last = runs.last, last.firstIndex >= index { runs.removeLast() }
     guard let last = runs.last, last.lastIndex >= index else { return }
     let kept = Int(index - last.firstIndex)
@@ -48,16 +53,17 @@ struct EntryPositions: Sendable, Equatable {
   }
 
   /// Forgets entries up to the index, whole runs at a time.
-  mutating func compact(through index: UInt64) {
+  package mutating func compact(through index: UInt64) {
     var done = 0
     while done < runs.count, runs[done].lastIndex <= index { done += 1 }
     runs.removeFirst(done)
   }
 
-  mutating func removeAll() { runs.removeAll() }
+  /// Forgets everything.
+  package mutating func removeAll() { runs.removeAll() }
 
   /// Entries from an index on that lie in one segment and within a limit of bytes, at least one; nil when there is none.
-  func extent(from index: UInt64, through last: UInt64, limitBytes: Int) -> EntryRun? {
+  package func extent(from index: UInt64, through last: UInt64, limitBytes: Int) -> EntryRun? {
     var low = 0
     var high = runs.count
     while low < high {

@@ -1,7 +1,7 @@
 import Raft
 import Testing
 
-@testable import LogStore
+@testable import SegmentedLog
 
 @Suite("Crashes and damage")
 struct DamageTests {

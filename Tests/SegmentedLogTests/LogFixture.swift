@@ -1,6 +1,6 @@
 import Raft
 
-@testable import LogStore
+@testable import SegmentedLog
 
 let threeMembers = Configuration(voters: [
   Member(id: 1, address: "a:1"), Member(id: 2, address: "b:2"), Member(id: 3, address: "c:3"),

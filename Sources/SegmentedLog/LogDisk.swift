@@ -1,5 +1,3 @@
-import Glibc
-
 /// The directory of a log, as far as the log needs one: the seam at which a simulated disk takes the place of files.
 /// Names are plain file names within the directory.
 package protocol LogDisk: Sendable {
@@ -31,34 +29,31 @@ package protocol LogFile: AnyObject, Sendable {
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(LogStoreError)
   /// Reads up to the buffer's size from an offset; how many bytes there were.
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(LogStoreError) -> Int
+  /// Gives the whole file to a body; its bytes are there only while the body runs.
+  func withContents<Result>(
+    _ body: (UnsafeRawBufferPointer) throws(LogStoreError) -> Result
+  ) throws(LogStoreError) -> Result
   /// Makes the file's contents durable.
   func synchronize() throws(LogStoreError)
 }
 
 extension LogFile {
   /// The whole file. Only for small ones.
-  func readAll() throws(LogStoreError) -> [UInt8] {
-    try withContents { Array($0) }
+  package func readAll() throws(LogStoreError) -> [UInt8] {
+    try withContents { (bytes: UnsafeRawBufferPointer) throws(LogStoreError) in Array(bytes) }
   }
 
-  /// Gives the whole file to a body. Its memory comes from the system and goes back at once: a segment is large, and the
-  /// allocator would keep what it was given.
-  func withContents<Result>(
+  package func withContents<Result>(
     _ body: (UnsafeRawBufferPointer) throws(LogStoreError) -> Result
   ) throws(LogStoreError) -> Result {
-    let size = try sizeBytes
-    guard size > 0 else { return try body(UnsafeRawBufferPointer(start: nil, count: 0)) }
-    let address = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-    guard let address, address != MAP_FAILED else {
-      throw .io(operation: "reserve memory for", path: "a segment", errno: errno)
-    }
-    defer { munmap(address, size) }
-    let count = try read(into: UnsafeMutableRawBufferPointer(start: address, count: size), at: 0)
-    return try body(UnsafeRawBufferPointer(start: address, count: count))
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: try sizeBytes, alignment: 8)
+    defer { memory.deallocate() }
+    let count = try read(into: memory, at: 0)
+    return try body(UnsafeRawBufferPointer(rebasing: memory[..<count]))
   }
 
   /// Reads into an array; how many bytes there were.
-  func read(_ bytes: inout [UInt8], at offset: Int) throws(LogStoreError) -> Int {
+  package func read(_ bytes: inout [UInt8], at offset: Int) throws(LogStoreError) -> Int {
     var result: Result<Int, LogStoreError> = .success(0)
     bytes.withUnsafeMutableBytes { buffer in
       do throws(LogStoreError) { result = .success(try read(into: buffer, at: offset)) } catch {
@@ -69,7 +64,7 @@ extension LogFile {
   }
 
   /// Writes an array.
-  func write(_ bytes: [UInt8], at offset: Int) throws(LogStoreError) {
+  package func write(_ bytes: [UInt8], at offset: Int) throws(LogStoreError) {
     var failure: LogStoreError?
     bytes.withUnsafeBytes { buffer in
       do throws(LogStoreError) { try write(buffer, at: offset) } catch { failure = error }
