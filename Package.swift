@@ -52,6 +52,7 @@ let package = Package(
     // Pure: values in, values out.
     target("Raft"),
     target("SegmentedLog", ["Raft"]),
+    target("Simulator", ["Raft", "SegmentedLog"]),
     target("SQLTypes"),
     target("SQLTree", ["SQLTypes"]),
     target("Metadata", ["SQLTypes", hashTrees]),
@@ -115,6 +116,7 @@ let package = Package(
     tests("RaftTests", ["Raft"], resources: [.copy("Traces")]),
     tests("ReplicaTests", ["EventLoop", "LogStore", "SegmentedLog", "Raft", "Replica", "RPC", "ProtocolRaft"]),
     tests("SegmentedLogTests", ["Raft", "SegmentedLog"]),
+    tests("SimulatorTests", ["Simulator"]),
     tests("SQLParserTests", ["SQLParser"]),
     tests("SQLPlanTests", ["Metadata", "SQLParser", "SQLPlan", "SQLTypes", "SQLite", hashTrees]),
     tests("SQLTypesTests", ["SQLTypes"]),
