@@ -60,6 +60,8 @@ final class QuickstartSession {
     }
     await untilStopped()
     say("Stopping …")
+    // Before the nodes: that they go away is no news then.
+    client.stop()
     await supervisor.stopAll()
     say("Stopped. The data stays in \(directory.path).")
   }
