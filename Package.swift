@@ -51,6 +51,7 @@ let package = Package(
 
     // Pure: values in, values out.
     target("Raft"),
+    target("ReplicaCore", ["Raft"]),
     target("SegmentedLog", ["Raft"]),
     target("Simulator", ["Raft", "SegmentedLog"]),
     target("SQLTypes"),
@@ -67,7 +68,7 @@ let package = Package(
     target("ProtocolRaft", [protobuf]),
     target("ProtocolMetadata", [protobuf]),
     target("ProtocolStorage", [protobuf]),
-    target("Replica", ["Raft", "SegmentedLog", "LogStore", "EventLoop", "RPC", "ProtocolRaft", protobuf, logging]),
+    target("Replica", ["Raft", "ReplicaCore", "SegmentedLog", "LogStore", "EventLoop", "RPC", "ProtocolRaft", protobuf, logging]),
     target("MetadataWire", ["Metadata", "ProtocolMetadata", "SQLTypes", hashTrees, protobuf]),
     target(
       "MetadataService",
@@ -114,6 +115,7 @@ let package = Package(
     tests("PostgresWireTests", ["PostgresWire"]),
     tests("RPCTests", ["RPC", "EventLoop", protobuf], exclude: ["Protos", "Python"]),
     tests("RaftTests", ["Raft"], resources: [.copy("Traces")]),
+    tests("ReplicaCoreTests", ["Raft", "ReplicaCore"]),
     tests("ReplicaTests", ["EventLoop", "LogStore", "SegmentedLog", "Raft", "Replica", "RPC", "ProtocolRaft"]),
     tests("SegmentedLogTests", ["Raft", "SegmentedLog"]),
     tests("SimulatorTests", ["Simulator"]),

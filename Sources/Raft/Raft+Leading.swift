@@ -46,19 +46,21 @@ extension Raft {
   }
 
   mutating func propose(_ payloads: [[UInt8]]) {
-    guard role == .leader else { return effects.append(.refused(.notLeader(leaderID))) }
-    guard transfer == nil else { return effects.append(.refused(.transferring)) }
-    guard !payloads.isEmpty else {
-      return effects.append(.accepted(firstIndex: terms.lastIndex + 1, count: 0, term: hardState.term))
-    }
-    let size = payloads.reduce(0) { $0 + $1.count + 32 }
-    // A single proposal above the bound must not be refused for ever: it passes when nothing else waits.
-    guard uncommitted.sizeBytes == 0 || uncommitted.sizeBytes + size <= options.maximumUncommittedBytes else {
-      return effects.append(.refused(.overloaded))
+    do { try checkProposal(sizeBytes: payloads.reduce(0) { $0 + $1.count + 32 }) } catch {
+      return effects.append(.refused(error))
     }
     let first = terms.lastIndex + 1
     for payload in payloads { append(.command, payload) }
     effects.append(.accepted(firstIndex: first, count: payloads.count, term: hardState.term))
+  }
+
+  func checkProposal(sizeBytes: Int) throws(Refusal) {
+    guard role == .leader else { throw .notLeader(leaderID) }
+    guard transfer == nil else { throw .transferring }
+    // A single proposal above the bound must not be refused for ever: it passes when nothing else waits.
+    guard uncommitted.sizeBytes == 0 || uncommitted.sizeBytes + sizeBytes <= options.maximumUncommittedBytes else {
+      throw .overloaded
+    }
   }
 
   /// Adds an entry to the own log; it is written and sent with the next flush.

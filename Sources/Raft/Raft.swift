@@ -129,6 +129,14 @@ package struct Raft: Sendable {
 
   /// Takes in what happened at a time (milliseconds of a monotonic clock), and says what to do.
   package mutating func step(_ input: Input, atMilliseconds now: UInt64) -> [Effect] {
+    var result: [Effect] = []
+    step(input, atMilliseconds: now, into: &result)
+    return result
+  }
+
+  /// The same into an empty buffer, whose storage is used for the next step's effects.
+  package mutating func step(_ input: Input, atMilliseconds now: UInt64, into buffer: inout [Effect]) {
+    precondition(buffer.isEmpty, "effects would be carried out in the wrong order")
     self.now = max(self.now, now)
     switch input {
     case .tick: tick()
@@ -148,9 +156,14 @@ package struct Raft: Sendable {
     case .campaign: if role != .leader { preCampaign() }
     }
     announceRole()
-    var result: [Effect] = []
-    swap(&result, &effects)
-    return result
+    swap(&buffer, &effects)
+  }
+
+  /// Appends one command as a leader; its index. It is written and sent with the next flush. Has no effects to carry out.
+  package mutating func propose(_ payload: [UInt8], atMilliseconds now: UInt64) throws(Refusal) -> UInt64 {
+    self.now = max(self.now, now)
+    try checkProposal(sizeBytes: payload.count + 32)
+    return append(.command, payload)
   }
 
   /// When the next tick is due, in milliseconds; `.max` when only other inputs matter.
