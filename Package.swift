@@ -65,6 +65,7 @@ let package = Package(
     target("RPC", ["EventLoop", "CNGHTTP2", "ProtocolGRPC", protobuf]),
     target("LogStore", ["Raft", "SegmentedLog", "EventLoop"]),
     target("ProtocolGRPC", [protobuf]),
+    target("ProtocolEtcd", [protobuf]),
     target("ProtocolRaft", [protobuf]),
     target("ProtocolMetadata", [protobuf]),
     target("ProtocolStorage", [protobuf]),
@@ -99,7 +100,7 @@ let package = Package(
       name: "kunlog",
       dependencies: [
         "ClusterManager", "ComputeNode", "EventLoop", "Metadata", "MetadataClient", "MetadataService", "MetadataWire",
-        "PostgresWire", "RPC", "SQLTypes", "SQLiteEngine", "StorageNode", arguments,
+        "PostgresWire", "ProtocolEtcd", "ProtocolMetadata", "RPC", "SQLTypes", "SQLiteEngine", "StorageNode", arguments,
       ],
       swiftSettings: strict, linkerSettings: linking),
     tests("ClusterTests", ["kunlog"], exclude: ["Clients"]),

@@ -7,7 +7,7 @@ struct Kunlog: AsyncParsableCommand {
     commandName: "kunlog", abstract: "A sharded SQL database around one replicated, event-sourced metadata log.",
     groupedSubcommands: [
       CommandGroup(name: "To begin", subcommands: [QuickstartCommand.self]),
-      CommandGroup(name: "Operators", subcommands: [ClusterCommand.self, LogCommand.self]),
+      CommandGroup(name: "Operators", subcommands: [ClusterCommand.self, LogCommand.self, BenchCommand.self]),
       CommandGroup(
         name: "Roles", subcommands: [MetaCommand.self, StorageCommand.self, ComputeCommand.self, ManagerCommand.self]),
     ])
