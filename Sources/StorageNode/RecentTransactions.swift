@@ -2,8 +2,8 @@ import StorageEngine
 
 /// The transactions that committed last, so that a retry is answered with what happened. Part of the replicated state: every
 /// replica has the same. Bounded: a retry comes within the seconds of an election, during which nothing commits.
-struct RecentTransactions: Equatable {
-  struct Transaction: Equatable {
+struct RecentTransactions: Equatable, Sendable {
+  struct Transaction: Equatable, Sendable {
     var id: TransactionID
     /// In the shard's log.
     var index: UInt64
@@ -11,7 +11,7 @@ struct RecentTransactions: Equatable {
     var affected: [UInt64]
   }
 
-  static let capacity = 16_384
+  static let capacity = 8192
 
   /// The oldest first, from `first` on; then around.
   private var ring: [Transaction] = []

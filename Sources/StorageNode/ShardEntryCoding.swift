@@ -96,7 +96,7 @@ extension ShardEntry {
 }
 
 /// The state of a shard beside its tablets.
-struct ShardState: Equatable {
+struct ShardState: Equatable, Sendable {
   /// The metadata index of the last schema entry.
   var metadataIndex: UInt64 = 0
   var recent = RecentTransactions()

@@ -47,6 +47,7 @@ final class ShardStateMachine: StateMachine {
   private var demotion: Task<Void, Never>?
   private var checkpointedIndex: UInt64
   private var isCheckpointing = false
+  private let encoder = WorkerThread(name: "state")
   private var checkpointTimer: LoopTimer?
 
   /// A state machine over an engine that was just opened.
@@ -71,6 +72,7 @@ final class ShardStateMachine: StateMachine {
     checkpointTimer?.cancel()
     await demotion?.value
     await checkpoint()
+    encoder.shutdown()
   }
 
   // MARK: Proposals
@@ -133,7 +135,7 @@ final class ShardStateMachine: StateMachine {
       throw error
     }
     appliedIndex = max(appliedIndex, entries.last?.index ?? 0)
-    if appliedIndex - checkpointedIndex >= Self.entriesPerCheckpoint { Task { await checkpoint() } }
+    if appliedIndex - checkpointedIndex >= Self.entriesPerCheckpoint { Task { await self.checkpoint() } }
     if hasSchema { onSchema?() }
     return entries.map(\.index)
   }
@@ -148,7 +150,10 @@ final class ShardStateMachine: StateMachine {
     }
     defer { leave() }
     let index = appliedIndex
-    try await engine.writeSnapshot(to: path, index: index, nodeState: state.encoded(), onFixed: leave)
+    let nodeState = try await encoded(state)
+    try await engine.writeSnapshot(to: path, index: index, nodeState: nodeState, onFixed: leave)
+    // A start that finds the tablets behind the snapshot would go back to it.
+    await checkpoint()
     return index
   }
 
@@ -187,17 +192,21 @@ final class ShardStateMachine: StateMachine {
     }
   }
 
+  /// The state as bytes, made away from the loop: thousands of transactions take milliseconds.
+  private func encoded(_ state: ShardState) async throws -> [UInt8] {
+    try await encoder.run { try state.encoded() }
+  }
+
   private func checkpoint() async {
     guard !isCheckpointing, appliedIndex > checkpointedIndex else { return }
     isCheckpointing = true
     defer { isCheckpointing = false }
     await gate.enter()
     let index = appliedIndex
-    let encoded = try? state.encoded()
+    let state = state
     gate.leave()
-    guard let encoded else { return }
     do {
-      try await engine.checkpoint(at: index, nodeState: encoded)
+      try await engine.checkpoint(at: index, nodeState: encoded(state))
       checkpointedIndex = max(checkpointedIndex, index)
     } catch {
       // It only shortens the next start.

@@ -59,7 +59,7 @@ struct ShardLogTests {
     #expect(state.recent[TransactionID(bytes: Array("2".utf8))] == nil)
     #expect(state.recent[TransactionID(bytes: Array("3".utf8))]?.index == 3)
     #expect(state.recent.all.first?.index == 3)
-    #expect(state.recent.all.last?.index == 16386)
+    #expect(state.recent.all.last?.index == 8194)
     let read = try ShardState(encoded: state.encoded())
     #expect(read.metadataIndex == 9)
     #expect(read.recent.all == state.recent.all)
