@@ -59,6 +59,7 @@ let package = Package(
     target("Metadata", ["SQLTypes", hashTrees]),
     target("SQLPlan", ["SQLTree", "SQLTypes", "Metadata"]),
     target("PostgresWire", ["SQLTypes"]),
+    target("TabletSQL", ["Metadata", "SQLTypes"]),
 
     // Shell: clocks, threads, files, sockets.
     target("EventLoop", ["CLibUV", "COpenSSL", logging]),
@@ -80,7 +81,9 @@ let package = Package(
     target("SQLParser", ["SQLTree", "SQLTypes", "CPgQuery"]),
     target("SQLite", ["SQLTypes", "CSQLite"]),
     target("StorageEngine", ["EventLoop", "SQLTypes", "Metadata"]),
-    target("SQLiteEngine", ["StorageEngine", "EventLoop", "Metadata", "SQLTypes", "SQLite", "SegmentedLog", "CSQLite"]),
+    target(
+      "SQLiteEngine",
+      ["StorageEngine", "EventLoop", "Metadata", "SQLTypes", "SQLite", "TabletSQL", "SegmentedLog", "CSQLite"]),
     target(
       "StorageNode",
       [
@@ -92,8 +95,7 @@ let package = Package(
       "ComputeNode",
       [
         "EventLoop", "Metadata", "MetadataClient", "PostgresWire", "ProtocolStorage", "RPC", "SQLParser", "SQLPlan",
-        "SQLTree",
-        "SQLTypes", "SQLite", "COpenSSL", logging,
+        "SQLTree", "SQLTypes", "SQLite", "TabletSQL", "COpenSSL", logging,
       ]),
     target("ClusterManager", ["Metadata", "MetadataClient", "EventLoop", "RPC", logging]),
     .executableTarget(

@@ -2,6 +2,7 @@ import CSQLite
 import Metadata
 import SQLTypes
 import StorageEngine
+import TabletSQL
 
 /// Does to a tablet what recorded changes say. The tablet must contain exactly what it contained where they were recorded: a
 /// row that is missing, or there already, means that this replica is not what it should be.

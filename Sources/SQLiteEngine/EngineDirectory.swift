@@ -4,6 +4,7 @@ import Metadata
 import SQLTypes
 import SegmentedLog
 import StorageEngine
+import TabletSQL
 
 /// The engine's directory:
 ///

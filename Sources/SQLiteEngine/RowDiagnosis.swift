@@ -1,6 +1,7 @@
 import CSQLite
 import Metadata
 import SQLTypes
+import TabletSQL
 
 /// Finds the row that violates a constraint, for the error's detail. SQLite does not tell: so the statement runs once more,
 /// with triggers that note each row before its constraints are checked. That costs only who fails.

@@ -2,6 +2,7 @@ import EventLoop
 import Metadata
 import SQLTypes
 import StorageEngine
+import TabletSQL
 
 extension SQLiteEngine {
   /// A step of applying, on a worker.
@@ -160,16 +161,14 @@ extension SQLiteEngine {
     let summary = tablets[id]
     if let summary, summary.appliedIndex >= index { return }
     let directory = directory
-    let path = directory.tabletPath(id)
     switch change {
     case .create(_, let table, let indexes, let generation):
       pool.retire(id)
-      try await work { () throws(EngineFailure) in
+      let path = directory.tabletPath(id)
+      tablets[id] = try await work { () throws(EngineFailure) in
         try Self.files { () throws(FileError) in try directory.removeTablet(id) }
-        try TabletFile.create(path, id, table, indexes: indexes, generation: generation, index: index)
+        return try TabletFile.create(path, id, table, indexes: indexes, generation: generation, index: index)
       }
-      let names = Set(indexes.filter { $0.constraint != .primaryKey }.map(\.id))
-      tablets[id] = TabletSummary(indexes: names, generation: generation, appliedIndex: index)
     case .drop:
       guard summary != nil else { return }
       tablets[id] = nil
@@ -179,22 +178,25 @@ extension SQLiteEngine {
       }
     case .createIndex(_, let table, let definition):
       guard summary != nil else { return }
-      try await alter(id, at: index) { (connection) throws(EngineFailure) in
+      let refusal = try await alter(id, at: index) { (connection) throws(EngineFailure) in
         try TabletFile.createIndex(connection, id, table, definition)
       }
       tablets[id]?.indexes.insert(definition.id)
+      tablets[id]?.refusals[.index(definition.id)] = refusal
     case .dropIndex(_, let definition):
       guard summary != nil else { return }
       let name = TabletSchema.quoted(TabletSchema.indexName(definition))
       try await alter(id, at: index) { (connection) throws(EngineFailure) in
         try connection.run("DROP INDEX IF EXISTS \(name)")
+        try connection.forgetRefusal(of: .index(definition))
       }
       tablets[id]?.indexes.remove(definition)
+      tablets[id]?.refusals[.index(definition)] = nil
     case .clear(_, let generation):
-      guard summary != nil else { return }
+      guard let summary else { return }
       let table = TabletSchema.quoted(TabletSchema.tableName(id))
       try await alter(id, at: index) { (connection) throws(EngineFailure) in
-        try connection.run("DELETE FROM \(table)")
+        if summary.refusals[.table] == nil { try connection.run("DELETE FROM \(table)") }
         try connection.integer("UPDATE _kunlog_tablet SET generation = ?1", Int64(generation))
       }
       tablets[id]?.generation = generation
@@ -202,31 +204,30 @@ extension SQLiteEngine {
   }
 
   /// Changes a tablet that exists, as of an entry.
-  private func alter(
-    _ id: TabletID, at index: UInt64, _ body: @escaping @Sendable (TabletConnection) throws(EngineFailure) -> Void
-  ) async throws(SQLError) {
+  private func alter<T: Sendable>(
+    _ id: TabletID, at index: UInt64, _ body: @escaping @Sendable (TabletConnection) throws(EngineFailure) -> T
+  ) async throws(SQLError) -> T {
     let path = directory.tabletPath(id)
-    try await work { () throws(EngineFailure) in
+    let result = try await work { () throws(EngineFailure) in
       let connection = try TabletConnection(path: path, tablet: id, purpose: .applier)
       defer { connection.close() }
       try connection.run("BEGIN IMMEDIATE")
-      try body(connection)
+      let result = try body(connection)
       try connection.setAppliedIndex(index)
       try connection.run("COMMIT")
+      return result
     }
     tablets[id]?.appliedIndex = index
+    return result
   }
 
-  private func work(_ body: @escaping @Sendable () throws(EngineFailure) -> Void) async throws(SQLError) {
-    let failure: EngineFailure? = await workers.run {
-      do throws(EngineFailure) {
-        try body()
-        return nil
-      } catch {
-        return error
-      }
+  private func work<T: Sendable>(
+    _ body: @escaping @Sendable () throws(EngineFailure) -> T
+  ) async throws(SQLError) -> T {
+    let result: Result<T, EngineFailure> = await workers.run {
+      do throws(EngineFailure) { return .success(try body()) } catch { return .failure(error) }
     }
-    if let failure { throw failure.error }
+    do throws(EngineFailure) { return try result.get() } catch { throw error.error }
   }
 
   private nonisolated static func files(_ body: () throws(FileError) -> Void) throws(EngineFailure) {
@@ -236,16 +237,22 @@ extension SQLiteEngine {
 
 extension TabletFile {
   /// Makes an index. Where rows contradict its uniqueness it is made without, as every replica does alike: whoever
-  /// records a unique index in the metadata has made sure before that the rows allow it.
+  /// records a unique index in the metadata has made sure before that the rows allow it. One that SQLite refuses is noted.
+  ///
+  /// - Returns: why it was refused.
   static func createIndex(
     _ connection: TabletConnection, _ id: TabletID, _ table: TableDefinition, _ definition: IndexDefinition
-  ) throws(EngineFailure) {
-    do throws(EngineFailure) {
-      try connection.run(TabletSchema.indexStatement(id, table, definition))
-    } catch  where error.constraint != nil {
-      var lenient = definition
-      lenient.isUnique = false
-      try connection.run(TabletSchema.indexStatement(id, table, lenient))
+  ) throws(EngineFailure) -> String? {
+    var definition = definition
+    while true {
+      let trial = [TabletSchema.indexStatement(id, table, definition), TabletSchema.trialStatement(id)]
+      guard let refusal = try connection.attempt(trial) else { return nil }
+      if refusal.constraint != nil, definition.isUnique {
+        definition.isUnique = false
+        continue
+      }
+      try connection.note(refusal.error.message, .index(definition.id))
+      return refusal.error.message
     }
   }
 }

@@ -26,7 +26,7 @@ extension SQLiteEngine {
       throw EngineFailure(error: error)
     }
     defer { transaction.leave() }
-    for tablet in fragment.tablets where tablets[tablet] == nil { throw missing(tablet) }
+    for tablet in fragment.tablets { try checkUsable(tablet) }
     if fragment.isWrite {
       return try await write(fragment, transaction, session, rows)
     }
@@ -41,6 +41,7 @@ extension SQLiteEngine {
     do throws(EngineFailure) {
       try transaction.enterOrFail()
       defer { transaction.leave() }
+      try checkUsable(tablet)
       let connection = try await writer(of: tablet, transaction)
       let outcomes: [Result<EngineOutcome, EngineFailure>] = await job(transaction, connection) {
         StatementBatch.run(statements, on: connection)
@@ -351,6 +352,14 @@ extension SQLiteEngine {
   }
 
   private func unique(_ tablets: [TabletID]) -> [TabletID] { Array(Set(tablets)).sorted() }
+
+  private func checkUsable(_ tablet: TabletID) throws(EngineFailure) {
+    guard let summary = tablets[tablet] else { throw missing(tablet) }
+    guard !summary.refusals.isEmpty, let error = summary.refusal(of: "tablet \(tablet)", index: { _ in nil }) else {
+      return
+    }
+    throw EngineFailure(error: error, tabletID: tablet)
+  }
 
   private func missing(_ tablet: TabletID) -> EngineFailure {
     EngineFailure(

@@ -2,6 +2,7 @@ import CSQLite
 import Metadata
 import SQLTypes
 import StorageEngine
+import TabletSQL
 
 /// What SQLite reports, in PostgreSQL's terms.
 enum SQLiteFailure {
@@ -32,6 +33,8 @@ enum SQLiteFailure {
     case SQLITE_CORRUPT, SQLITE_NOTADB: SQLError(.dataCorrupted, "the tablet's file is damaged: \(text)")
     case SQLITE_IOERR, SQLITE_CANTOPEN, SQLITE_PERM: SQLError(.ioError, "could not access the tablet's file: \(text)")
     case SQLITE_READONLY: SQLError(.readOnlySQLTransaction, "cannot write in a read-only transaction")
+    case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL:
+      SQLError(.lockNotAvailable, "could not lock the tablet's file: \(text)")
     case SQLITE_MISMATCH: SQLError(.datatypeMismatch, "the value does not fit the column: \(text)")
     case SQLITE_ERROR where text == "integer overflow":
       SQLError(.numericValueOutOfRange, "bigint out of range")

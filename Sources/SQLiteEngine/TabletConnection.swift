@@ -4,6 +4,7 @@ import Metadata
 import SQLTypes
 import SQLite
 import StorageEngine
+import TabletSQL
 
 /// A connection to a tablet's file, with the files of further tablets attached to it where a statement reads several.
 ///

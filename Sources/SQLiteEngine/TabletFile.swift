@@ -2,6 +2,7 @@ import CSQLite
 import Metadata
 import SQLTypes
 import StorageEngine
+import TabletSQL
 
 /// A tablet's file as a whole: its creation, and what it says of itself in its administrative table.
 enum TabletFile {
@@ -13,11 +14,12 @@ enum TabletFile {
     case damaged
   }
 
-  /// Creates the file with its table and indexes. What is at the path must have been removed. Blocks.
+  /// Creates the file with its table and indexes. What is at the path must have been removed. A definition that SQLite
+  /// refuses is noted in the file. Answers what came of it. Blocks.
   static func create(
     _ path: String, _ id: TabletID, _ table: TableDefinition, indexes: [IndexDefinition], generation: UInt64,
     index: UInt64
-  ) throws(EngineFailure) {
+  ) throws(EngineFailure) -> TabletSummary {
     let connection = try TabletConnection(path: path, tablet: id, purpose: .applier, creates: true)
     defer { connection.close() }
     try connection.run("BEGIN IMMEDIATE")
@@ -26,10 +28,18 @@ enum TabletFile {
       CREATE TABLE _kunlog_tablet (
         one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER, generation INTEGER, applied_index INTEGER)
       """)
-    for statement in TabletSchema.createStatements(id, table, indexes: indexes) { try connection.run(statement) }
     try connection.integer(
       "INSERT INTO _kunlog_tablet VALUES (1, 1, ?1, ?2)", Int64(generation), Int64(index))
+    var statements = TabletSchema.createStatements(id, table, indexes: indexes)
+    statements.append(TabletSchema.trialStatement(id))
+    var refusals: [TabletPart: String] = [:]
+    if let refusal = try connection.attempt(statements) {
+      refusals[.table] = refusal.error.message
+      try connection.note(refusal.error.message, .table)
+    }
     try connection.run("COMMIT")
+    let made = Set(indexes.filter { $0.constraint != .primaryKey }.map(\.id))
+    return TabletSummary(indexes: made, generation: generation, appliedIndex: index, refusals: refusals)
   }
 
   /// Reads what a file says of itself. Blocks.
@@ -51,7 +61,11 @@ enum TabletFile {
           indexes.insert(id)
         }
       }
-      return .tablet(TabletSummary(indexes: indexes, generation: UInt64(generation), appliedIndex: UInt64(index)))
+      let refusals = try connection.refusals()
+      for case .index(let id) in refusals.keys { indexes.insert(id) }
+      return .tablet(
+        TabletSummary(
+          indexes: indexes, generation: UInt64(generation), appliedIndex: UInt64(index), refusals: refusals))
     } catch {
       return .damaged
     }
@@ -62,5 +76,75 @@ extension TabletConnection {
   /// Within a transaction: the tablet now contains the shard's entries up to here.
   func setAppliedIndex(_ index: UInt64) throws(EngineFailure) {
     try integer("UPDATE main._kunlog_tablet SET applied_index = ?1", Int64(index))
+  }
+}
+
+// Definitions that SQLite refused: in a table of their own, which exists only where there is one.
+extension TabletConnection {
+  /// Within a transaction: runs statements, the last of which is only prepared. Where SQLite refuses one for what it says,
+  /// which every replica's does alike, nothing of them stays. Throws what has other causes, such as a full disk.
+  ///
+  /// - Returns: why, where they are refused.
+  func attempt(_ statements: [String]) throws(EngineFailure) -> EngineFailure? {
+    try run("SAVEPOINT definition")
+    do throws(EngineFailure) {
+      for statement in statements.dropLast() { try run(statement) }
+      if let last = statements.last { _ = try prepare(last) }
+      try run("RELEASE definition")
+      return nil
+    } catch {
+      guard error.isRefusal else { throw error }
+      try run("ROLLBACK TO definition")
+      try run("RELEASE definition")
+      return error
+    }
+  }
+
+  /// Within a transaction: remembers why a definition was refused.
+  func note(_ reason: String, _ part: TabletPart) throws(EngineFailure) {
+    try run("CREATE TABLE IF NOT EXISTS _kunlog_refusal (part INTEGER PRIMARY KEY, reason TEXT)")
+    let text = reason.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''")
+    try run("INSERT OR REPLACE INTO _kunlog_refusal VALUES (\(part.number), '\(text)')")
+  }
+
+  /// Within a transaction: what was refused is not wanted any more.
+  func forgetRefusal(of part: TabletPart) throws(EngineFailure) {
+    guard try hasRefusals() else { return }
+    try run("DELETE FROM _kunlog_refusal WHERE part = \(part.number)")
+  }
+
+  fileprivate func refusals() throws(EngineFailure) -> [TabletPart: String] {
+    guard try hasRefusals() else { return [:] }
+    let statement = try prepare("SELECT part, reason FROM _kunlog_refusal")
+    defer { reset(statement) }
+    var refusals: [TabletPart: String] = [:]
+    while sqlite3_step(statement) == SQLITE_ROW {
+      let number = UInt32(truncatingIfNeeded: sqlite3_column_int64(statement, 0))
+      let part = number == 0 ? TabletPart.table : .index(ObjectID(rawValue: number))
+      refusals[part] = sqlite3_column_text(statement, 1).map { String(cString: $0) } ?? ""
+    }
+    return refusals
+  }
+
+  private func hasRefusals() throws(EngineFailure) -> Bool {
+    try integer("SELECT count(*) FROM sqlite_schema WHERE name = '_kunlog_refusal'") == 1
+  }
+}
+
+extension TabletPart {
+  /// In the file: the index's, or 0.
+  fileprivate var number: UInt32 {
+    if case .index(let id) = self { id.rawValue } else { 0 }
+  }
+}
+
+extension EngineFailure {
+  /// Whether the statement was refused for what it says, rather than for the state of disk or memory.
+  var isRefusal: Bool {
+    switch error.sqlState {
+    case .queryCanceled, .diskFull, .outOfMemory, .dataCorrupted, .ioError, .readOnlySQLTransaction, .lockNotAvailable:
+      false
+    default: true
+    }
   }
 }

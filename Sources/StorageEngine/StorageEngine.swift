@@ -54,7 +54,8 @@ package protocol StorageEngine: AnyObject {
   // What the shard's log says, at every replica.
 
   /// Applies entries in order. One call at a time. A tablet that already contains an entry leaves it alone, so that replay
-  /// is harmless. Failures mean that this replica can no longer follow its log.
+  /// is harmless. Failures mean that this replica can no longer follow its log. A definition that the engine cannot carry
+  /// out, which every replica finds alike, is no failure: see `TabletSummary.refusals`.
   func apply(_ entries: [EngineEntry]) async throws(SQLError)
   /// Remembers that all entries up to `index` are contained, with the node's own state as of that index.
   func checkpoint(at index: UInt64, nodeState: [UInt8]) async throws(SQLError)
@@ -96,10 +97,43 @@ package struct TabletSummary: Sendable, Hashable {
   package var generation: UInt64
   /// The index of the last entry that concerned it.
   package var appliedIndex: UInt64
-  package init(indexes: Set<ObjectID>, generation: UInt64, appliedIndex: UInt64) {
+  /// Definitions that the engine could not carry out, and why: nothing can be done with the tablet while there are any, but
+  /// to drop what is refused. The same at every replica. They count as made, else they would be tried for ever.
+  package var refusals: [TabletPart: String]
+  package init(
+    indexes: Set<ObjectID>, generation: UInt64, appliedIndex: UInt64, refusals: [TabletPart: String] = [:]
+  ) {
     self.indexes = indexes
     self.generation = generation
     self.appliedIndex = appliedIndex
+    self.refusals = refusals
+  }
+}
+
+/// What an engine may refuse to make of a tablet's definition.
+package enum TabletPart: Sendable, Hashable {
+  case table
+  case index(ObjectID)
+}
+
+extension TabletSummary {
+  /// Why nothing can be done with the tablet; nil where all is well. 58000, with what to do.
+  ///
+  /// - Parameters:
+  ///   - table: the table's name, as the metadata has it.
+  ///   - index: the name of an index.
+  package func refusal(of table: String, index: (ObjectID) -> String?) -> SQLError? {
+    if let reason = refusals[.table] {
+      return SQLError(
+        .systemError, "table \"\(table)\" cannot be used: the storage engine refused its definition", detail: reason,
+        hint: "Drop the table.", table: table)
+    }
+    let indexes = refusals.keys.compactMap { if case .index(let id) = $0 { id } else { nil } }
+    guard let id = indexes.min(), let reason = refusals[.index(id)] else { return nil }
+    let name = index(id) ?? "\(id)"
+    return SQLError(
+      .systemError, "table \"\(table)\" cannot be used: the storage engine refused the definition of index \"\(name)\"",
+      detail: reason, hint: "Drop the index.", table: table)
   }
 }
 

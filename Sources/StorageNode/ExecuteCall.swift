@@ -111,11 +111,18 @@ final class ExecuteCall {
       guard let route = image.tablets[tablet], route.shardID == service.configuration.shardID,
         route.epoch <= reference.epoch
       else { throw .staleRoute(tablet, requiredIndex: image.index) }
-      guard service.engine.tablets[tablet] != nil else {
+      guard let summary = service.engine.tablets[tablet] else {
         // Dropped or created at this moment: the metadata that says so is on its way into the shard.
         throw .staleRoute(tablet, requiredIndex: image.index)
       }
+      guard summary.refusals.isEmpty else { throw unusable(summary, route, image) }
     }
+  }
+
+  private func unusable(_ summary: TabletSummary, _ route: TabletDefinition, _ image: Image) -> Stop {
+    let table = image.tables[route.tableID]?.name ?? "\(route.tableID)"
+    let error = summary.refusal(of: table) { image.indexes[$0]?.name }
+    return .failure(Failures.message(error ?? SQLError(.internalError, "table \"\(table)\" cannot be used")))
   }
 
   // MARK: A read alone

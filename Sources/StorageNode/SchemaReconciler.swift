@@ -106,6 +106,7 @@ final class SchemaReconciler {
       do {
         _ = try await propose(machine.schemaEntry(metadataIndex: image.index, changes))
         logger.info("schema follows the metadata at \(image.index): \(changes.count) changes")
+        warnOfRefusals(changes)
       } catch ReplicaError.overloaded {
         try? await loopSleep(milliseconds: 20)
       } catch {
@@ -113,6 +114,14 @@ final class SchemaReconciler {
         logger.info("schema change not proposed: \(error)")
         try? await loopSleep(milliseconds: 20)
       }
+    }
+  }
+
+  private func warnOfRefusals(_ changes: [TabletChange]) {
+    for tablet in Set(changes.map(\.tabletID)).sorted() {
+      guard let summary = machine.engine.tablets[tablet], !summary.refusals.isEmpty else { continue }
+      let reasons = summary.refusals.values.sorted().joined(separator: "; ")
+      logger.error("tablet \(tablet) cannot be used, the engine refused its definition: \(reasons)")
     }
   }
 

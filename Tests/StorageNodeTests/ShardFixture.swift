@@ -23,14 +23,16 @@ final class MadeMetadata: MetadataFeed {
   }
 
   /// `accounts (id int8 primary key, name text unique)` on shard 1, as a tablet of the number.
-  func createTable(_ number: UInt64) {
+  ///
+  /// - Parameter check: in the engine's SQL.
+  func createTable(_ number: UInt64, check: String? = nil) {
     change { image in
       let table = ObjectID(rawValue: UInt32(20000 + number * 10))
       image.tables[table] = TableDefinition(
         id: table, schemaID: ObjectID(rawValue: 2200), name: "accounts\(number)", ownerID: ObjectID(rawValue: 10),
         columns: [
           ColumnDefinition(name: "id", type: .int8, isNotNull: true), ColumnDefinition(name: "name", type: .text),
-        ])
+        ], checks: check.map { [CheckDefinition(name: "check", expression: "", storageExpression: $0)] } ?? [])
       let key = ObjectID(rawValue: table.rawValue + 1)
       image.indexes[key] = IndexDefinition(
         id: key, schemaID: ObjectID(rawValue: 2200), name: "accounts\(number)_pkey", tableID: table,

@@ -152,6 +152,33 @@ struct ShardTests {
     await shard.finish()
   }
 
+  @Test("A definition that the engine refuses stops its table alone, on every replica alike, until it is dropped")
+  func refusedDefinition() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    shard.metadata.createTable(1)
+    shard.metadata.createTable(2, check: "no_such(\"id\")")
+    try await shard.insert(1, "one")
+    let refused = await #expect(throws: ShardFailure.self) { try await shard.insert(1, "one", 2) }
+    #expect(
+      refused
+        == .statement(
+          SQLError(
+            .systemError, "table \"accounts2\" cannot be used: the storage engine refused its definition",
+            detail: "the tablet cannot run the statement: no such function: no_such", hint: "Drop the table."), nil))
+    let first = try await shard.leader()
+    await shard.stopNode(first)
+    try await shard.insert(2, "two")
+    let again = await #expect(throws: ShardFailure.self) { try await shard.insert(1, "one", 2) }
+    #expect(again == refused)
+    shard.metadata.change { $0.tablets[TabletID(rawValue: 2)] = nil }
+    let gone = await #expect(throws: ShardFailure.self) { try await shard.insert(1, "one", 2) }
+    #expect(gone == .staleRoute(requiredIndex: shard.metadata.image.index))
+    try await shard.startNode(first)
+    #expect(try await shard.ids() == [1, 2])
+    await shard.finish()
+  }
+
   @Test("A directory in use and one of another cluster are refused with what to do")
   func wrongDirectory() async throws {
     let shard = ShardFixture()

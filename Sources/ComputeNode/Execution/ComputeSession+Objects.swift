@@ -40,9 +40,8 @@ extension ComputeSession {
       parts.append(IndexDefinition.Part(column: number, isDescending: part.isDescending, nullsFirst: nullsFirst))
     }
     if statement.isUnique { try await checkUniqueness(of: parts, in: table, indexName: statement.name, scope) }
-    try await append([
-      .createIndex(IndexDraft(name: statement.name, tableID: table.id, parts: parts, isUnique: statement.isUnique))
-    ])
+    let draft = IndexDraft(name: statement.name, tableID: table.id, parts: parts, isUnique: statement.isUnique)
+    try await appendTried([.createIndex(draft)], relation: statement.name ?? table.name)
   }
 
   // MARK: Sequences

@@ -34,14 +34,14 @@ extension ComputeSession {
     for constraint in statement.constraints { try apply(constraint, to: &draft) }
     try refuseIntervalKey(draft, parent: parent)
     try addChecks(statement, parent: parent, to: &draft, text: text)
-    try await tryChecks(draft, columns: parent?.columns.map(\.name) ?? draft.columns.map(\.name))
     if let clause = statement.partitionBy { draft.partitioning = try partitioning(clause, text: text) }
     if let parent, let bound = statement.bound {
       draft.partition = PartitionMembership(
         parentID: parent.id, bound: try await partitionBound(bound, of: parent, text: text))
     }
-    try await tryOut(draft)
-    try await append([.createTable(draft)])
+    try await appendTried(
+      [.createTable(draft)], relation: draft.name,
+      expressions: try defaultTexts(statement, draft.columns, text: text))
   }
 
   private func refuseUnsupported(_ statement: CreateTableStatement) throws(SQLError) {
@@ -237,22 +237,6 @@ extension ComputeSession {
         CheckDraft(
           name: constraint.name, column: check.column, expression: check.expression,
           storageExpression: check.storageExpression))
-    }
-  }
-
-  /// Has the compute node's SQLite prepare the checks: what it refuses, a shard could not make a tablet of.
-  private func tryChecks(_ draft: TableDraft, columns: [String]) async throws(SQLError) {
-    let row = columns.map { "NULL AS \(Self.quotedName($0))" }.joined(separator: ", ")
-    for check in draft.checks {
-      let sql = "(SELECT (\(check.storageExpression)) FROM (SELECT \(row)) LIMIT 0)"
-      do {
-        _ = try await evaluate([.expression(LocalExpression(sql: sql, parameters: [], isStable: true))])
-      } catch {
-        guard error.sqlState == .internalError else { continue }
-        throw SQLError(
-          .featureNotSupported, "check constraint of relation \"\(draft.name)\" is not supported",
-          detail: error.message, table: draft.name, constraint: check.name)
-      }
     }
   }
 

@@ -87,6 +87,18 @@ final class LocalConnection {
     }
   }
 
+  /// Runs all but the last of the statements and prepares the last, then undoes them.
+  func attempt(_ statements: [String]) throws(SQLError) {
+    do throws(SQLiteError) {
+      try database.execute("BEGIN")
+      defer { try? database.execute("ROLLBACK") }
+      for statement in statements.dropLast() { try database.execute(statement) }
+      if let last = statements.last { _ = try database.prepare(last) }
+    } catch {
+      throw error.sqlError
+    }
+  }
+
   func create(_ sql: String, table: String) throws(SQLError) {
     tables.append(table)
     do { try database.execute(sql) } catch { throw error.sqlError }

@@ -13,6 +13,11 @@ package protocol LocalEngine: AnyObject {
     _ scalars: [LocalScalar], context: LocalContext, interruption: LocalInterruption
   ) async throws(SQLError) -> [StoredValue]
 
+  /// Runs statements in an empty database, the last of which is only prepared, and undoes them.
+  ///
+  /// - Throws: what the first of them is refused with.
+  func attempt(_ statements: [String], context: LocalContext) async throws(SQLError)
+
   /// An empty database of its own for one statement.
   ///
   /// - Parameter limitBytes: what its tables may take; more is SQLSTATE 53200.

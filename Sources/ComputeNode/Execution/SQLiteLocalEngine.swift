@@ -67,6 +67,16 @@ package final class SQLiteLocalEngine: LocalEngine {
     }
   }
 
+  package func attempt(_ statements: [String], context: LocalContext) async throws(SQLError) {
+    let slot = try await take()
+    defer { giveBack(slot) }
+    try await slot.run { connection in
+      connection.enter(context)
+      defer { connection.leave() }
+      try connection.attempt(statements)
+    }
+  }
+
   package func open(context: LocalContext, limitBytes: Int) -> any LocalRun {
     SQLiteLocalRun(engine: self, context: context, limitBytes: limitBytes)
   }

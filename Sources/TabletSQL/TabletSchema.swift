@@ -1,32 +1,34 @@
 import Metadata
 import SQLTypes
 
-/// The SQL that gives a tablet its table: see "Values" and "who does what" in ARCHITECTURE.md.
+/// The SQL that gives a tablet its table. The storage engine runs it; a compute node tries it beforehand, in memory, so that a
+/// definition that SQLite refuses never becomes a fact of the metadata log.
 ///
 /// Every declared primary key becomes a table WITHOUT ROWID, also one of a single integer: SQLite's alias of the row id would
 /// silently replace a null by a new number, where PostgreSQL refuses it.
-enum TabletSchema {
+package enum TabletSchema {
   /// The first column of a table without primary key.
-  static let hiddenKeyColumn = "_kunlog_row_id"
+  package static let hiddenKeyColumn = "_kunlog_row_id"
 
   /// The name of a tablet's table.
-  static func tableName(_ id: TabletID) -> String { "t\(id.rawValue)" }
+  package static func tableName(_ id: TabletID) -> String { "t\(id.rawValue)" }
   /// The name of an index within its tablet.
-  static func indexName(_ id: ObjectID) -> String { "i\(id.rawValue)" }
+  package static func indexName(_ id: ObjectID) -> String { "i\(id.rawValue)" }
 
   /// The inverse of `indexName`.
-  static func indexID(_ name: some StringProtocol) -> ObjectID? {
+  package static func indexID(_ name: some StringProtocol) -> ObjectID? {
     guard name.first == "i", let number = UInt32(name.dropFirst()) else { return nil }
     return ObjectID(rawValue: number)
   }
 
   /// A name as SQLite reads it, whatever it contains.
-  static func quoted(_ name: String) -> String {
+  package static func quoted(_ name: String) -> String {
     "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
   }
 
   /// The statements that make the table and its indexes, in order.
-  static func createStatements(_ id: TabletID, _ table: TableDefinition, indexes: [IndexDefinition]) -> [String] {
+  package static func createStatements(_ id: TabletID, _ table: TableDefinition, indexes: [IndexDefinition]) -> [String]
+  {
     var parts: [String] = []
     let primaryKey = indexes.first { $0.constraint == .primaryKey }
     if primaryKey == nil { parts.append("\(quoted(hiddenKeyColumn)) INTEGER PRIMARY KEY") }
@@ -45,7 +47,7 @@ enum TabletSchema {
   }
 
   /// The statement that makes one index.
-  static func indexStatement(_ id: TabletID, _ table: TableDefinition, _ index: IndexDefinition) -> String {
+  package static func indexStatement(_ id: TabletID, _ table: TableDefinition, _ index: IndexDefinition) -> String {
     let parts = index.parts.map { part in
       let column = table.columns[part.column - 1]
       let value = column.type.sqliteKeyFunction.map { "\($0)(\(quoted(column.name)))" } ?? quoted(column.name)
@@ -54,6 +56,12 @@ enum TabletSchema {
     return
       "CREATE \(index.isUnique ? "UNIQUE " : "")INDEX IF NOT EXISTS \(quoted(indexName(index.id))) "
       + "ON \(quoted(tableName(id))) (\(parts.joined(separator: ", ")))"
+  }
+
+  /// A statement that writes a row of the table: preparing it makes SQLite translate the checks and the indexes' keys, which
+  /// creating the table does only in part.
+  package static func trialStatement(_ id: TabletID) -> String {
+    "INSERT INTO \(quoted(tableName(id))) DEFAULT VALUES"
   }
 
   private static func columnText(_ column: ColumnDefinition) -> String {
