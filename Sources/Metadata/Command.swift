@@ -13,6 +13,11 @@ package enum Command: Sendable, Hashable {
   case updateNodeAddress(NodeID, host: String, port: Int, postgresPort: Int?)
   /// Refused while a shard has it as a replica.
   case removeNode(NodeID)
+  /// A note to stand in the history, at most `NoteTopic.maximumContentBytes`.
+  case recordNote(topic: String, content: [UInt8])
+  /// Lets events of newer levels into the log; nil: all that this program understands. Changes nothing where the cluster is at
+  /// that level or above.
+  case raiseFeatureLevel(UInt32?)
 
   // Shards.
   /// Changes nothing where the shard exists alike.

@@ -29,6 +29,9 @@ struct Decision {
     image.apply(event, at: image.index + 1)
   }
 
+  /// Adds an event that nothing later in this decision depends on.
+  mutating func emitLast(_ event: Event) { events.append(event) }
+
   /// The next free identity. Taken once an event with it is emitted.
   var nextID: ObjectID { image.nextObjectID }
 
@@ -71,6 +74,8 @@ struct Decision {
     case .updateNodeAddress(let id, let host, let port, let postgresPort):
       try updateNodeAddress(id, host, port, postgresPort)
     case .removeNode(let id): try removeNode(id)
+    case .recordNote(let topic, let content): try recordNote(topic, content)
+    case .raiseFeatureLevel(let level): try raiseFeatureLevel(level)
     case .createShard(let draft): try createShard(draft)
     case .addReplica(let shard, let node): try addReplica(shard, node)
     case .createSchema(let name, let owner): try createSchema(name, owner)

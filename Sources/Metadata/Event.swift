@@ -52,11 +52,15 @@ package enum Event: Sendable, Hashable {
   case tabletDropped(TabletID)
   /// TRUNCATE; the generation is the tablet's new one.
   case tabletCleared(TabletID, generation: UInt64)
+
+  // Notes.
+  /// What an operator or a tool wants to stand in the history; nobody reacts. Since feature level 2.
+  case noteRecorded(topic: String, content: [UInt8])
 }
 
 /// What an event is about, at the grain at which subscribers and operators filter.
 package enum EventFamily: String, Sendable, Hashable, CaseIterable {
-  case cluster, nodes, shards, catalog, roles, placement
+  case cluster, nodes, shards, catalog, roles, placement, notes
 }
 
 extension Event {
@@ -71,6 +75,7 @@ extension Event {
       .catalog
     case .roleCreated, .roleAltered, .roleDropped: .roles
     case .tabletCreated, .tabletDropped, .tabletCleared: .placement
+    case .noteRecorded: .notes
     }
   }
 
@@ -108,6 +113,7 @@ extension Event {
     case .tabletCreated: "TabletCreated"
     case .tabletDropped: "TabletDropped"
     case .tabletCleared: "TabletCleared"
+    case .noteRecorded: "NoteRecorded"
     }
   }
 
@@ -118,5 +124,6 @@ extension Event {
     "TableCreated", "TableDropped", "ColumnDefaultChanged", "IndexCreated", "IndexDropped", "SequenceCreated",
     "SequenceAltered", "SequenceDropped", "SequenceReserved", "SequenceValueSet", "ViewCreated", "ViewReplaced",
     "ViewDropped", "RoleCreated", "RoleAltered", "RoleDropped", "TabletCreated", "TabletDropped", "TabletCleared",
+    "NoteRecorded",
   ]
 }

@@ -12,7 +12,11 @@ extension Image {
   /// Folds a record in: events, versions, request table, index and hash move together.
   package mutating func apply(_ record: Record) {
     for event in record.events { apply(event, at: record.index) }
-    if let request = record.requestID { requests.add(request, index: record.index) }
+    if let request = record.requestID {
+      let kept =
+        featureLevel >= FeatureLevel.notes ? RequestTable.resultsPerClient : RequestTable.resultsPerClientAtLevel1
+      requests.add(request, index: record.index, kept: kept)
+    }
     index = record.index
     hash = record.hash
   }
@@ -26,6 +30,10 @@ extension Image {
     case .catalog: applyCatalog(event, at: recordIndex)
     case .roles: applyRoles(event, at: recordIndex)
     case .placement: applyPlacement(event)
+    case .notes:
+      guard case .noteRecorded(let topic, _) = event else { return }
+      notes[topic, default: NoteTopic()].count += 1
+      notes[topic]?.lastIndex = recordIndex
     }
   }
 

@@ -1,12 +1,8 @@
 import HashTreeCollections
 
 extension Image {
-  /// Events that build this image from the empty one, in an order that depends on nothing but the image. What they do not
-  /// carry (index, hash, counters, versions, removed nodes, requests) a snapshot holds beside them.
-  package func eventsFromNothing() -> [Event] { events(since: Image()) }
-
   /// Events that lead from an older image to this one: how a reader that has jumped over compacted records learns what
-  /// changed. Reservations of sequences are in it only by their outcome.
+  /// changed. Reservations of sequences are in it only by their outcome, notes not at all.
   package func events(since older: Image) -> [Event] {
     var events: [Event] = []
     appendEnds(to: &events, since: older)

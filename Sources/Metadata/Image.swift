@@ -33,6 +33,8 @@ package struct Image: Sendable, Equatable {
 
   /// An object's version: the index of the record that last changed it. What `Precondition` compares.
   package var versions: TreeDictionary<ObjectID, UInt64> = [:]
+  /// By topic.
+  package var notes: TreeDictionary<String, NoteTopic> = [:]
   /// The results of the latest requests, so that a retry gets the first one's.
   package var requests = RequestTable()
 

@@ -1,15 +1,11 @@
 import EventLoop
 import Metadata
-import MetadataWire
+import MetadataLog
 import Replica
 
-/// What the meta nodes replicate: the fold of the log.
+/// The state that the meta nodes replicate (`MetadataState`), as a replica drives it.
 ///
-/// The state is in memory; a restart begins with the replica's snapshot and the log after it. On the leader there is also the
-/// speculative image, committed records and those in flight: what the next command is decided against.
-///
-/// Invariant: the speculative image continues `image`; it exists only between winning and losing the leadership, within which
-/// entries are committed in the order in which they were proposed.
+/// It is in memory; a restart begins with the replica's snapshot and the log after it.
 @LoopActor
 final class MetadataMachine: StateMachine {
   /// What a record has become once it is applied.
@@ -17,67 +13,38 @@ final class MetadataMachine: StateMachine {
     let index: UInt64
   }
 
-  enum Failure: Error, CustomStringConvertible {
-    case entry(index: UInt64, WireError)
-    case brokenChain(index: UInt64, previous: UInt64, known: UInt64)
-    case featureLevel(UInt32)
-
-    var description: String {
-      switch self {
-      case .entry(let index, let error): "entry \(index) of the metadata log: \(error)"
-      case .brokenChain(let index, let previous, let known):
-        "entry \(index) of the metadata log continues record \(previous) with a hash other than that of record \(known)"
-      case .featureLevel(let level):
-        "the cluster is at feature level \(level), this program understands \(FeatureLevel.current): run a newer version"
-      }
-    }
-  }
-
-  private(set) var image = Image()
-  private(set) var recent: RecentRecords
-  /// Committed and in flight; nil where this replica does not lead.
-  private(set) var speculation: Image?
-  /// The term in which this replica leads, or led last.
-  private(set) var leadershipTerm: UInt64 = 0
+  private(set) var state: MetadataState
   /// Fires when the image or the leadership has changed.
   let changes = ChangeSignal()
+  /// Called at the same moments, before those who wait go on.
+  var onChange: (@LoopActor () -> Void)?
   private let worker = WorkerThread(name: "metadata-snapshot")
+
+  var image: Image { state.image }
 
   /// The state is in memory only: all of it comes from the replica's snapshot and log.
   var appliedIndex: UInt64 { 0 }
 
   /// - Parameter recentBytes: how many bytes of records are kept in memory for subscribers that keep up.
-  nonisolated init(recentBytes: Int) { recent = RecentRecords(limitBytes: recentBytes) }
+  nonisolated init(recentBytes: Int) { state = MetadataState(recentBytes: recentBytes) }
 
   func apply(_ entries: [CommittedEntry]) async throws -> [Applied] {
-    var outputs: [Applied] = []
-    outputs.reserveCapacity(entries.count)
-    for entry in entries {
-      let record: Record
-      do throws(WireError) {
-        record = try Record(body: entry.payload, index: entry.index, term: entry.term)
-      } catch { throw Failure.entry(index: entry.index, error) }
-      guard record.continues(image) else {
-        throw Failure.brokenChain(index: entry.index, previous: record.previousIndex, known: image.index)
-      }
-      image.apply(record)
-      recent.append(record, body: entry.payload)
-      outputs.append(Applied(index: entry.index))
-    }
-    guard image.featureLevel <= FeatureLevel.current else { throw Failure.featureLevel(image.featureLevel) }
-    // Nothing in flight: share the committed image's memory again.
-    if speculation?.index == image.index { speculation = image }
-    changes.fire()
-    return outputs
+    for entry in entries { try state.apply(index: entry.index, term: entry.term, body: entry.payload) }
+    changed()
+    return entries.map { Applied(index: $0.index) }
   }
 
-  /// Adds a record that the leader has just appended.
-  func speculate(_ record: Record) { speculation?.apply(record) }
+  /// Decides a request; see `MetadataState.decide`.
+  func decide(_ request: AppendRequest) -> AppendVerdict {
+    state.decide(request, timeMicroseconds: Loop.wallClockMicroseconds())
+  }
+
+  /// Tells where a proposal stands.
+  func appended(_ proposal: AppendProposal, at index: UInt64) { state.appended(proposal, at: index) }
 
   func leadershipChanged(isLeader: Bool, term: UInt64) {
-    speculation = isLeader ? image : nil
-    leadershipTerm = term
-    changes.fire()
+    state.leadershipChanged(isLeader: isLeader, term: term)
+    changed()
   }
 
   func writeSnapshot(to path: String) async throws -> UInt64 {
@@ -87,10 +54,14 @@ final class MetadataMachine: StateMachine {
   }
 
   func restoreSnapshot(from path: String, index: UInt64) async throws {
-    image = try await worker.run { try ImageFile.read(path) }
-    recent.removeAll()
-    changes.fire()
+    state.restore(try await worker.run { try ImageFile.read(path) })
+    changed()
   }
 
   func close() { worker.shutdown() }
+
+  private func changed() {
+    onChange?()
+    changes.fire()
+  }
 }

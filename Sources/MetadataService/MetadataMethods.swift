@@ -6,6 +6,8 @@ enum MetadataMethods {
   static let service = "kunlog.metadata.v1.Metadata"
   static let append = RPCMethod<Kunlog_Metadata_V1_AppendRequest, Kunlog_Metadata_V1_AppendResponse>(
     service: service, method: "Append")
+  static let appendStream = RPCMethod<Kunlog_Metadata_V1_AppendRequest, Kunlog_Metadata_V1_AppendResponse>(
+    service: service, method: "AppendStream")
   static let readImage = RPCMethod<Kunlog_Metadata_V1_ReadImageRequest, Kunlog_Metadata_V1_ImagePart>(
     service: service, method: "ReadImage")
   static let readIndex = RPCMethod<Kunlog_Metadata_V1_ReadIndexRequest, Kunlog_Metadata_V1_ReadIndexResponse>(

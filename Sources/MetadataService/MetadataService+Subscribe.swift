@@ -1,5 +1,6 @@
 import EventLoop
 import Metadata
+import MetadataLog
 import MetadataWire
 import ProtocolMetadata
 import RPC
@@ -11,23 +12,17 @@ extension MetadataService {
 
   static let maximumSubscribers = 4096
   private static let bookmarkMilliseconds = 1_000
+  /// A subscriber that is ahead of this replica for so long is of no use to it, or it to the subscriber.
+  private static let behindMilliseconds = 3_000
   /// A replica that has had no leader for so long sends its subscribers elsewhere: it may be cut off.
   private static let leaderlessMilliseconds = 3_000
-  private static let batchRecords = 64
   private static let batchBytes = 256 * 1024
-
-  private enum Batch {
-    case records([(Record, Kunlog_Metadata_V1_SealedRecord)])
-    case compacted(firstIndex: UInt64)
-    /// The cursor is at the present.
-    case none
-  }
 
   func subscribe(
     _ request: Kunlog_Metadata_V1_SubscribeRequest, _ writer: Writer, _ context: RPCContext
   ) async throws {
     try check(request.clusterID)
-    let filter = try SubscriptionFilter(request)
+    var cursor = SubscriptionCursor(try SubscriptionCursor.Request(request))
     guard subscribers < Self.maximumSubscribers else {
       throw RPCError(.resourceExhausted, "this meta node has \(subscribers) subscribers already")
     }
@@ -35,100 +30,88 @@ extension MetadataService {
     defer { subscribers -= 1 }
     // The end of the call ends the wait for changes.
     context.onCancel { [machine] in machine.changes.fire() }
-    var cursor = request.afterIndex
-    if request.wantImage {
-      cursor = try await sendImage(to: writer)
-    } else {
-      try await awaitIndex(cursor)
-    }
-    let end = request.endAtPresent ? machine.image.index : nil
-    var lastSent = Loop.now
+    let start = Loop.now
+    var lastSent = start
     var leaderlessSince: UInt64?
     while !context.isCancelled {
-      switch try await batch(after: cursor) {
-      case .records(let records):
-        for (record, sealed) in records {
-          if let end, record.index > end { return }
-          if filter.passes(record) {
-            try await writer.send(.with { $0.record = sealed })
-            lastSent = Loop.now
-          }
-          cursor = record.index
+      let isBookmarkDue = milliseconds(since: lastSent) >= Self.bookmarkMilliseconds
+      switch cursor.next(machine.state, credit: .max, isBookmarkDue: isBookmarkDue) {
+      case .records(let elements):
+        for element in elements {
+          try await writer.send(.with { $0.record = .init(element.record, body: element.body) })
         }
-      case .compacted(let first):
-        guard request.allowImage else {
-          throw RPCError(.outOfRange, "records before index \(first) have been compacted")
-        }
-        cursor = try await sendImage(to: writer)
+        if !elements.isEmpty { lastSent = Loop.now }
+      case .image(let image):
+        try await send(image, to: writer)
         lastSent = Loop.now
-      case .none:
-        if let end, cursor >= end { return }
-        _ = await machine.changes.wait(milliseconds: Self.bookmarkMilliseconds)
-      }
-      if Loop.now - lastSent >= UInt64(Self.bookmarkMilliseconds) * 1_000_000 {
+      case .bookmark(let index):
         try checkLeader(since: &leaderlessSince)
-        try await writer.send(.with { $0.bookmark = cursor })
+        try await writer.send(.with { $0.bookmark = index })
         lastSent = Loop.now
+      case .readLog(let index): try await readLog(from: index, for: &cursor)
+      case .wait: _ = await machine.changes.wait(milliseconds: Self.bookmarkMilliseconds)
+      case .behind:
+        guard milliseconds(since: start) < Self.behindMilliseconds else {
+          throw RPCError(
+            .unavailable, "this meta node is at index \(machine.image.index), behind \(request.afterIndex)")
+        }
+        _ = await machine.changes.wait(milliseconds: 500)
+      case .compacted(let first):
+        throw RPCError(.outOfRange, "records before index \(first) have been compacted")
+      case .finished: return
       }
     }
   }
 
-  private func sendImage(to writer: Writer) async throws -> UInt64 {
-    let image = machine.image
-    for part in try ImageEncoder.parts(of: image) {
+  private func send(_ image: Image, to writer: Writer) async throws {
+    var encoder = ImageEncoder(image)
+    while let part = try encoder.next() {
       try await writer.send(.with { $0.image = .init(part) })
-    }
-    return image.index
-  }
-
-  /// The subscriber may have followed a replica that was ahead of this one: it catches up, or is of no use.
-  private func awaitIndex(_ index: UInt64) async throws(RPCError) {
-    let giveUp = Loop.now + 3_000_000_000
-    while machine.image.index < index {
-      guard Loop.now < giveUp else {
-        throw RPCError(.unavailable, "this meta node is at index \(machine.image.index), behind \(index)")
-      }
-      _ = await machine.changes.wait(milliseconds: 500)
+      // A large image is not to keep the loop from the others.
+      try await loopSleep(milliseconds: 0)
     }
   }
 
-  private func batch(after cursor: UInt64) async throws -> Batch {
-    guard cursor < machine.image.index else { return .none }
-    if let recent = machine.recent.records(after: cursor, count: Self.batchRecords) {
-      return .records(recent.map { ($0.record, $0.sealed) })
-    }
+  private func readLog(from index: UInt64, for cursor: inout SubscriptionCursor) async throws {
     let entries: [CommittedEntry]
     do throws(ReplicaError) {
-      entries = try await replica.entries(from: cursor + 1, limitBytes: Self.batchBytes)
+      entries = try await replica.entries(from: index, limitBytes: Self.batchBytes)
     } catch {
       guard case .compacted(let first) = error else { throw RPCError(error) }
-      return .compacted(firstIndex: first)
+      return cursor.logCompacted(firstIndex: first)
     }
     // Applied here, but not yet reported so by the replica.
-    guard !entries.isEmpty else {
-      try await loopSleep(milliseconds: 5)
-      return .records([])
-    }
-    var records: [(Record, Kunlog_Metadata_V1_SealedRecord)] = []
-    for entry in entries {
-      do throws(WireError) {
-        let record = try Record(body: entry.payload, index: entry.index, term: entry.term)
-        records.append((record, Kunlog_Metadata_V1_SealedRecord(record, body: entry.payload)))
-      } catch { throw RPCError(.dataLoss, "entry \(entry.index) of the log: \(error)") }
-    }
-    return .records(records)
+    guard !entries.isEmpty else { return try await loopSleep(milliseconds: 5) }
+    do throws(ApplyError) {
+      try cursor.logRead(entries.map { ($0.index, $0.term, $0.payload) })
+    } catch { throw RPCError(.dataLoss, error.description) }
   }
 
   private func checkLeader(since leaderlessSince: inout UInt64?) throws(RPCError) {
-    let status = replica.status
-    guard status.leaderID == nil else {
+    guard replica.status.leaderID == nil else {
       leaderlessSince = nil
       return
     }
     let since = leaderlessSince ?? Loop.now
     leaderlessSince = since
-    guard Loop.now - since < UInt64(Self.leaderlessMilliseconds) * 1_000_000 else {
+    guard milliseconds(since: since) < Self.leaderlessMilliseconds else {
       throw RPCError(.unavailable, "this meta node knows no leader")
     }
+  }
+
+  private func milliseconds(since time: UInt64) -> Int { Int((Loop.now - time) / 1_000_000) }
+}
+
+extension SubscriptionCursor.Request {
+  /// From the protocol.
+  init(_ wire: Kunlog_Metadata_V1_SubscribeRequest) throws(RPCError) {
+    self.init()
+    afterIndex = wire.afterIndex
+    allowsImage = wire.allowImage
+    wantsImage = wire.wantImage
+    endsAtPresent = wire.endAtPresent
+    do throws(SubscriptionFilter.UnknownFamily) {
+      filter = try SubscriptionFilter(familyNames: wire.families, shards: wire.shards.map(ShardID.init))
+    } catch { throw RPCError(.invalidArgument, error.description) }
   }
 }

@@ -1,6 +1,7 @@
 import EventLoop
 import Logging
 import Metadata
+import MetadataLog
 import MetadataWire
 import ProtocolMetadata
 import RPC
@@ -12,6 +13,7 @@ final class MetadataService {
   let clusterID: ClusterID
   let replica: Replica<MetadataMachine>
   let logger = Logger(label: "metadata-service")
+  let desk: AppendDesk
   var subscribers = 0
 
   var machine: MetadataMachine { replica.machine }
@@ -19,12 +21,21 @@ final class MetadataService {
   init(clusterID: ClusterID, replica: Replica<MetadataMachine>) {
     self.clusterID = clusterID
     self.replica = replica
+    desk = AppendDesk(clusterID: clusterID, replica: replica)
   }
 
   func register(at server: RPCServer) {
     server.addDescriptors(ProtocolMetadataDescriptors.fileDescriptorSet)
-    server.handle(MetadataMethods.append) { [self] request, context in
-      try await append(request, context)
+    server.handleUnary(MetadataMethods.append) { [desk] request, context, reply in
+      desk.append(request, peer: context.peerCommonName) { result in
+        switch result {
+        case .success(let response): reply.send(response)
+        case .failure(let error): reply.fail(error)
+        }
+      }
+    }
+    server.handleBidirectional(MetadataMethods.appendStream) { [desk] reader, writer, context in
+      try await AppendStream(desk, writer, peer: context.peerCommonName).run(reader)
     }
     server.handle(MetadataMethods.readIndex) { [self] request, _ in
       try check(request.clusterID)
@@ -34,8 +45,11 @@ final class MetadataService {
     server.handleStream(MetadataMethods.readImage) { [self] request, writer, _ in
       try check(request.clusterID)
       if !request.allowStale { try await confirm() }
-      for part in try ImageEncoder.parts(of: machine.image) {
+      var encoder = ImageEncoder(machine.image)
+      while let part = try encoder.next() {
         try await writer.send(try Kunlog_Metadata_V1_ImagePart(serializedBytes: part))
+        // A large image is not to keep the loop from the others.
+        try await loopSleep(milliseconds: 0)
       }
     }
     server.handleStream(MetadataMethods.subscribe) { [self] request, writer, context in

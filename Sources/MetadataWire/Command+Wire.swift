@@ -24,6 +24,13 @@ extension Command {
           $0.postgresPort = UInt32(clamping: postgresPort ?? 0)
         })
     case .removeNode(let id): .removeNode(.with { $0.nodeID = id.rawValue })
+    case .recordNote(let topic, let content):
+      .recordNote(
+        .with {
+          $0.topic = topic
+          $0.content = .init(content)
+        })
+    case .raiseFeatureLevel(let level): .raiseFeatureLevel(.with { $0.level = level ?? 0 })
     case .createShard(let draft):
       .createShard(
         .with {
@@ -117,6 +124,8 @@ extension Command {
         NodeID(rawValue: command.nodeID), host: command.host, port: Int(command.port),
         postgresPort: wirePort(command.postgresPort))
     case .removeNode(let command): self = .removeNode(NodeID(rawValue: command.nodeID))
+    case .recordNote(let command): self = .recordNote(topic: command.topic, content: [UInt8](command.content))
+    case .raiseFeatureLevel(let command): self = .raiseFeatureLevel(command.level == 0 ? nil : command.level)
     case .createShard(let command):
       self = .createShard(
         ShardDraft(

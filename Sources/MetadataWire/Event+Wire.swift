@@ -56,6 +56,12 @@ extension Event {
           $0.tabletID = id.rawValue
           $0.generation = generation
         })
+    case .noteRecorded(let topic, let content):
+      .noteRecorded(
+        .with {
+          $0.topic = topic
+          $0.content = .init(content)
+        })
     case .databaseCreated, .schemaCreated, .schemaDropped, .tableCreated, .tableDropped, .columnDefaultChanged,
       .indexCreated, .indexDropped, .sequenceCreated, .sequenceAltered, .sequenceDropped, .sequenceReserved,
       .sequenceValueSet, .viewCreated, .viewReplaced, .viewDropped:
@@ -132,6 +138,7 @@ extension Event {
     case .tabletDropped(let event): self = .tabletDropped(TabletID(rawValue: event.tabletID))
     case .tabletCleared(let event):
       self = .tabletCleared(TabletID(rawValue: event.tabletID), generation: event.generation)
+    case .noteRecorded(let event): self = .noteRecorded(topic: event.topic, content: [UInt8](event.content))
     default: self = try Event.catalogEvent(kind)
     }
   }

@@ -33,17 +33,19 @@ package struct ImageDecoder: Sendable {
     case .versions(let versions):
       for version in versions.versions { image.versions[ObjectID(rawValue: version.objectID)] = version.index }
     case .requests(let requests): for client in requests.clients { add(client) }
+    case .notes(let notes):
+      for topic in notes.topics {
+        image.notes[topic.name] = NoteTopic(count: topic.count, lastIndex: topic.lastIndex)
+      }
     case .end(let end): try finish(end)
     }
     hasher.update(bytes)
   }
 
   private mutating func add(_ wire: Kunlog_Metadata_V1_ImageRequests.Client) {
-    var client = RequestTable.Client()
-    client.forgottenTo = wire.forgottenTo
-    client.lastIndex = wire.lastIndex
-    client.results = wire.results.map { RequestTable.Client.Result(sequence: $0.sequence, index: $0.index) }
-    image.requests.clients[wire.name] = client
+    image.requests.clients[wire.name] = RequestHistory(
+      wire.results.map { RequestTable.Result(sequence: $0.sequence, index: $0.index) }, forgottenTo: wire.forgottenTo,
+      lastIndex: wire.lastIndex)
   }
 
   private mutating func finish(_ end: Kunlog_Metadata_V1_ImageEnd) throws(WireError) {

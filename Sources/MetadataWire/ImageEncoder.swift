@@ -4,38 +4,100 @@ import ProtocolMetadata
 import SwiftProtobuf
 
 /// An image as a stream of parts (image.proto): for subscribers that are too far behind, and for snapshots. The same image
-/// always gives the same bytes.
-package enum ImageEncoder {
+/// always gives the same bytes. Each part is encoded when it is asked for.
+package struct ImageEncoder: Sendable {
+  /// Larger than any part that is ever made: one definition alone is bounded by the length of a record.
+  package static let maximumPartBytes = 64 * 1024 * 1024
   /// Objects per part: keeps a part well below a megabyte for all but the strangest definitions.
-  static let eventsPerPart = 128
-  static let entriesPerPart = 4096
+  private static let eventsPerPart = 128
+  private static let versionsPerPart = 4096
+  private static let clientsPerPart = 16
+  private static let topicsPerPart = 1024
 
-  /// The encoded parts, in order.
+  private enum Stage {
+    case header, events, versions, requests, notes, end, finished
+  }
+
+  private let image: Image
+  private var stage = Stage.header
+  private var hasher = SHA256()
+  private var events: ImageEvents
+  /// Keys of the stage at hand, in order; those from `position` on are to come.
+  private var objects: [ObjectID] = []
+  private var names: [String] = []
+  private var position = 0
+
+  /// An encoder at the first part.
+  package init(_ image: Image) {
+    self.image = image
+    events = ImageEvents(image)
+  }
+
+  /// The encoded parts, in order, all at once.
   package static func parts(of image: Image) throws(WireError) -> [[UInt8]] {
+    var encoder = ImageEncoder(image)
     var parts: [[UInt8]] = []
-    var hasher = SHA256()
-    func add(_ part: Kunlog_Metadata_V1_ImagePart) throws(WireError) {
-      let encoded = try bytes(of: part)
-      hasher.update(encoded)
-      parts.append(encoded)
-    }
-    try add(.with { $0.header = header(image) })
-    for events in chunks(image.eventsFromNothing(), eventsPerPart) {
-      try add(.with { $0.events = .with { $0.events = events.map(\.wire) } })
-    }
-    for versions in chunks(image.versions.sorted { $0.key < $1.key }, entriesPerPart) {
-      try add(.with { $0.versions = wireVersions(versions) })
-    }
-    for clients in chunks(image.requests.clients.sorted { $0.key < $1.key }, 64) {
-      try add(.with { $0.requests = wireRequests(clients) })
-    }
-    var checked = hasher
-    let checksum = checked.finish()
-    try add(.with { $0.end = .with { $0.checksum = .init(checksum) } })
+    while let part = try encoder.next() { parts.append(part) }
     return parts
   }
 
-  private static func header(_ image: Image) -> Kunlog_Metadata_V1_ImageHeader {
+  /// The next part; nil after the last.
+  package mutating func next() throws(WireError) -> [UInt8]? {
+    while stage != .finished {
+      guard let kind = nextKind() else { continue }
+      let encoded = try bytes(of: Kunlog_Metadata_V1_ImagePart.with { $0.kind = kind })
+      hasher.update(encoded)
+      return encoded
+    }
+    return nil
+  }
+
+  /// The next part of the stage; nil, and the next stage, where there is none.
+  private mutating func nextKind() -> Kunlog_Metadata_V1_ImagePart.OneOf_Kind? {
+    switch stage {
+    case .header:
+      stage = .events
+      return .header(header)
+    case .events:
+      if let list = events.take(Self.eventsPerPart) { return .events(.with { $0.events = list.map(\.wire) }) }
+      stage = .versions
+      objects = image.versions.keys.sorted()
+    case .versions:
+      let list = take(objects, Self.versionsPerPart)
+      if !list.isEmpty { return .versions(wireVersions(list)) }
+      stage = .requests
+      begin(image.requests.clients.keys.sorted())
+    case .requests:
+      let list = take(names, Self.clientsPerPart)
+      if !list.isEmpty { return .requests(wireRequests(list)) }
+      stage = .notes
+      begin(image.notes.keys.sorted())
+    case .notes:
+      let list = take(names, Self.topicsPerPart)
+      if !list.isEmpty { return .notes(wireNotes(list)) }
+      stage = .end
+    case .end:
+      stage = .finished
+      var checked = hasher
+      let checksum = checked.finish()
+      return .end(.with { $0.checksum = .init(checksum) })
+    case .finished: break
+    }
+    return nil
+  }
+
+  private mutating func begin(_ names: [String]) {
+    self.names = names
+    position = 0
+  }
+
+  private mutating func take<Item>(_ list: [Item], _ count: Int) -> ArraySlice<Item> {
+    let slice = list[min(position, list.count)..<min(position + count, list.count)]
+    position = slice.endIndex
+    return slice
+  }
+
+  private var header: Kunlog_Metadata_V1_ImageHeader {
     .with {
       $0.index = image.index
       $0.hash = .init(image.hash.bytes)
@@ -45,25 +107,22 @@ package enum ImageEncoder {
     }
   }
 
-  private static func wireVersions(
-    _ versions: ArraySlice<(key: ObjectID, value: UInt64)>
-  ) -> Kunlog_Metadata_V1_ImageVersions {
+  private func wireVersions(_ objects: ArraySlice<ObjectID>) -> Kunlog_Metadata_V1_ImageVersions {
     .with {
-      $0.versions = versions.map { version in
+      $0.versions = objects.map { object in
         .with {
-          $0.objectID = version.key.rawValue
-          $0.index = version.value
+          $0.objectID = object.rawValue
+          $0.index = image.versions[object] ?? 0
         }
       }
     }
   }
 
-  private static func wireRequests(
-    _ clients: ArraySlice<(key: String, value: RequestTable.Client)>
-  ) -> Kunlog_Metadata_V1_ImageRequests {
+  private func wireRequests(_ names: ArraySlice<String>) -> Kunlog_Metadata_V1_ImageRequests {
     .with {
-      $0.clients = clients.map { name, client in
-        .with {
+      $0.clients = names.map { name in
+        let client = image.requests.clients[name] ?? RequestHistory()
+        return .with {
           $0.name = name
           $0.forgottenTo = client.forgottenTo
           $0.lastIndex = client.lastIndex
@@ -78,7 +137,15 @@ package enum ImageEncoder {
     }
   }
 
-  private static func chunks<Item>(_ list: [Item], _ size: Int) -> [ArraySlice<Item>] {
-    stride(from: 0, to: list.count, by: size).map { list[$0..<min($0 + size, list.count)] }
+  private func wireNotes(_ names: ArraySlice<String>) -> Kunlog_Metadata_V1_ImageNotes {
+    .with {
+      $0.topics = names.map { name in
+        .with {
+          $0.name = name
+          $0.count = image.notes[name]?.count ?? 0
+          $0.lastIndex = image.notes[name]?.lastIndex ?? 0
+        }
+      }
+    }
   }
 }

@@ -16,11 +16,29 @@ import Testing
   @Test func resultsBeyondTheBoundAreForgottenAndSaySo() {
     var table = RequestTable()
     for sequence in 1...70 {
-      table.add(RequestID(client: "c", sequence: UInt64(sequence)), index: UInt64(sequence * 2))
+      table.add(RequestID(client: "c", sequence: UInt64(sequence)), index: UInt64(sequence * 2), kept: 64)
     }
     #expect(table.lookup(RequestID(client: "c", sequence: 6)) == .forgotten)
     #expect(table.lookup(RequestID(client: "c", sequence: 7)) == .answered(index: 14))
     #expect(table.lookup(RequestID(client: "c", sequence: 71)) == .new)
+  }
+
+  @Test func resultsThatComeOutOfOrderAreFoundAndForgottenBySequence() {
+    var table = RequestTable()
+    for step in 0..<2000 {
+      // 2, 1, 4, 3 …
+      let sequence = UInt64(step % 2 == 0 ? step + 2 : step)
+      table.add(RequestID(client: "c", sequence: sequence), index: UInt64(step + 1))
+    }
+    #expect(table.lookup(RequestID(client: "c", sequence: 976)) == .forgotten)
+    #expect(table.lookup(RequestID(client: "c", sequence: 977)) == .answered(index: 978))
+    #expect(table.lookup(RequestID(client: "c", sequence: 1999)) == .answered(index: 2000))
+    #expect(table.lookup(RequestID(client: "c", sequence: 2000)) == .answered(index: 1999))
+    #expect(table.lookup(RequestID(client: "c", sequence: 2001)) == .new)
+    let history = table.clients["c"]
+    #expect(history?.results.map(\.sequence) == Array(977...2000))
+    #expect(
+      RequestHistory(history?.results ?? [], forgottenTo: 976, lastIndex: 2000) == history)
   }
 
   @Test func theClientThatWasSilentLongestIsForgottenFirst() {

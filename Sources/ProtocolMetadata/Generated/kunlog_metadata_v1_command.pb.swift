@@ -91,6 +91,23 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     set {kind = .addReplica(newValue)}
   }
 
+  /// Always records. Since feature level 2.
+  package var recordNote: Kunlog_Metadata_V1_RecordNote {
+    get {
+      if case .recordNote(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_RecordNote()
+    }
+    set {kind = .recordNote(newValue)}
+  }
+
+  package var raiseFeatureLevel: Kunlog_Metadata_V1_RaiseFeatureLevel {
+    get {
+      if case .raiseFeatureLevel(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_RaiseFeatureLevel()
+    }
+    set {kind = .raiseFeatureLevel(newValue)}
+  }
+
   package var createSchema: Kunlog_Metadata_V1_CreateSchema {
     get {
       if case .createSchema(let v)? = kind {return v}
@@ -238,6 +255,9 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     case removeNode(Kunlog_Metadata_V1_RemoveNode)
     case createShard(Kunlog_Metadata_V1_CreateShard)
     case addReplica(Kunlog_Metadata_V1_AddReplica)
+    /// Always records. Since feature level 2.
+    case recordNote(Kunlog_Metadata_V1_RecordNote)
+    case raiseFeatureLevel(Kunlog_Metadata_V1_RaiseFeatureLevel)
     case createSchema(Kunlog_Metadata_V1_CreateSchema)
     case dropSchema(Kunlog_Metadata_V1_DropSchema)
     case createTable(Kunlog_Metadata_V1_CreateTable)
@@ -313,6 +333,36 @@ package nonisolated struct Kunlog_Metadata_V1_SetSetting: Sendable {
   package init() {}
 
   fileprivate var _value: String? = nil
+}
+
+/// See NoteRecorded.
+package nonisolated struct Kunlog_Metadata_V1_RecordNote: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var topic: String = String()
+
+  package var content: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Lets events of newer feature levels into the log: for when every process of the cluster runs a program that understands
+/// them; an older one stops when it meets them. Changes nothing where the cluster is at that level or above.
+package nonisolated struct Kunlog_Metadata_V1_RaiseFeatureLevel: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// 0: the one that the leader understands.
+  package var level: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct Kunlog_Metadata_V1_UpdateNodeAddress: Sendable {
@@ -1031,7 +1081,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Command"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{4}\u{d}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{3}record_note\0\u{3}raise_feature_level\0\u{4}\u{b}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1128,6 +1178,32 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
           self.kind = .addReplica(v)
+        }
+      }()
+      case 8: try {
+        var v: Kunlog_Metadata_V1_RecordNote?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .recordNote(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .recordNote(v)
+        }
+      }()
+      case 9: try {
+        var v: Kunlog_Metadata_V1_RaiseFeatureLevel?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .raiseFeatureLevel(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .raiseFeatureLevel(v)
         }
       }()
       case 20: try {
@@ -1390,6 +1466,14 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
       guard case .addReplica(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     }()
+    case .recordNote?: try {
+      guard case .recordNote(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    }()
+    case .raiseFeatureLevel?: try {
+      guard case .raiseFeatureLevel(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    }()
     case .createSchema?: try {
       guard case .createSchema(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
@@ -1553,6 +1637,71 @@ nonisolated extension Kunlog_Metadata_V1_SetSetting: SwiftProtobuf.Message, Swif
   package static func ==(lhs: Kunlog_Metadata_V1_SetSetting, rhs: Kunlog_Metadata_V1_SetSetting) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs._value != rhs._value {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_RecordNote: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RecordNote"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}topic\0\u{1}content\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.topic) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.content) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.topic.isEmpty {
+      try visitor.visitSingularStringField(value: self.topic, fieldNumber: 1)
+    }
+    if !self.content.isEmpty {
+      try visitor.visitSingularBytesField(value: self.content, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_RecordNote, rhs: Kunlog_Metadata_V1_RecordNote) -> Bool {
+    if lhs.topic != rhs.topic {return false}
+    if lhs.content != rhs.content {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_RaiseFeatureLevel: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RaiseFeatureLevel"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}level\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.level) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.level != 0 {
+      try visitor.visitSingularUInt32Field(value: self.level, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_RaiseFeatureLevel, rhs: Kunlog_Metadata_V1_RaiseFeatureLevel) -> Bool {
+    if lhs.level != rhs.level {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -297,6 +297,15 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     set {kind = .tabletCleared(newValue)}
   }
 
+  /// RecordNote. Nobody reacts: it is there to be read with the rest of the history. Since feature level 2.
+  package var noteRecorded: Kunlog_Metadata_V1_NoteRecorded {
+    get {
+      if case .noteRecorded(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_NoteRecorded()
+    }
+    set {kind = .noteRecorded(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -344,6 +353,8 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     case tabletCreated(Kunlog_Metadata_V1_Tablet)
     case tabletDropped(Kunlog_Metadata_V1_TabletDropped)
     case tabletCleared(Kunlog_Metadata_V1_TabletCleared)
+    /// RecordNote. Nobody reacts: it is there to be read with the rest of the history. Since feature level 2.
+    case noteRecorded(Kunlog_Metadata_V1_NoteRecorded)
 
   }
 
@@ -629,6 +640,24 @@ package nonisolated struct Kunlog_Metadata_V1_TabletDropped: Sendable {
   package init() {}
 }
 
+/// RecordNote: what an operator or a tool wants to stand in the history, beside what happened. The state keeps, per topic, how
+/// many there were and which was the last.
+package nonisolated struct Kunlog_Metadata_V1_NoteRecorded: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// 1 to 64 bytes.
+  package var topic: String = String()
+
+  /// At most 65536 bytes; by custom, text in UTF-8.
+  package var content: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// TruncateTables. The shard empties the tablet; `generation` is its new one.
 package nonisolated struct Kunlog_Metadata_V1_TabletCleared: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -650,7 +679,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Event"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{4}\u{7}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{4}\u{8}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{4}\u{8}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{4}\u{f}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{4}\u{12}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{4}\u{7}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{4}\u{8}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{4}\u{8}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{4}\u{f}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{4}\u{12}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1061,6 +1090,19 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
           self.kind = .tabletCleared(v)
         }
       }()
+      case 100: try {
+        var v: Kunlog_Metadata_V1_NoteRecorded?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .noteRecorded(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .noteRecorded(v)
+        }
+      }()
       default: break
       }
     }
@@ -1195,6 +1237,10 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
     case .tabletCleared?: try {
       guard case .tabletCleared(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 82)
+    }()
+    case .noteRecorded?: try {
+      guard case .noteRecorded(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 100)
     }()
     case nil: break
     }
@@ -1800,6 +1846,41 @@ nonisolated extension Kunlog_Metadata_V1_TabletDropped: SwiftProtobuf.Message, S
 
   package static func ==(lhs: Kunlog_Metadata_V1_TabletDropped, rhs: Kunlog_Metadata_V1_TabletDropped) -> Bool {
     if lhs.tabletID != rhs.tabletID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_NoteRecorded: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NoteRecorded"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}topic\0\u{1}content\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.topic) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.content) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.topic.isEmpty {
+      try visitor.visitSingularStringField(value: self.topic, fieldNumber: 1)
+    }
+    if !self.content.isEmpty {
+      try visitor.visitSingularBytesField(value: self.content, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_NoteRecorded, rhs: Kunlog_Metadata_V1_NoteRecorded) -> Bool {
+    if lhs.topic != rhs.topic {return false}
+    if lhs.content != rhs.content {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -26,7 +26,8 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
 }
 
 /// The state after a record, as a stream of parts: what the log says until then, without its history. First the header, then
-/// events that build the state from nothing (one per object, in a fixed order), then versions and requests, then the end.
+/// events that build the state from nothing (one per object, in a fixed order), then versions, requests and notes, then the
+/// end.
 /// A snapshot file holds the same parts, each preceded by its length (4 bytes, little-endian).
 package nonisolated struct Kunlog_Metadata_V1_ImagePart: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -75,6 +76,14 @@ package nonisolated struct Kunlog_Metadata_V1_ImagePart: Sendable {
     set {kind = .end(newValue)}
   }
 
+  package var notes: Kunlog_Metadata_V1_ImageNotes {
+    get {
+      if case .notes(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ImageNotes()
+    }
+    set {kind = .notes(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -83,6 +92,7 @@ package nonisolated struct Kunlog_Metadata_V1_ImagePart: Sendable {
     case versions(Kunlog_Metadata_V1_ImageVersions)
     case requests(Kunlog_Metadata_V1_ImageRequests)
     case end(Kunlog_Metadata_V1_ImageEnd)
+    case notes(Kunlog_Metadata_V1_ImageNotes)
 
   }
 
@@ -196,6 +206,36 @@ package nonisolated struct Kunlog_Metadata_V1_ImageRequests: Sendable {
   package init() {}
 }
 
+/// What the state keeps of notes, by topic.
+package nonisolated struct Kunlog_Metadata_V1_ImageNotes: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var topics: [Kunlog_Metadata_V1_ImageNotes.Topic] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct Topic: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var name: String = String()
+
+    package var count: UInt64 = 0
+
+    /// The record with the last one.
+    package var lastIndex: UInt64 = 0
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
+  package init() {}
+}
+
 /// The image is whole.
 package nonisolated struct Kunlog_Metadata_V1_ImageEnd: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -216,7 +256,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_ImagePart: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ImagePart"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}events\0\u{1}versions\0\u{1}requests\0\u{1}end\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}events\0\u{1}versions\0\u{1}requests\0\u{1}end\0\u{1}notes\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -289,6 +329,19 @@ nonisolated extension Kunlog_Metadata_V1_ImagePart: SwiftProtobuf.Message, Swift
           self.kind = .end(v)
         }
       }()
+      case 6: try {
+        var v: Kunlog_Metadata_V1_ImageNotes?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .notes(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .notes(v)
+        }
+      }()
       default: break
       }
     }
@@ -319,6 +372,10 @@ nonisolated extension Kunlog_Metadata_V1_ImagePart: SwiftProtobuf.Message, Swift
     case .end?: try {
       guard case .end(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case .notes?: try {
+      guard case .notes(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     }()
     case nil: break
     }
@@ -582,6 +639,76 @@ nonisolated extension Kunlog_Metadata_V1_ImageRequests.Client: SwiftProtobuf.Mes
     if lhs.forgottenTo != rhs.forgottenTo {return false}
     if lhs.lastIndex != rhs.lastIndex {return false}
     if lhs.results != rhs.results {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ImageNotes: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ImageNotes"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}topics\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.topics) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.topics.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.topics, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ImageNotes, rhs: Kunlog_Metadata_V1_ImageNotes) -> Bool {
+    if lhs.topics != rhs.topics {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ImageNotes.Topic: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Kunlog_Metadata_V1_ImageNotes.protoMessageName + ".Topic"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}count\0\u{3}last_index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.count) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.lastIndex) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularUInt64Field(value: self.count, fieldNumber: 2)
+    }
+    if self.lastIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lastIndex, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ImageNotes.Topic, rhs: Kunlog_Metadata_V1_ImageNotes.Topic) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs.lastIndex != rhs.lastIndex {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

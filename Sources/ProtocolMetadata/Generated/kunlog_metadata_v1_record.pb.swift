@@ -114,8 +114,8 @@ package nonisolated struct Kunlog_Metadata_V1_RecordBody: Sendable {
   fileprivate var _requestID: Kunlog_Metadata_V1_RequestID? = nil
 }
 
-/// A client's name for a request: a retry with the same one gets the first one's result. Results are kept for the last 64
-/// requests of each of the 1024 clients that appended last.
+/// A client's name for a request: a retry with the same one gets the first one's result. Results are kept for the last
+/// 1024 requests (64 below feature level 2) of each of the 1024 clients that appended last.
 package nonisolated struct Kunlog_Metadata_V1_RequestID: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for

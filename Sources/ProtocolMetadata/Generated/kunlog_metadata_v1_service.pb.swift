@@ -54,6 +54,9 @@ package nonisolated struct Kunlog_Metadata_V1_AppendRequest: Sendable {
   /// They stand or fall together.
   package var commands: [Kunlog_Metadata_V1_Command] = []
 
+  /// The answer is to name the record, not to repeat its events.
+  package var omitEvents: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -129,6 +132,7 @@ package nonisolated struct Kunlog_Metadata_V1_Appended: Sendable {
 
   package var index: UInt64 = 0
 
+  /// Empty where the request said so.
   package var events: [Kunlog_Metadata_V1_Event] = []
 
   /// A retry whose record has been compacted since: its events are not known any more.
@@ -229,7 +233,7 @@ package nonisolated struct Kunlog_Metadata_V1_SubscribeRequest: Sendable {
   /// Begin with the image in any case: for one who has no state.
   package var wantImage: Bool = false
 
-  /// Families: cluster, nodes, shards, catalog, roles, placement; empty: all. A record is sent whole where one of its events
+  /// Families: cluster, nodes, shards, catalog, roles, placement, notes; empty: all. A record is sent whole where one of its events
   /// passes.
   package var families: [String] = []
 
@@ -409,7 +413,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_AppendRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AppendRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{1}principal\0\u{3}request_id\0\u{1}cause\0\u{1}preconditions\0\u{1}commands\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{1}principal\0\u{3}request_id\0\u{1}cause\0\u{1}preconditions\0\u{1}commands\0\u{3}omit_events\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -423,6 +427,7 @@ nonisolated extension Kunlog_Metadata_V1_AppendRequest: SwiftProtobuf.Message, S
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.cause) }()
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.preconditions) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.commands) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.omitEvents) }()
       default: break
       }
     }
@@ -451,6 +456,9 @@ nonisolated extension Kunlog_Metadata_V1_AppendRequest: SwiftProtobuf.Message, S
     if !self.commands.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.commands, fieldNumber: 6)
     }
+    if self.omitEvents != false {
+      try visitor.visitSingularBoolField(value: self.omitEvents, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -461,6 +469,7 @@ nonisolated extension Kunlog_Metadata_V1_AppendRequest: SwiftProtobuf.Message, S
     if lhs.cause != rhs.cause {return false}
     if lhs.preconditions != rhs.preconditions {return false}
     if lhs.commands != rhs.commands {return false}
+    if lhs.omitEvents != rhs.omitEvents {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -6,7 +6,8 @@ import MetadataClient
 /// `kunlog cluster`: the cluster as a whole.
 struct ClusterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "cluster", abstract: "Look at the cluster as a whole.", subcommands: [ClusterStatus.self])
+    commandName: "cluster", abstract: "Look at the cluster as a whole.",
+    subcommands: [ClusterStatus.self, ClusterUpgrade.self])
 }
 
 /// `kunlog cluster status`.

@@ -1,10 +1,11 @@
 import ArgumentParser
 import Metadata
 
-/// `kunlog log`: the metadata log, readable.
+/// `kunlog log`: the metadata log, readable, and with room for a note.
 struct LogCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "log", abstract: "Read the metadata log.", subcommands: [LogShow.self, LogTail.self])
+    commandName: "log", abstract: "Read the metadata log, or leave a note in it.",
+    subcommands: [LogShow.self, LogTail.self, LogNote.self])
 }
 
 /// Which records `log show` and `log tail` print.

@@ -38,12 +38,20 @@ enum EventText {
       return "\(tablet.id) of \(names[tablet.tableID]) on shard \(tablet.shardID), epoch \(tablet.epoch)"
     case .tabletDropped(let id): return names[id]
     case .tabletCleared(let id, let generation): return "\(names[id]), generation \(generation)"
+    case .noteRecorded(let topic, let content): return "\(topic): \(text(content))"
     default: return catalogText(event, names)
     }
   }
 
   private static func address(_ node: NodeDefinition) -> String {
     "\(node.host):\(node.port)" + (node.postgresPort.map { ", psql \($0)" } ?? "")
+  }
+
+  /// A note's content: text where it is printable, else hexadecimal.
+  private static func text(_ content: [UInt8]) -> String {
+    let text = String(decoding: content, as: UTF8.self)
+    let isText = text.utf8.elementsEqual(content) && text.unicodeScalars.allSatisfy { $0.value >= 32 || $0 == "\t" }
+    return isText ? text : "\\x\(RecordHash(bytes: content))"
   }
 
   private static func text(_ role: RoleDefinition) -> String {

@@ -1,0 +1,43 @@
+import Metadata
+
+/// What a leader knows beyond the committed state: its term, the records in flight, and the image with them.
+struct Leadership: Sendable {
+  let term: UInt64
+  /// Committed and in flight: what the next request is decided against.
+  private(set) var speculation: Image
+  private var inFlight: [RecentRecords.Element] = []
+  // Committed ones at the head, dropped together.
+  private var first = 0
+
+  init(term: UInt64, _ image: Image) {
+    self.term = term
+    speculation = image
+  }
+
+  mutating func append(_ record: Record, body: [UInt8]) {
+    speculation.apply(record)
+    inFlight.append(RecentRecords.Element(record: record, body: body))
+  }
+
+  /// The record in flight that has been committed now; nil where this leader did not propose it as the next one.
+  mutating func takeFirst(index: UInt64, term: UInt64) -> RecentRecords.Element? {
+    guard first < inFlight.count, inFlight[first].record.index == index, inFlight[first].record.term == term else {
+      return nil
+    }
+    let element = inFlight[first]
+    first += 1
+    if first == inFlight.count {
+      inFlight.removeAll(keepingCapacity: first <= 4096)
+      first = 0
+    } else if first >= 256, first * 2 > inFlight.count {
+      inFlight.removeFirst(first)
+      first = 0
+    }
+    return element
+  }
+
+  /// Where nothing is in flight, the speculation is the committed image: they share memory again.
+  mutating func settle(_ image: Image) {
+    if first == inFlight.count { speculation = image }
+  }
+}

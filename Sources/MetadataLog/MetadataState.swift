@@ -1,0 +1,111 @@
+import Metadata
+import MetadataWire
+
+/// What the meta nodes replicate, as a value: the fold of the log, the latest records, and at the leader the desk at which
+/// appends are decided. No loop, no clock, no file: a meta node and the simulator drive the same code.
+///
+/// Invariants: the image is the fold of all records up to its index, whose hash it bears; index, state and request table move
+/// together. The speculative image continues the image; it exists only between winning and losing the leadership, within which
+/// records are committed in the order in which they were proposed.
+package struct MetadataState: Sendable {
+  /// All committed records that were applied here, folded.
+  package private(set) var image = Image()
+  /// The latest of those records.
+  package private(set) var recent: RecentRecords
+  /// Only while this replica leads.
+  var leadership: Leadership?
+  package let mutants: MetadataMutants
+  /// Only for the mutant `keepsSpeculation`.
+  private var stale: Image?
+
+  /// - Parameters:
+  ///   - recentBytes: how many bytes of records are kept for subscribers that keep up.
+  ///   - mutants: mistakes to make, for the simulator to find; none in production.
+  package init(recentBytes: Int, mutants: MetadataMutants = []) {
+    recent = RecentRecords(limitBytes: recentBytes)
+    self.mutants = mutants
+  }
+
+  /// Folds a committed entry in. What the leader itself proposed is not decoded again: that its fold is the one of the bytes is
+  /// what the other replicas show.
+  ///
+  /// What it throws ends the replica: a state that lacks an entry must not go on.
+  package mutating func apply(index: UInt64, term: UInt64, body: [UInt8]) throws(ApplyError) {
+    if leadership != nil {
+      guard let known = leadership?.takeFirst(index: index, term: term) else { throw .notProposed(index: index) }
+      assert(known.body == body, "entry \(index) is not what this leader proposed")
+      try fold(known)
+      leadership?.settle(image)
+    } else {
+      let record = try MetadataState.decode(index: index, term: term, body: body)
+      try fold(RecentRecords.Element(record: record, body: body))
+    }
+  }
+
+  /// The same for an entry that was decoded beforehand, on a replica that does not lead.
+  package mutating func apply(_ element: RecentRecords.Element) throws(ApplyError) {
+    guard leadership == nil else {
+      return try apply(index: element.record.index, term: element.record.term, body: element.body)
+    }
+    try fold(element)
+  }
+
+  /// The record that a committed entry is. Depends on nothing but the bytes: may be done beforehand, on any thread.
+  package static func decode(index: UInt64, term: UInt64, body: [UInt8]) throws(ApplyError) -> Record {
+    do throws(WireError) { return try Record(body: body, index: index, term: term) } catch {
+      throw .entry(index: index, error)
+    }
+  }
+
+  private mutating func fold(_ element: RecentRecords.Element) throws(ApplyError) {
+    let record = element.record
+    guard record.continues(image) else {
+      throw .brokenChain(index: record.index, previous: record.previousIndex, known: image.index)
+    }
+    image.apply(record)
+    if mutants.contains(.forgetsRequests) { image.requests = RequestTable() }
+    recent.append(element)
+    guard image.featureLevel <= FeatureLevel.current else { throw .featureLevel(image.featureLevel) }
+  }
+
+  /// Replaces the state by a snapshot's.
+  package mutating func restore(_ image: Image) {
+    self.image = image
+    leadership = nil
+    recent.removeAll()
+  }
+
+  /// Told at each change of this replica's leadership. With `isLeader`, all entries before the term must have been applied.
+  package mutating func leadershipChanged(isLeader: Bool, term: UInt64) {
+    if mutants.contains(.keepsSpeculation) {
+      if let leadership { stale = leadership.speculation }
+      leadership = isLeader ? Leadership(term: term, stale ?? image) : nil
+      return
+    }
+    leadership = isLeader ? Leadership(term: term, image) : nil
+  }
+}
+
+/// Why an entry cannot be applied.
+package enum ApplyError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// Its bytes are no record that this program knows.
+  case entry(index: UInt64, WireError)
+  /// It does not continue the record before it.
+  case brokenChain(index: UInt64, previous: UInt64, known: UInt64)
+  /// It was committed in the term of this leader, who did not propose it: a mistake in consensus.
+  case notProposed(index: UInt64)
+  /// The cluster is newer than this program.
+  case featureLevel(UInt32)
+
+  package var description: String {
+    switch self {
+    case .entry(let index, let error): "entry \(index) of the metadata log: \(error)"
+    case .brokenChain(let index, let previous, let known):
+      "entry \(index) of the metadata log continues record \(previous) with a hash other than that of record \(known)"
+    case .notProposed(let index):
+      "entry \(index) of the metadata log was committed in this leader's term, but not proposed by it"
+    case .featureLevel(let level):
+      "the cluster is at feature level \(level), this program understands \(FeatureLevel.current): run a newer version"
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import Metadata
+
+/// A subscriber's place in the log: what it is to be sent next. It never holds more than one batch that was read for it; what
+/// the subscriber has not taken stays in the log.
+///
+/// Invariant: all records up to `position` have been handed out or filtered, each once, in order, or are within an image that
+/// was handed out.
+package struct SubscriptionCursor: Sendable {
+  /// Where a subscription begins and what it leaves out.
+  package struct Request: Sendable {
+    /// Records after this index; 0: from the beginning.
+    package var afterIndex: UInt64 = 0
+    /// Begin with the image where the records after `afterIndex` are not all at hand.
+    package var allowsImage = false
+    /// Begin with the image in any case.
+    package var wantsImage = false
+    /// End after the records that this replica has applied when the subscription begins.
+    package var endsAtPresent = false
+    package var filter = SubscriptionFilter()
+    package init() {}
+  }
+
+  /// What the one who drives the cursor has to do.
+  package enum Step: Sendable {
+    /// Send these, then ask again. May be empty: all that there was has been filtered.
+    case records([RecentRecords.Element])
+    /// Send the image, then ask again.
+    case image(Image)
+    /// Send the index: all up to it has been delivered.
+    case bookmark(UInt64)
+    /// Read applied entries from this index on, tell `logRead` or `logCompacted`, then ask again.
+    case readLog(from: UInt64)
+    /// The subscriber is at the present: ask again after the next change, or when a bookmark is due.
+    case wait
+    /// The subscriber is ahead of this replica. Ask again after the next change; after some seconds it is of no use.
+    case behind
+    /// End the stream: its records have been compacted, and the image was not wanted.
+    case compacted(firstIndex: UInt64)
+    /// End the stream: it was to end here.
+    case finished
+  }
+
+  /// How many records one step hands out at most, whatever the credit.
+  package static let batchRecords = 64
+  /// Up to where the subscriber has been served.
+  package private(set) var position: UInt64
+
+  private let request: Request
+  private var isStarted = false
+  private var end: UInt64?
+  /// Read from the log, not yet handed out: those from `nextPending` on.
+  private var pending: [RecentRecords.Element] = []
+  private var nextPending = 0
+  /// The first record that the log still has, where it does not have the one after `position`.
+  private var compactedTo: UInt64?
+
+  package init(_ request: Request) {
+    self.request = request
+    position = request.afterIndex
+  }
+
+  /// - Parameters:
+  ///   - credit: how many records the subscriber takes now. 0: nothing but `wait`, `behind`, or an end.
+  ///   - isBookmarkDue: nothing has been sent for so long that the subscriber is to be told how far it is.
+  package mutating func next(_ state: MetadataState, credit: Int, isBookmarkDue: Bool) -> Step {
+    if !isStarted, let step = start(state) { return step }
+    if let end, position >= end { return .finished }
+    guard credit > 0 else { return .wait }
+    if let compactedTo { return jump(state, compactedTo) }
+    if nextPending < pending.count { return handOutPending(min(credit, Self.batchRecords)) }
+    if position < state.image.index {
+      if let recent = state.recent.records(after: position, count: min(credit, Self.batchRecords)) {
+        return handOut(recent, state.mutants)
+      }
+      // Before a log that has to be read, so that it comes even where all of the log is filtered.
+      if isBookmarkDue { return bookmark(state.mutants) }
+      return .readLog(from: position + 1)
+    }
+    return isBookmarkDue ? bookmark(state.mutants) : .wait
+  }
+
+  /// What `readLog` asked for: applied entries in order, none where none is applied there yet.
+  package mutating func logRead(_ entries: [(index: UInt64, term: UInt64, body: [UInt8])]) throws(ApplyError) {
+    var elements: [RecentRecords.Element] = []
+    elements.reserveCapacity(entries.count)
+    for entry in entries where entry.index > position {
+      let record = try MetadataState.decode(index: entry.index, term: entry.term, body: entry.body)
+      elements.append(RecentRecords.Element(record: record, body: entry.body))
+    }
+    pending = elements
+    nextPending = 0
+  }
+
+  /// The log begins at this index, after the one that was asked for.
+  package mutating func logCompacted(firstIndex: UInt64) { compactedTo = firstIndex }
+
+  private mutating func start(_ state: MetadataState) -> Step? {
+    if request.wantsImage {
+      isStarted = true
+      return image(state)
+    }
+    guard state.image.index >= position else { return .behind }
+    isStarted = true
+    if request.endsAtPresent { end = state.image.index }
+    return nil
+  }
+
+  private mutating func image(_ state: MetadataState) -> Step {
+    if request.endsAtPresent, end == nil { end = state.image.index }
+    position = state.image.index
+    pending = []
+    nextPending = 0
+    return .image(state.image)
+  }
+
+  private mutating func jump(_ state: MetadataState, _ firstIndex: UInt64) -> Step {
+    compactedTo = nil
+    if state.mutants.contains(.skipsCompactedRecords) {
+      position = firstIndex - 1
+      return .records([])
+    }
+    return request.allowsImage ? image(state) : .compacted(firstIndex: firstIndex)
+  }
+
+  private mutating func handOutPending(_ count: Int) -> Step {
+    let slice = pending[nextPending..<min(nextPending + count, pending.count)]
+    nextPending = slice.endIndex
+    if nextPending == pending.count {
+      pending = []
+      nextPending = 0
+    }
+    return handOut(slice, [])
+  }
+
+  private mutating func handOut(_ elements: ArraySlice<RecentRecords.Element>, _ mutants: MetadataMutants) -> Step {
+    var wanted: [RecentRecords.Element] = []
+    wanted.reserveCapacity(elements.count)
+    for element in elements {
+      if let end, element.record.index > end {
+        position = end
+        return .records(wanted)
+      }
+      if request.filter.passes(element.record) { wanted.append(element) }
+      position = element.record.index
+    }
+    if mutants.contains(.repeatsBatchEnds), elements.count == Self.batchRecords, let last = elements.last {
+      position = last.record.previousIndex
+    }
+    return .records(wanted)
+  }
+
+  private func bookmark(_ mutants: MetadataMutants) -> Step {
+    .bookmark(mutants.contains(.bookmarksAhead) ? position + 1 : position)
+  }
+}

@@ -1,0 +1,138 @@
+import EventLoop
+import Metadata
+import MetadataLog
+import MetadataWire
+import ProtocolMetadata
+import RPC
+import Replica
+
+/// Appends: decided against the speculative image, proposed in the same turn, answered once they are committed. In callback
+/// form, since all of a cluster's changes pass here.
+@LoopActor
+final class AppendDesk {
+  typealias Request = Kunlog_Metadata_V1_AppendRequest
+  typealias Response = Kunlog_Metadata_V1_AppendResponse
+  typealias Completion = @LoopActor (Result<Response, RPCError>) -> Void
+
+  private let clusterID: ClusterID
+  private let replica: Replica<MetadataMachine>
+  private var machine: MetadataMachine { replica.machine }
+  /// Answers that record nothing, whose ground is still in flight; their indexes ascend.
+  private var settling: [(Settlement, @LoopActor (RPCError?) -> Void)] = []
+
+  init(clusterID: ClusterID, replica: Replica<MetadataMachine>) {
+    self.clusterID = clusterID
+    self.replica = replica
+    replica.machine.onChange = { [weak self] in self?.settle() }
+  }
+
+  /// Decides a request; calls back with the answer, or with why there is none.
+  /// - Parameter peer: the name in the asker's certificate, for requests that do not say who asks.
+  func append(_ wire: Request, peer: String?, then: @escaping Completion) {
+    let request: AppendRequest
+    do throws(RPCError) { request = try read(wire, peer: peer) } catch { return then(.failure(error)) }
+    let omitsEvents = wire.omitEvents
+    switch machine.decide(request) {
+    case .notLeader: then(.success(notLeader))
+    case .propose(let proposal):
+      replica.propose(
+        proposal.body, onAppended: { [machine] index in machine.appended(proposal, at: index) },
+        then: { [self] result in
+          switch result {
+          case .success(let applied): then(.success(Response(proposal.answer(index: applied.index), omitsEvents)))
+          case .failure(.notLeader): then(.success(notLeader))
+          case .failure(let error): then(.failure(RPCError(error)))
+          }
+        })
+    case .settle(let answer, let settlement):
+      confirm(settlement) { error in then(error.map(Result.failure) ?? .success(Response(answer, omitsEvents))) }
+    case .firstResult(let index, let settlement):
+      confirm(settlement) { [self] error in
+        if let error { return then(.failure(error)) }
+        LoopActor.start { then(await self.firstResult(index, omitsEvents)) }
+      }
+    }
+  }
+
+  private func read(_ wire: Request, peer: String?) throws(RPCError) -> AppendRequest {
+    guard wire.clusterID.isEmpty || clusterID.rawValue.elementsEqual(wire.clusterID) else {
+      throw RPCError(.failedPrecondition, "this meta node belongs to another cluster")
+    }
+    var request: AppendRequest
+    do throws(WireError) { request = try AppendRequest(wire: wire) } catch {
+      throw RPCError(.invalidArgument, error.description)
+    }
+    if request.principal.isEmpty { request.principal = peer ?? "unknown" }
+    guard request.principal.utf8.count <= 128 else {
+      throw RPCError(.invalidArgument, "the principal's name is longer than 128 bytes")
+    }
+    return request
+  }
+
+  private var notLeader: Response {
+    let status = replica.status
+    return .with {
+      $0.notLeader = .with {
+        $0.leaderNodeID = status.role == .leader ? 0 : status.leaderID ?? 0
+        $0.leaderAddress = status.role == .leader ? "" : status.leaderAddress ?? ""
+      }
+    }
+  }
+
+  /// Calls back once what was decided against is committed, and this replica is known to have led until after the decision.
+  private func confirm(_ settlement: Settlement, then: @escaping @LoopActor (RPCError?) -> Void) {
+    replica.readIndex { [self] error in
+      if let error { return then(RPCError(error)) }
+      settling.append((settlement, then))
+      settle()
+    }
+  }
+
+  private func settle() {
+    while let (settlement, then) = settling.first {
+      switch machine.state.progress(of: settlement) {
+      case .waiting: return
+      case .reached:
+        settling.removeFirst()
+        then(nil)
+      case .lost:
+        settling.removeFirst()
+        then(RPCError(.unavailable, "leadership was lost before the decision was final"))
+      }
+    }
+  }
+
+  /// The result of a request that was asked before.
+  private func firstResult(_ index: UInt64, _ omitsEvents: Bool) async -> Result<Response, RPCError> {
+    if let answer = machine.state.firstResult(at: index) { return .success(Response(answer, omitsEvents)) }
+    do {
+      if let entry = try await replica.entries(from: index, limitBytes: 1).first, entry.index == index {
+        let record = try MetadataState.decode(index: index, term: entry.term, body: entry.payload)
+        return .success(Response(AppendAnswer(firstResult: record), omitsEvents))
+      }
+    } catch ReplicaError.compacted {
+      // The index is all that is known of it.
+    } catch let error as ReplicaError {
+      return .failure(RPCError(error))
+    } catch {
+      return .failure(RPCError(.dataLoss, "\(error)"))
+    }
+    return .success(Response(AppendAnswer(compactedResultAt: index), omitsEvents))
+  }
+}
+
+extension Kunlog_Metadata_V1_AppendResponse {
+  /// An answer as the protocol has it.
+  init(_ answer: AppendAnswer, _ omitsEvents: Bool) {
+    self.init()
+    switch answer {
+    case .appended(let index, let events, let areEventsCompacted):
+      appended = .with {
+        $0.index = index
+        if !omitsEvents { $0.events = events.map(\.wire) }
+        $0.eventsCompacted = areEventsCompacted
+      }
+    case .rejected(let rejection): rejected = rejection.wire
+    }
+  }
+}
