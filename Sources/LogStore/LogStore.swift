@@ -109,7 +109,7 @@ package final class LogStore: TurnParticipant {
       for entry in entries { cache.append(entry) }
       positionedIndex = min(positionedIndex, first.index - 1)
       lastIndex = last.index
-    case .hardState: break
+    case .hardState, .promise: break
     case .compaction(let base): self.base = base
     case .reset(let base):
       self.base = base
@@ -187,7 +187,7 @@ package final class LogStore: TurnParticipant {
       switch write {
       case .entries(let entries): positionedIndex = min(positionedIndex, (entries.first?.index ?? .max) - 1)
       case .reset: positionedIndex = base.base.index
-      case .hardState, .compaction: break
+      case .hardState, .compaction, .promise: break
       }
     }
     for number in changes.dropped { files[number] = nil }

@@ -11,6 +11,8 @@ package enum Effect: Sendable, Equatable {
   case installSnapshot(SnapshotMetadata, sequence: UInt64)
   /// The snapshot is the log's new start: entries up to `through` may go.
   case compact(SnapshotMetadata, through: UInt64, sequence: UInt64)
+  /// Make durable that this log had promised to reach so far; forgotten by itself once it does.
+  case writePromise(LogPosition, sequence: UInt64)
   /// Send the message once all writes up to `after` are durable.
   case send(Message, after: UInt64)
   /// Entries up to this one are committed, and durable here: apply them.

@@ -29,6 +29,10 @@ package struct Message: Sendable, Equatable {
     case voteResponse(isGranted: Bool)
     /// Entries that follow `previousIndex`; perhaps none.
     case appendRequest(AppendRequest)
+    /// The receiver has acknowledged entries that its log lacks now; the sender's log ends at the position.
+    case promiseRecalled(LogPosition)
+    /// The sender remembers durably that it had promised that.
+    case promiseKept
     /// The receiver's log is durable and equal to the sender's up to `matchIndex`.
     case appendAccepted(matchIndex: UInt64, round: UInt64)
     /// The receiver's log has no entry of that term at `previousIndex`; the two may agree at `hintIndex`, of `hintTerm`.

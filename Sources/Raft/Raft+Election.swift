@@ -1,6 +1,6 @@
 /// Time, campaigns and votes (Raft paper, section 5.2; thesis, sections 4.2.3 and 9.6).
 extension Raft {
-  var mayCampaign: Bool { configuration.isVoter(id) }
+  var mayCampaign: Bool { configuration.isVoter(id) && promised == nil }
 
   /// While true, votes are refused: a leader is alive, and nobody may disturb it (thesis, section 4.2.3).
   var hasLiveLeader: Bool {
@@ -102,7 +102,7 @@ extension Raft {
   }
 
   private func isUpToDate(lastIndex: UInt64, lastTerm: UInt64) -> Bool {
-    (lastTerm, lastIndex) >= (terms.lastTerm, terms.lastIndex)
+    LogPosition(index: lastIndex, term: lastTerm) >= votingPosition
   }
 
   private mutating func forEachOtherVoter(_ body: (inout Raft, NodeID) -> Void) {
@@ -119,7 +119,7 @@ extension Raft {
     }
     guard role == .leader, let slot = slot(of: peer) else { return }
     progress[slot].isConnected = true
-    if progress[slot].mode != .snapshot { progress[slot].probe(from: progress[slot].matchIndex + 1) }
+    if progress[slot].mode != .snapshot { probe(slot) }
     isReplicationDue = true
   }
 
@@ -127,7 +127,7 @@ extension Raft {
   mutating func disconnected(_ peer: NodeID) {
     if role == .leader, let slot = slot(of: peer) {
       progress[slot].isConnected = false
-      if progress[slot].mode != .snapshot { progress[slot].probe(from: progress[slot].matchIndex + 1) }
+      if progress[slot].mode != .snapshot { probe(slot) }
     } else if role == .follower, peer == leaderID {
       leaderID = nil
       lastLeaderContact = nil

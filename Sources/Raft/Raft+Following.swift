@@ -29,6 +29,8 @@ extension Raft {
   /// The leader says what is committed, of what it knows this log to hold.
   mutating func receiveCommitIndex(_ index: UInt64, from leader: NodeID) {
     guard index <= terms.lastIndex else {
+      // What is missing is on its way.
+      guard promised == nil else { return }
       effects.append(
         .peerFault(from: leader, "entry \(index) is committed, but this log ends at \(terms.lastIndex)"))
       return
@@ -68,6 +70,7 @@ extension Raft {
         hasOtherMembers = true
       }
     }
+    settlePromise()
     flushedIndex = terms.lastIndex
     recent.trim()
     entriesSequence = writes.issue(lastIndex: flushedIndex, replacedFrom: first, at: now)

@@ -40,6 +40,9 @@ extension Raft {
       }
     case .commitAdvanced(let commitIndex):
       if follow(from) { receiveCommitIndex(commitIndex, from: from) }
+    case .promiseRecalled(let position):
+      if follow(from) { receivePromiseRecalled(position, from: from) }
+    case .promiseKept: receivePromiseKept(from: from)
     case .appendAccepted(let matchIndex, let round):
       receiveAccepted(from: from, matchIndex: matchIndex, round: round)
     case .appendRejected(let previousIndex, let hintIndex, let hintTerm, let round):
@@ -57,7 +60,7 @@ extension Raft {
   /// A sender with an old term learns of the new one where its message calls for an answer.
   private mutating func answerStale(_ message: Message) {
     switch message.body {
-    case .appendRequest, .heartbeatRequest: send(.heartbeatResponse(round: 0), to: message.from)
+    case .appendRequest, .heartbeatRequest, .promiseRecalled: send(.heartbeatResponse(round: 0), to: message.from)
     case .voteRequest: send(.voteResponse(isGranted: false), to: message.from)
     case .readIndexRequest(let id): send(.readIndexResponse(id: id, index: nil), to: message.from)
     default: break

@@ -27,6 +27,12 @@ extension Raft {
     }
   }
 
+  /// Finds out anew where the member's log agrees: after what it is known to hold, or from the end backwards.
+  mutating func probe(_ slot: Int) {
+    let matchIndex = progress[slot].matchIndex
+    progress[slot].probe(from: (matchIndex == 0 ? terms.lastIndex : matchIndex) + 1)
+  }
+
   private mutating func sendWithoutEntries(to slot: Int, previousTerm: UInt64) {
     if progress[slot].mode == .probing {
       sendAppend([], to: slot, previousTerm: previousTerm)
@@ -93,6 +99,9 @@ extension Raft {
     case .snapshot: return
     case .replicating where previousIndex <= progress[slot].matchIndex: return
     case .probing where previousIndex != progress[slot].nextIndex - 1: return
+    case .probing where previousIndex > 0 && previousIndex <= progress[slot].matchIndex:
+      // It had acknowledged that entry. The probe is repeated when it answers, or with the next heartbeat.
+      return send(.promiseRecalled(terms.lastPosition), to: follower)
     case .replicating, .probing: break
     }
     // Below the base nothing is known of the own terms: going there leads to a snapshot.

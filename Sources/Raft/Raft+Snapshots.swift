@@ -19,6 +19,7 @@ extension Raft {
     snapshot = metadata
     terms = TermIndex(baseIndex: metadata.index, baseTerm: metadata.term)
     recent.removeAll()
+    settlePromise()
     configurations = ConfigurationHistory(base: metadata.configuration, at: metadata.index)
     flushedIndex = metadata.index
     commitIndex = metadata.index

@@ -25,6 +25,8 @@ package struct Raft: Sendable {
   package internal(set) var commitIndex: UInt64
   /// What the shell was told to apply.
   package internal(set) var appliedIndex: UInt64
+  /// Up to where this log had promised to reach, while it does not: entries that it acknowledged were lost to damage.
+  package internal(set) var promised: LogPosition?
   /// The latest snapshot of this node's state.
   package internal(set) var snapshot: SnapshotMetadata
   /// The term of every entry of the log.
@@ -50,6 +52,7 @@ package struct Raft: Sendable {
   // The write after which the current hard state, and the entries appended last, are durable.
   var hardStateSequence: UInt64 = 0
   var entriesSequence: UInt64 = 0
+  var promiseSequence: UInt64 = 0
 
   // Following.
   var electionDeadline: UInt64 = 0
@@ -83,11 +86,14 @@ package struct Raft: Sendable {
     package var baseConfiguration: Configuration
     /// An entry that is known to be committed, for instance because the durable state contains it.
     package var commitIndex: UInt64
+    /// Up to where the log had promised to reach, where damage has made it shorter; nil: it is whole.
+    package var promised: LogPosition?
 
     /// Makes the description of a log.
     package init(
       hardState: HardState, snapshot: SnapshotMetadata, terms: TermIndex, baseConfiguration: Configuration,
-      configurations: [(index: UInt64, configuration: Configuration)], commitIndex: UInt64
+      configurations: [(index: UInt64, configuration: Configuration)], commitIndex: UInt64,
+      promised: LogPosition? = nil
     ) {
       self.hardState = hardState
       self.snapshot = snapshot
@@ -95,6 +101,7 @@ package struct Raft: Sendable {
       self.baseConfiguration = baseConfiguration
       self.configurations = configurations
       self.commitIndex = commitIndex
+      self.promised = promised
     }
 
     /// A group's beginning: an empty log and the members given.
@@ -113,6 +120,7 @@ package struct Raft: Sendable {
     self.options = options
     self.now = now
     hardState = recovered.hardState
+    promised = recovered.promised
     snapshot = recovered.snapshot
     terms = recovered.terms
     recent = RecentEntries(limitBytes: options.recentBytes)
@@ -125,6 +133,7 @@ package struct Raft: Sendable {
     flushedIndex = recovered.terms.lastIndex
     announced = Standing(role: .follower, term: recovered.hardState.term, leaderID: nil)
     electionDeadline = now + electionWait()
+    settlePromise()
   }
 
   /// Takes in what happened at a time (milliseconds of a monotonic clock), and says what to do.

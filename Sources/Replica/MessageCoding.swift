@@ -20,6 +20,9 @@ extension Message {
       wire.voteRequest = .with { ($0.lastIndex, $0.lastTerm, $0.isTransfer) = (index, term, isTransfer) }
     case .voteResponse(let isGranted): wire.voteResponse = .with { $0.isGranted = isGranted }
     case .appendRequest(let request): wire.appendRequest = request.wire
+    case .promiseRecalled(let position):
+      wire.promiseRecalled = .with { ($0.lastIndex, $0.lastTerm) = (position.index, position.term) }
+    case .promiseKept: wire.promiseKept = .init()
     case .appendAccepted(let match, let round):
       wire.appendAccepted = .with { ($0.matchIndex, $0.round) = (match, round) }
     case .appendRejected(let previous, let hint, let term, let round):
@@ -56,6 +59,9 @@ extension Message.Body {
       self = .voteRequest(lastIndex: body.lastIndex, lastTerm: body.lastTerm, isTransfer: body.isTransfer)
     case .voteResponse(let body): self = .voteResponse(isGranted: body.isGranted)
     case .appendRequest(let body): self = .appendRequest(try Message.AppendRequest(wire: body))
+    case .promiseRecalled(let body):
+      self = .promiseRecalled(LogPosition(index: body.lastIndex, term: body.lastTerm))
+    case .promiseKept: self = .promiseKept
     case .appendAccepted(let body): self = .appendAccepted(matchIndex: body.matchIndex, round: body.round)
     case .appendRejected(let body):
       self = .appendRejected(

@@ -1,27 +1,41 @@
 import EventLoop
 import Raft
+import ReplicaCore
+
+/// Outputs of the entries that were just applied, until those who wait for them have them.
+struct AppliedBatch<Output> {
+  var commands: [CommittedEntry] = []
+  var outputs: [Output] = []
+  private var position = 0
+
+  init() {}
+
+  init(_ commands: [CommittedEntry], _ outputs: [Output]) {
+    self.commands = commands
+    self.outputs = outputs
+  }
+
+  /// The output of the command at an index; asked for in the order of indexes.
+  mutating func output(of index: UInt64) -> Output {
+    while commands[position].index < index { position += 1 }
+    precondition(commands[position].index == index, "a proposal that was applied is a command of the batch")
+    return outputs[position]
+  }
+}
 
 /// Bringing committed entries to the state machine, one batch at a time.
 extension Replica {
-  /// Starts the next batch, or the restoration of a snapshot, unless one is under way.
-  func applyNext() {
-    guard !isApplying, let log else { return }
-    if let metadata = snapshotToRestore {
-      isApplying = true
-      Task { @LoopActor in await self.restoreSnapshot(metadata) }
-      return
-    }
-    guard appliedIndex < applyTarget else { return }
+  func apply(from: UInt64, through: UInt64) {
+    guard let log else { return }
     isApplying = true
-    log.readEntries(from: appliedIndex + 1, through: applyTarget, limitBytes: configuration.applyBatchBytes) {
-      [weak self] result in
+    log.readEntries(from: from, through: through, limitBytes: configuration.applyBatchBytes) { [weak self] result in
       guard let self else { return }
       switch result {
       case .success(let entries): LoopActor.start { await self.apply(entries) }
       case .failure(let error):
         // A snapshot that arrived while the entries were read takes their place.
-        if self.snapshotToRestore == nil, self.log != nil { self.fail(error.description) }
-        self.rest()
+        if !self.core.hasSnapshotToRestore, self.log != nil { self.fail(error.description) }
+        self.rest(.applied(through: from - 1, sizeBytes: 0))
       }
     }
   }
@@ -35,71 +49,43 @@ extension Replica {
       guard entry.kind == .command else { continue }
       commands.append(CommittedEntry(index: entry.index, term: entry.term, payload: entry.payload))
     }
+    let last = entries[entries.count - 1].index
     do {
       let outputs = commands.isEmpty ? [] : try await machine.apply(commands)
-      guard outputs.count == commands.count else {
+      if outputs.count == commands.count {
+        applied = AppliedBatch(commands, outputs)
+      } else {
         fail("the state machine returned \(outputs.count) outputs for \(commands.count) entries")
-        return rest()
       }
-      appliedIndex = entries[entries.count - 1].index
-      bytesSinceSnapshot += size
-      for (command, output) in zip(commands, outputs) { complete(command, with: output) }
     } catch {
-      fail(
-        "the state machine cannot apply entries \(appliedIndex + 1) to \(entries[entries.count - 1].index): \(error)")
-      return rest()
+      fail("the state machine cannot apply entries \(entries[0].index) to \(last): \(error)")
     }
-    afterApplying()
-    rest()
+    rest(.applied(through: last, sizeBytes: size))
   }
 
-  private func complete(_ command: CommittedEntry, with output: Machine.Output) {
-    guard !proposals.isEmpty else { return }
-    var lost: [ProposalQueue<Machine.Output>.Completion] = []
-    let then = proposals.take(index: command.index, term: command.term, lost: &lost)
-    for then in lost { then(.failure(.lostLeadership)) }
-    then?(.success(output))
-  }
-
-  private func restoreSnapshot(_ metadata: SnapshotMetadata) async {
-    guard let stored = snapshots.stored(at: metadata.index) else {
-      fail("the snapshot at entry \(metadata.index) is missing in \(snapshots.directory)")
-      return rest()
-    }
-    do {
-      try await machine.restoreSnapshot(from: stored.path, index: metadata.index)
-    } catch {
-      fail("the snapshot at entry \(metadata.index) cannot be restored: \(error)")
-      return rest()
-    }
-    if snapshotToRestore == metadata { snapshotToRestore = nil }
-    appliedIndex = metadata.index
-    bytesSinceSnapshot = 0
-    logger.info("restored the snapshot at entry \(metadata.index)")
-    // Whatever waited for entries that the snapshot has swallowed cannot get their outputs any more.
-    var lost: [ProposalQueue<Machine.Output>.Completion] = []
-    _ = proposals.take(index: metadata.index, term: 0, lost: &lost)
-    for then in lost { then(.failure(.lostLeadership)) }
-    afterApplying()
-    rest()
-  }
-
-  private func afterApplying() {
-    guard log != nil else { return }
-    for then in reads.applied(appliedIndex) { then(nil) }
-    establishLeadership()
-    if bytesSinceSnapshot >= configuration.snapshotLogBytes, !isTakingSnapshot {
-      Task { @LoopActor in _ = try? await self.takeSnapshot() }
+  func restore(_ metadata: SnapshotMetadata) {
+    isApplying = true
+    Task { @LoopActor in
+      if let stored = self.snapshots.stored(at: metadata.index) {
+        do {
+          try await self.machine.restoreSnapshot(from: stored.path, index: metadata.index)
+          self.logger.info("restored the snapshot at entry \(metadata.index)")
+        } catch {
+          self.fail("the snapshot at entry \(metadata.index) cannot be restored: \(error)")
+        }
+      } else {
+        self.fail("the snapshot at entry \(metadata.index) is missing in \(self.snapshots.directory)")
+      }
+      self.rest(.snapshotRestored(metadata))
     }
   }
 
-  private func rest() {
+  /// The state machine is at rest; the core says what it does next, unless the replica has ended.
+  private func rest(_ event: ReplicaCore.Event) {
     isApplying = false
-    if log == nil {
-      let waiting = whenApplierRests
-      whenApplierRests = []
-      for body in waiting { body() }
-    }
-    applyNext()
+    guard log == nil else { return handle(event) }
+    let waiting = whenApplierRests
+    whenApplierRests = []
+    for body in waiting { body() }
   }
 }

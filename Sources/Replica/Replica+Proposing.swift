@@ -1,5 +1,6 @@
 import EventLoop
 import Raft
+import ReplicaCore
 import SegmentedLog
 
 /// Proposals, reads, and what the log holds.
@@ -11,26 +12,17 @@ extension Replica {
     then: @escaping @LoopActor (Result<Machine.Output, ReplicaError>) -> Void
   ) {
     guard log != nil else { return then(.failure(endedError)) }
-    guard isReady else { return then(.failure(notLeader)) }
     guard payload.count <= configuration.maximumEntryBytes else {
       return then(.failure(.tooLarge(sizeBytes: payload.count, limitBytes: configuration.maximumEntryBytes)))
     }
-    let effects = raft.step(.propose([payload]), atMilliseconds: now)
-    for effect in effects {
-      switch effect {
-      case .accepted(let index, _, let term):
-        proposals.append(index: index, term: term, then: then)
-        perform(effects)
-        onAppended?(index)
-        return
-      case .refused(let reason):
-        perform(effects)
-        return then(.failure(error(of: reason)))
-      default: break
-      }
+    let token = proposals.add(then)
+    do throws(Refusal) {
+      let index = try core.propose(payload, token: token, atMilliseconds: now)
+      registerForEndOfTurn()
+      onAppended?(index)
+    } catch {
+      proposals.take(token)(.failure(self.error(of: error)))
     }
-    perform(effects)
-    then(.failure(.overloaded))
   }
 
   /// Proposes an entry; returns its output once it is committed and applied here.
@@ -55,41 +47,17 @@ extension Replica {
   /// The same with a callback, which is given nil or why the read cannot be confirmed.
   package func readIndex(then: @escaping @LoopActor (ReplicaError?) -> Void) {
     guard log != nil else { return then(endedError) }
-    reads.append(deadlineMilliseconds: now + UInt64(configuration.readTimeoutMilliseconds), then)
-    registerForEndOfTurn()
-  }
-
-  /// Makes one request of all reads that came in this turn.
-  func startReads() {
-    guard reads.hasUnstarted else { return }
-    if readTimer == nil { watchReads() }
-    guard raft.leaderID != nil else { return }
-    step(.readIndex(id: reads.start(atMilliseconds: now)))
-  }
-
-  func readReady(_ id: UInt64, index: UInt64) {
-    for then in reads.confirm(id, index: index, appliedIndex: appliedIndex) { then(nil) }
-  }
-
-  private func watchReads() {
-    readTimer = LoopTimer(afterMilliseconds: 100) { [weak self] in
-      guard let self else { return }
-      self.readTimer = nil
-      let retry = self.configuration.raft.electionTimeoutMilliseconds
-      for then in self.reads.sweep(atMilliseconds: self.now, retryAfterMilliseconds: retry) { then(.timedOut) }
-      guard self.log != nil, !self.reads.isEmpty else { return }
-      self.startReads()
-      if self.readTimer == nil { self.watchReads() }
-    }
+    handle(
+      .read(waiters.add(then), deadlineMilliseconds: now + UInt64(configuration.readTimeoutMilliseconds)))
   }
 
   /// Applied entries from an index on, about as many as fit the limit; empty when none is applied from there on. Throws
   /// `compacted` when the first one is only in the snapshot.
   package func entries(from index: UInt64, limitBytes: Int) async throws(ReplicaError) -> [CommittedEntry] {
     var next = max(1, index)
-    while next <= appliedIndex {
+    while next <= core.appliedIndex {
       guard let log else { throw endedError }
-      let last = appliedIndex
+      let last = core.appliedIndex
       let result: Result<[Entry], LogStoreError> = await withCheckedContinuation { continuation in
         log.readEntries(from: next, through: last, limitBytes: limitBytes) { continuation.resume(returning: $0) }
       }
@@ -118,6 +86,15 @@ extension Replica {
     case .notLeader: return notLeader
     case .overloaded, .transferring: return .overloaded
     case .membershipChangePending, .notCaughtUp, .membership: return .refused(refusal)
+    }
+  }
+
+  func error(of failure: ReplicaCore.Failure) -> ReplicaError {
+    switch failure {
+    case .lostLeadership: return .lostLeadership
+    case .overloaded: return .overloaded
+    case .timedOut: return .timedOut
+    case .stopped: return endedError
     }
   }
 }

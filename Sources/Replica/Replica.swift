@@ -2,15 +2,14 @@ import EventLoop
 import LogStore
 import Logging
 import Raft
+import ReplicaCore
 import SegmentedLog
 
-/// The one interpreter of consensus' effects: joins the pure core, the durable log, the transport and a state machine.
+/// Runs a `ReplicaCore` on the loop: joins it with the durable log, the transport, snapshot files, a state machine, a
+/// timer, and the completions of those who wait. What is to be done when is the core's matter.
 ///
-/// The core runs on the loop, the log's writes on the log's thread, so the leader's disk works while the followers' do.
-/// Proposals of one turn of the loop share a write and a message.
-///
-/// Invariants: log writes are given out in the core's order; a message leaves only when its `after` is durable; the
-/// state machine applies one batch at a time, each entry once, none before it is committed and durable here.
+/// The log's writes are its own thread's, so the leader's disk works while the followers' do. Proposals of one turn of
+/// the loop share a write and a message.
 @LoopActor
 package final class Replica<Machine: StateMachine>: TurnParticipant {
   /// How this replica takes part.
@@ -33,32 +32,23 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
   }
   var state = State.created
   // Made anew at start, from the log.
-  var raft: Raft
+  var core: ReplicaCore
 
-  // Effects that wait while earlier ones are carried out: a callback may lead to the next step.
-  var effects: [Effect] = []
+  // What is being done: a callback may lead to the next event.
+  var actions: [ReplicaCore.Action] = []
   var isPerforming = false
   var isRegistered = false
-  var delayedMessages: [(message: Message, after: UInt64)] = []
   var timer: LoopTimer?
   var timerDeadline: UInt64 = .max
 
   // Applying.
-  var appliedIndex: UInt64 = 0
-  var applyTarget: UInt64 = 0
-  var snapshotToRestore: SnapshotMetadata?
+  var applied = AppliedBatch<Machine.Output>()
   var isApplying = false
-  var bytesSinceSnapshot = 0
-  var isTakingSnapshot = false
-  var isReady = false
   var whenApplierRests: [@LoopActor () -> Void] = []
 
-  // Those who wait.
-  var proposals = ProposalQueue<Machine.Output>()
-  var reads = ReadQueue()
-  var readTimer: LoopTimer?
-  var changes: [(index: UInt64, then: @LoopActor (ReplicaError?) -> Void)] = []
-  var transferWaiter: (@LoopActor (ReplicaError?) -> Void)?
+  // Those who wait: for outputs; for reads and changes, told nil or what went wrong.
+  var proposals = Completions<@LoopActor (Result<Machine.Output, ReplicaError>) -> Void>()
+  var waiters = Completions<@LoopActor (ReplicaError?) -> Void>()
 
   /// Makes a replica that talks through the transport given.
   package init(configuration: ReplicaConfiguration, machine: Machine, transport: any RaftTransport) {
@@ -70,66 +60,58 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
     logger[metadataKey: "member"] = "\(configuration.nodeID)"
     self.logger = logger
     snapshots = SnapshotStore(directory: configuration.dataDirectory + "/snapshots")
-    raft = Raft(
-      id: configuration.nodeID, options: configuration.raft, recovered: .fresh(.empty), seed: 0, atMilliseconds: 0)
+    core = ReplicaCore(
+      id: configuration.nodeID, options: configuration.core, recovered: .fresh(.empty), appliedIndex: 0, seed: 0,
+      atMilliseconds: 0)
   }
 
   /// Opens the log, restores the state where it is behind the snapshot, and joins the group.
   package func start() async throws(ReplicaStartError) {
     guard case .created = state else { throw .other("a replica is started once") }
     let log: LogStore
-    var recovered: Raft.Recovered
+    let recovered: Raft.Recovered
     do throws(LogStoreError) {
       _ = try FileDisk(path: configuration.dataDirectory)
       let disk = try FileDisk(path: configuration.dataDirectory + "/log")
       (log, recovered) = try await LogStore.open(configuration.log, on: disk)
     } catch { throw .log(error) }
     do throws(ReplicaStartError) {
-      try await restore(&recovered)
+      core = ReplicaCore(
+        id: configuration.nodeID, options: configuration.core, recovered: recovered,
+        appliedIndex: try await restore(recovered), seed: configuration.seed ?? UInt64.random(in: 0...UInt64.max),
+        atMilliseconds: now)
     } catch {
       await log.close()
       throw error
     }
-    raft = Raft(
-      id: configuration.nodeID, options: configuration.raft, recovered: recovered,
-      seed: configuration.seed ?? UInt64.random(in: 0...UInt64.max), atMilliseconds: now)
-    applyTarget = raft.appliedIndex
     state = .running(log)
-    log.onWritten = { [weak self] sequence in
-      self?.step(.written(through: sequence))
-      self?.releaseDelayedMessages()
-    }
+    log.onWritten = { [weak self] sequence in self?.handle(.written(through: sequence)) }
     log.onFailure = { [weak self] in self?.fail($0.description) }
-    transport.setMembers(raft.configuration.members)
+    transport.setMembers(core.raft.configuration.members)
     do { try transport.start(self) } catch {
       await stop()
       throw .other("\(error)")
     }
-    // Nobody else can lead a group of one: no need to wait for an election timeout.
-    step(raft.configuration.voters == [configuration.nodeID] ? .campaign : .tick)
-    applyNext()
+    handle(.started)
   }
 
-  /// Brings the state up to the log's snapshot.
-  private func restore(_ recovered: inout Raft.Recovered) async throws(ReplicaStartError) {
-    let base = recovered.snapshot
+  /// Brings the state up to the log's snapshot, where that is needed; the last entry that it contains.
+  private func restore(_ recovered: Raft.Recovered) async throws(ReplicaStartError) -> UInt64 {
     do { try await snapshots.open() } catch { throw .other("\(error)") }
-    appliedIndex = machine.appliedIndex
-    guard appliedIndex <= recovered.terms.lastIndex || appliedIndex <= base.index else {
-      throw .stateAheadOfLog(appliedIndex: appliedIndex, lastIndex: recovered.terms.lastIndex)
-    }
-    // A state that begins from nothing is sooner there by the snapshot; one that is merely behind replays the log.
-    if appliedIndex < recovered.terms.baseIndex || (appliedIndex == 0 && base.index > 0) {
-      // A snapshot newer than the log knows (the process ended in between) serves as well, if the log reaches it.
-      guard let stored = snapshots.latest, stored.metadata.index >= base.index,
-        stored.metadata.index <= recovered.terms.lastIndex
-      else { throw .snapshotMissing(index: base.index, directory: snapshots.directory) }
+    let appliedIndex = machine.appliedIndex
+    switch StartDecision(recovered: recovered, appliedIndex: appliedIndex, latest: snapshots.latest?.metadata) {
+    case .ready: return appliedIndex
+    case .stateAheadOfLog(let applied, let last): throw .stateAheadOfLog(appliedIndex: applied, lastIndex: last)
+    case .snapshotMissing(let index): throw .snapshotMissing(index: index, directory: snapshots.directory)
+    case .restore(let metadata):
+      guard let stored = snapshots.stored(at: metadata.index) else {
+        throw .snapshotMissing(index: metadata.index, directory: snapshots.directory)
+      }
       do {
-        try await machine.restoreSnapshot(from: stored.path, index: stored.metadata.index)
-      } catch { throw .other("the snapshot at entry \(stored.metadata.index) cannot be restored: \(error)") }
-      appliedIndex = stored.metadata.index
+        try await machine.restoreSnapshot(from: stored.path, index: metadata.index)
+      } catch { throw .other("the snapshot at entry \(metadata.index) cannot be restored: \(error)") }
+      return metadata.index
     }
-    recovered.commitIndex = max(recovered.commitIndex, appliedIndex)
   }
 
   /// Leaves the group and closes the log. Those who wait are told `stopped`.
@@ -146,6 +128,7 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
 
   /// The replica as it is now.
   package var status: ReplicaStatus {
+    let raft = core.raft
     let nowMilliseconds = now
     let members = raft.configuration.members.map { member in
       let progress = raft.progress.first { $0.id == member.id }
@@ -162,22 +145,22 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
             } ?? false)
     }
     return ReplicaStatus(
-      role: raft.role, isReady: isReady, term: raft.hardState.term, leaderID: raft.leaderID,
-      leaderAddress: leaderAddress, commitIndex: raft.commitIndex, appliedIndex: appliedIndex,
+      role: raft.role, isReady: core.isReady, term: raft.hardState.term, leaderID: raft.leaderID,
+      leaderAddress: leaderAddress, commitIndex: raft.commitIndex, appliedIndex: core.appliedIndex,
       lastIndex: raft.lastIndex, firstIndex: raft.terms.baseIndex + 1, snapshotIndex: raft.snapshot.index,
       members: members)
   }
 
   /// Whether this replica leads and has applied all that came before its term.
-  package var isLeader: Bool { isReady }
+  package var isLeader: Bool { core.isReady }
 
-  var leaderAddress: String? { raft.leaderID.flatMap { raft.configuration.member($0)?.address } }
+  var leaderAddress: String? { core.raft.leaderID.flatMap { core.raft.configuration.member($0)?.address } }
 
   var notLeader: ReplicaError {
     // A leader that is still applying what came before cannot decide anything yet, and knows no better one.
-    raft.role == .leader
+    core.raft.role == .leader
       ? .notLeader(leaderID: nil, leaderAddress: nil)
-      : .notLeader(leaderID: raft.leaderID, leaderAddress: leaderAddress)
+      : .notLeader(leaderID: core.raft.leaderID, leaderAddress: leaderAddress)
   }
 
   var now: UInt64 { Loop.now / 1_000_000 }
@@ -202,20 +185,7 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
     state = .ended(error)
     timer?.cancel()
     timer = nil
-    readTimer?.cancel()
-    readTimer = nil
-    delayedMessages = []
-    effects = []
-    for then in proposals.removeAll() { then(.failure(error)) }
-    for then in reads.removeAll() { then(error) }
-    let waiting = changes
-    changes = []
-    for change in waiting { change.then(error) }
-    transferWaiter?(error)
-    transferWaiter = nil
-    if isReady {
-      isReady = false
-      machine.leadershipChanged(isLeader: false, term: raft.hardState.term)
-    }
+    core.handle(.stopped, atMilliseconds: now)
+    perform()
   }
 }

@@ -1,4 +1,5 @@
 import Raft
+import ReplicaCore
 import SegmentedLog
 
 /// How a replica takes part in its group. Sizes in bytes, times in milliseconds.
@@ -39,6 +40,14 @@ package struct ReplicaConfiguration: Sendable {
     self.nodeID = nodeID
     self.members = members
     self.dataDirectory = dataDirectory
+  }
+
+  var core: ReplicaOptions {
+    var options = ReplicaOptions()
+    options.raft = raft
+    options.snapshotLogBytes = snapshotLogBytes
+    options.keptEntries = keptEntries
+    return options
   }
 
   var log: LogConfiguration {

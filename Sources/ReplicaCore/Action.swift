@@ -10,6 +10,8 @@ extension ReplicaCore {
     case writeHardState(HardState, sequence: UInt64)
     /// Make the entries durable; they replace all from the first one's index on.
     case writeEntries([Entry], sequence: UInt64)
+    /// Make durable that the log had promised to reach so far.
+    case writePromise(LogPosition, sequence: UInt64)
     /// A snapshot received replaces the log, which goes on after it.
     case resetLog(SnapshotMetadata, sequence: UInt64)
     /// The snapshot is the latest; entries up to `base` may go.

@@ -58,7 +58,8 @@ package struct ReplicaCore: Sendable {
     self.appliedIndex = appliedIndex
     self.now = now
     var recovered = recovered
-    recovered.commitIndex = max(recovered.commitIndex, appliedIndex)
+    // What damage has left of a log need not be what was committed: the leader says how much of it is.
+    if recovered.promised == nil { recovered.commitIndex = max(recovered.commitIndex, appliedIndex) }
     raft = Raft(id: id, options: options.raft, recovered: recovered, seed: seed, atMilliseconds: now)
     applyTarget = raft.appliedIndex
   }
@@ -199,6 +200,7 @@ package struct ReplicaCore: Sendable {
     case .compact(let metadata, let through, let sequence):
       guard let base = raft.snapshotMetadata(at: through) else { break }
       actions.append(.compactLog(snapshot: metadata, base: base, sequence: sequence))
+    case .writePromise(let position, let sequence): actions.append(.writePromise(position, sequence: sequence))
     case .send(let message, let after):
       if after <= raft.writtenSequence {
         actions.append(.send(message))

@@ -15,7 +15,9 @@ package enum StartDecision: Sendable, Equatable {
   package init(recovered: Raft.Recovered, appliedIndex: UInt64, latest: SnapshotMetadata?) {
     let base = recovered.snapshot
     let lastIndex = recovered.terms.lastIndex
-    guard appliedIndex <= max(lastIndex, base.index) else {
+    // Of a log that damage has made shorter, the state may contain entries that were lost: the leader brings them again.
+    let reach = max(lastIndex, base.index, recovered.promised?.index ?? 0)
+    guard appliedIndex <= reach else {
       self = .stateAheadOfLog(appliedIndex: appliedIndex, lastIndex: lastIndex)
       return
     }
@@ -25,7 +27,7 @@ package enum StartDecision: Sendable, Equatable {
       return
     }
     // A snapshot newer than the log knows (the process ended in between) serves as well, if the log reaches it.
-    if let latest, latest.index >= base.index, latest.index <= max(lastIndex, base.index) {
+    if let latest, latest.index >= base.index, latest.index <= reach {
       self = .restore(latest)
     } else {
       self = .snapshotMissing(index: base.index)

@@ -92,4 +92,6 @@ package enum LogRecord: Sendable, Equatable {
   case reset(LogBase)
   /// Says nothing; shows that all before it was durable.
   case mark
+  /// The log had promised to reach so far.
+  case promise(LogPosition)
 }

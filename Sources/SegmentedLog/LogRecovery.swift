@@ -4,6 +4,8 @@ import Raft
 package struct RecoveredLog: Sendable {
   /// Term and vote.
   package var hardState = HardState()
+  /// Up to where the log had promised to reach, while it does not.
+  package var promised: LogPosition?
   /// Where the log begins, and its latest snapshot.
   package var base: LogBase
   /// The term of every entry.
@@ -23,7 +25,7 @@ package struct RecoveredLog: Sendable {
   package var forRaft: Raft.Recovered {
     Raft.Recovered(
       hardState: hardState, snapshot: base.snapshot, terms: terms, baseConfiguration: base.base.configuration,
-      configurations: configurations, commitIndex: base.snapshot.index)
+      configurations: configurations, commitIndex: base.snapshot.index, promised: promised)
   }
 }
 
@@ -160,6 +162,7 @@ package struct LogRecovery {
     switch record {
     case .header, .mark: break
     case .hardState(let state): log.hardState = state
+    case .promise(let position): log.promised = position
     case .entry(let entry): try apply(entry, offset: offset, endOffset: endOffset, path: path)
     case .compaction(let base): log.base = base
     case .reset(let base):
@@ -221,6 +224,7 @@ package struct LogRecovery {
   }
 
   private mutating func finish() throws(LogStoreError) {
+    if let promised = log.promised, log.terms.lastPosition >= promised { log.promised = nil }
     guard !log.segments.isEmpty else { return }
     let base = log.base.base
     guard log.terms.baseIndex <= base.index, base.index <= log.terms.lastIndex else {

@@ -10,6 +10,8 @@ package enum LogWrite: Sendable {
   case compaction(LogBase)
   /// A snapshot from a leader replaces everything.
   case reset(LogBase)
+  /// The log had promised to reach so far; kept until it does.
+  case promise(LogPosition)
 }
 
 /// What a batch has changed.
@@ -95,6 +97,7 @@ package final class LogWriter {
         for position in segments.indices { segments[position].lastIndex = 0 }
         result.changes.append(.reset)
         dropsSegments = true
+      case .promise(let position): try append(.promise(position), &result)
       }
     }
     try flush()

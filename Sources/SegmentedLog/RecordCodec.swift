@@ -19,7 +19,7 @@ package struct RecordCodec: Sendable {
 
   private enum RecordType: UInt8 {
     case header = 1
-    case entry, hardState, compaction, reset, mark
+    case entry, hardState, compaction, reset, mark, promise
   }
 
   private let seed: UInt32
@@ -71,6 +71,7 @@ package struct RecordCodec: Sendable {
       if case .reset = record { return (.reset, 0, 0, 0, writer.result) }
       return (.compaction, 0, 0, 0, writer.result)
     case .mark: return (.mark, 0, 0, 0, [])
+    case .promise(let position): return (.promise, 0, position.index, position.term, [])
     }
   }
 
@@ -111,6 +112,7 @@ package struct RecordCodec: Sendable {
       guard let base = LogBase(from: &reader), reader.isAtEnd else { return nil }
       record = bytes[offset + 12] == RecordType.reset.rawValue ? .reset(base) : .compaction(base)
     case .mark: record = .mark
+    case .promise: record = .promise(LogPosition(index: index, term: term))
     case nil: return nil
     }
     return Found(
@@ -140,7 +142,7 @@ package struct RecordCodec: Sendable {
   private func checkedLength(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Int? {
     guard offset + Self.headLength <= bytes.count else { return nil }
     let type = bytes[offset + 12]
-    guard type >= 1, type <= RecordType.mark.rawValue else { return nil }
+    guard type >= 1, type <= RecordType.promise.rawValue else { return nil }
     let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset + 4, as: UInt32.self)))
     guard length <= bytes.count - offset - Self.headLength else { return nil }
     let checksum = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))

@@ -45,12 +45,14 @@ private struct RandomRun {
   let changesMembers: Bool
   let losesMessages: Bool
   let crashesOften: Bool
+  let damages: Bool
 
   init(seed: UInt64) {
     random = SplitMix64(seed: seed &* 0x9E37_79B9)
     changesMembers = seed % 3 == 0
     losesMessages = seed % 2 == 0
     crashesOften = seed % 3 == 1
+    damages = seed % 2 == 1
     cluster.options.maximumInflightAppends = 1 + Int(random.next(below: 8))
     cluster.options.maximumAppendBytes = 40 + Int(random.next(below: 400))
     cluster.options.recentBytes = seed % 5 == 0 ? 100 : 4000
@@ -71,6 +73,8 @@ private struct RandomRun {
     if crashesOften, random.next(below: 25) == 0, let id = pick(running) {
       // Soon back, and with a chance to campaign or to vote again at once.
       cluster.crash(id)
+      // One disk at most is bad; of what it loses the others have a copy.
+      if damages, id == 2 { damage(id) }
       cluster.restart(id)
       if random.next(below: 2) == 0 { note(try cluster.step(id, .campaign)) }
     }
@@ -94,6 +98,12 @@ private struct RandomRun {
     case 98: try connectionEvent()
     default: try changeMembers()
     }
+  }
+
+  private mutating func damage(_ id: NodeID) {
+    guard let node = cluster.nodes[id], let first = node.entries.first, random.next(below: 3) > 0 else { return }
+    let index = first.index + random.next(below: UInt64(node.entries.count))
+    cluster.lose(id, from: index, noticed: true)
   }
 
   private mutating func deliver() throws {

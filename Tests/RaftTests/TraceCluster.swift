@@ -16,6 +16,7 @@ struct TraceCluster {
     var snapshot: SnapshotMetadata
     var base: SnapshotMetadata
     var entries: [Entry] = []
+    var promised: LogPosition?
     var appliedIndex: UInt64 = 0
     // What does not: writes that are under way.
     var writes: [(sequence: UInt64, effect: Effect, base: SnapshotMetadata?)] = []
@@ -69,7 +70,7 @@ struct TraceCluster {
   private mutating func perform(_ effect: Effect, on node: inout Node, _ inputs: inout [Input]) throws {
     switch effect {
     case .writeHardState(_, let sequence), .writeEntries(_, let sequence), .installSnapshot(_, let sequence),
-      .compact(_, _, let sequence):
+      .compact(_, _, let sequence), .writePromise(_, let sequence):
       var base: SnapshotMetadata?
       if case .compact(_, let through, _) = effect { base = node.raft.snapshotMetadata(at: through) }
       node.writes.append((sequence, effect, base))
@@ -98,6 +99,7 @@ struct TraceCluster {
   private static func store(_ effect: Effect, base: SnapshotMetadata?, _ node: inout Node) {
     switch effect {
     case .writeHardState(let state, _): node.hardState = state
+    case .writePromise(let position, _): node.promised = position
     case .writeEntries(let entries, _):
       node.entries.removeAll { $0.index >= entries[0].index }
       node.entries += entries
@@ -137,9 +139,18 @@ struct TraceCluster {
         hardState: node.hardState, snapshot: node.snapshot, terms: terms,
         baseConfiguration: node.base.configuration,
         configurations: configurations.map { (index: $0.0, configuration: $0.1) },
-        commitIndex: node.snapshot.index), seed: id + 100, atMilliseconds: now)
+        commitIndex: node.snapshot.index, promised: node.promised), seed: id + 100, atMilliseconds: now)
     node.isUp = true
     nodes[id] = node
+  }
+
+  /// The disk of a crashed node loses entries that were durable. Noticed: the log remembers that it had them.
+  mutating func lose(_ id: NodeID, from index: UInt64, noticed: Bool) {
+    guard let node = nodes[id], let last = node.entries.last, index <= last.index else { return }
+    nodes[id]?.entries.removeAll { $0.index >= index }
+    guard noticed else { return }
+    let position = LogPosition(index: last.index, term: last.term)
+    nodes[id]?.promised = max(node.promised ?? position, position)
   }
 
   /// Delivers waiting messages from one node to another: the first `count`; also what they cause at the receiver.
@@ -185,6 +196,7 @@ struct TraceCluster {
     let isDurable = leader.raft.configuration.hasQuorum { id in
       let node = id == leader.raft.id ? leader : nodes[id]
       guard let node else { return false }
+      if let promised = node.promised, promised >= LogPosition(index: index, term: term) { return true }
       return node.base.index >= index || node.entries.contains { $0.index == index && $0.term == term }
     }
     guard isDurable else { throw TraceError(description: "entry \(index) is applied, but not durable on a quorum") }

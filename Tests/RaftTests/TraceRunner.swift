@@ -13,6 +13,7 @@
 ///     1 change add 4             also: promote 4, remove 3; several in one line
 ///     1 compact 5 keep 2         a snapshot at entry 5; the log keeps two entries before it
 ///     1 snapshot 2               node 1's snapshot reaches node 2
+///     1 damage 3                 (crashed) entries from 3 on are damaged; `1 forget 3`: they are gone without a trace
 ///     deliver 1 2                the first waiting message from 1 to 2; `deliver 1 2 all`
 ///     drop 1 2                   all waiting messages from 1 to 2 are lost
 ///     settle                     everything is delivered until it is quiet; `settle without 3`
@@ -87,6 +88,8 @@ struct TraceRunner {
     case "snapshot": return try sendSnapshot(from: id, to: number(rest[0]))
     case "crash": cluster.crash(id)
     case "restart": cluster.restart(id)
+    case "damage": cluster.lose(id, from: try number(rest[0]), noticed: true)
+    case "forget": cluster.lose(id, from: try number(rest[0]), noticed: false)
     case "status": return try status(id)
     default: throw TraceError(description: "nothing is called \(verb)")
     }
@@ -107,6 +110,7 @@ struct TraceRunner {
       "\(raft.role.rawValue) term \(raft.hardState.term) leader \(raft.leaderID.map { "\($0)" } ?? "none") "
         + "log \(raft.terms.baseIndex + 1)-\(raft.lastIndex) commit \(raft.commitIndex) applied \(node.appliedIndex) "
         + "\(TraceText.text(raft.configuration))"
+        + (raft.promised.map { " promised \($0.index)/\($0.term)" } ?? "")
     ]
   }
 

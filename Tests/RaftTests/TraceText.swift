@@ -35,6 +35,8 @@ enum TraceText {
     case .appendRequest(let request):
       return "append after \(request.previousIndex)/\(request.previousTerm) commit \(request.commitIndex) "
         + "round \(request.round) \(text(request.entries))"
+    case .promiseRecalled(let position): return "promiseRecalled \(position.index)/\(position.term)"
+    case .promiseKept: return "promiseKept"
     case .appendAccepted(let match, let round): return "appendAccepted match \(match) round \(round)"
     case .appendRejected(let previous, let hint, let term, let round):
       return "appendRejected after \(previous) hint \(hint)/\(term) round \(round)"
@@ -59,6 +61,8 @@ enum TraceText {
     case .installSnapshot(let metadata, let sequence): return "write #\(sequence) snapshot \(text(metadata))"
     case .compact(let metadata, let through, let sequence):
       return "write #\(sequence) compact through \(through) snapshot \(text(metadata))"
+    case .writePromise(let position, let sequence):
+      return "write #\(sequence) promise \(position.index)/\(position.term)"
     case .send(let message, let after):
       return "send \(message.to) term \(message.term) \(text(message.body))" + (after > 0 ? " once #\(after)" : "")
     case .apply(let index): return "apply through \(index)"
