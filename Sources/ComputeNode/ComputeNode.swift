@@ -22,6 +22,8 @@ package struct ComputeNodeConfiguration: Sendable {
   /// 0 lets the system choose.
   package var postgresPort: Int
   package var metadataEndpoints: [MetadataEndpoint]
+  /// Where the meta nodes that were heard of are kept for the next start; nil: nowhere.
+  package var metadataEndpointsFile: String?
   /// The node's own certificate, where nodes use TLS between them.
   package var nodeTLS: TLSConfiguration?
   /// The certificate that PostgreSQL's clients see; nil: no TLS for them.
@@ -64,10 +66,11 @@ package final class ComputeNode {
 
   package init(_ configuration: ComputeNodeConfiguration) {
     self.configuration = configuration
-    metadata = MetadataClient(
-      MetadataClient.Configuration(
-        endpoints: configuration.metadataEndpoints, tls: configuration.nodeTLS,
-        principal: "compute \(configuration.nodeID)", clusterID: configuration.clusterID))
+    var following = MetadataClient.Configuration(
+      endpoints: configuration.metadataEndpoints, tls: configuration.nodeTLS,
+      principal: "compute \(configuration.nodeID)", clusterID: configuration.clusterID)
+    following.endpointsFile = configuration.metadataEndpointsFile
+    metadata = MetadataClient(following)
     let metadata = self.metadata
     storage = StorageClient(clusterID: configuration.clusterID, tls: configuration.nodeTLS) { metadata.image }
     local = SQLiteLocalEngine(threads: configuration.localThreads)

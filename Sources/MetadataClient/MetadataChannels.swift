@@ -6,20 +6,27 @@ import RPC
 @LoopActor
 final class MetadataChannels {
   private let configured: [MetadataEndpoint]
+  private let file: String?
   private let tls: TLSConfiguration?
   private var channels: [MetadataEndpoint: RPCChannel] = [:]
+  // Those that the image names, and then those that the client was told of at its start.
   private var known: [MetadataEndpoint]
+  // So many of them belong to the group; the rest is asked only where none of these answers.
+  private var current: Int
   private var position: Int
   private var failures = 0
   /// The leader, as last heard.
   var leader: MetadataEndpoint?
 
-  init(_ endpoints: [MetadataEndpoint], tls: TLSConfiguration?) {
-    configured = endpoints
-    known = endpoints
-    self.tls = tls
+  init(_ configuration: MetadataClient.Configuration) {
+    let remembered = configuration.endpointsFile.map(EndpointFile.read) ?? []
+    configured = remembered + configuration.endpoints.filter { !remembered.contains($0) }
+    file = configuration.endpointsFile
+    known = configured
+    current = known.count
+    tls = configuration.tls
     // So that a cluster's consumers spread over its meta nodes.
-    position = Int.random(in: 0..<endpoints.count)
+    position = Int.random(in: 0..<(remembered.isEmpty ? known.count : remembered.count))
   }
 
   func channel(_ endpoint: MetadataEndpoint) -> RPCChannel {
@@ -32,11 +39,13 @@ final class MetadataChannels {
   /// The node to follow: the same while it works, the next one after it has failed.
   func nextToFollow(_ image: Image) -> MetadataEndpoint {
     refresh(image)
-    return known[position % known.count]
+    return known[position % (failures < current ? current : known.count)]
   }
 
   /// The node to send an append to: the leader where it is known, else one after the other.
-  func nextToAsk(attempt: Int) -> MetadataEndpoint { leader ?? known[(position + attempt) % known.count] }
+  func nextToAsk(attempt: Int) -> MetadataEndpoint {
+    leader ?? known[(position + attempt) % (attempt < current ? current : known.count)]
+  }
 
   func ended(_ endpoint: MetadataEndpoint, heardOf: Bool) {
     failures = heardOf ? 0 : failures + 1
@@ -52,13 +61,15 @@ final class MetadataChannels {
 
   func close() { for channel in channels.values { channel.close() } }
 
-  /// Adds the meta nodes that the image names.
-  private func refresh(_ image: Image) {
+  /// Takes over the meta nodes that the image names.
+  func refresh(_ image: Image) {
     let named = image.nodes.values.filter { $0.role == .meta }.sorted { $0.id < $1.id }
       .map { MetadataEndpoint(host: $0.host, port: $0.port) }
-    let all = configured + named.filter { !configured.contains($0) }
-    guard all != known else { return }
+    let all = named + configured.filter { !named.contains($0) }
+    guard all != known || (!named.isEmpty && current != named.count) else { return }
     known = all
+    current = named.isEmpty ? all.count : named.count
+    if let file, !named.isEmpty { EndpointFile.write(named, to: file) }
     for (endpoint, channel) in channels where !all.contains(endpoint) && endpoint != leader {
       channel.close()
       channels[endpoint] = nil

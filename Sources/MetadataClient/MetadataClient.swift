@@ -31,6 +31,9 @@ package final class MetadataClient {
     package var clusterID: ClusterID?
     /// How long an append is tried, where the caller does not say.
     package var appendTimeoutMilliseconds = 10_000
+    /// Where the meta nodes that were heard of are kept, so that a later start finds the group although none of those that it
+    /// is told of belongs to it any more; nil: nowhere.
+    package var endpointsFile: String?
     package init(
       endpoints: [MetadataEndpoint], tls: TLSConfiguration? = nil, principal: String, clusterID: ClusterID? = nil
     ) {
@@ -68,7 +71,7 @@ package final class MetadataClient {
   package init(_ configuration: Configuration) {
     precondition(!configuration.endpoints.isEmpty, "a metadata client needs an endpoint")
     self.configuration = configuration
-    channels = MetadataChannels(configuration.endpoints, tls: configuration.tls)
+    channels = MetadataChannels(configuration)
     logger = Logger(label: "metadata")
     var random = SystemRandomNumberGenerator()
     requestClient =
@@ -165,6 +168,7 @@ package final class MetadataClient {
   private func move(to new: Image, by record: Record?) {
     let before = image
     image = new
+    if record?.events.contains(where: { $0.family == .nodes }) ?? true { channels.refresh(new) }
     let change = Change(
       record: record, events: record?.events ?? new.events(since: before), before: before, after: new)
     for observer in observers { observer(change) }

@@ -21,7 +21,8 @@ package struct MetaNodeConfiguration: Sendable {
 
   package var clusterID: ClusterID
   package var nodeID: Metadata.NodeID
-  /// The members that the group starts with, this one included; what the log says later takes precedence.
+  /// The members that the group starts with, this one included; what the log says later takes precedence. Empty: this node
+  /// waits until the leader of an existing group adds it.
   package var members: [Member]
   package var dataDirectory: String
   /// Where it listens. Port 0 lets the system choose, for tests of a single node.
@@ -68,6 +69,8 @@ package final class MetaNode {
   private let machine: MetadataMachine
   private let replica: Replica<MetadataMachine>
   private let service: MetadataService
+  private let recorder: MembershipRecorder
+  private let admin: MetadataAdmin
   private var lock: DirectoryLock?
 
   package init(_ configuration: MetaNodeConfiguration) {
@@ -87,6 +90,8 @@ package final class MetaNode {
     replica = Replica(
       configuration: replicaConfiguration, machine: machine, server: server, tls: configuration.tls)
     service = MetadataService(clusterID: configuration.clusterID, replica: replica)
+    recorder = MembershipRecorder(service)
+    admin = MetadataAdmin(service, recorder: recorder)
   }
 
   /// Opens the data directory, joins the group and listens.
@@ -96,6 +101,8 @@ package final class MetaNode {
       try FileSystem.createDirectory(configuration.dataDirectory + "/metadata")
       lock = try DirectoryLock(configuration.dataDirectory)
       service.register(at: server)
+      admin.register(at: server)
+      replica.onChange = { [weak self] status in if status.isReady { self?.recorder.wake() } }
       replica.onFailure = { [weak self] error in self?.onFailure?(error.description) }
       try await replica.start()
       try server.start()

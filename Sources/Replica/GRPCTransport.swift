@@ -17,6 +17,9 @@ package final class GRPCTransport: RaftTransport {
   private weak var receiver: (any RaftReceiver)?
   private var members: [Member] = []
   private var links: [NodeID: PeerLink] = [:]
+  // Who has a stream to here, and where it says it is reached: one that this member does not know of, because it is new
+  // or behind, must be answered all the same.
+  private var callers: [NodeID: Member] = [:]
   // The latest stream from each member: an earlier one that ends says nothing about the member any more.
   private var inbound: [NodeID: Int] = [:]
   private var streams: [Int: RPCReader<Kunlog_Raft_V1_ExchangeRequest>] = [:]
@@ -54,18 +57,34 @@ package final class GRPCTransport: RaftTransport {
 
   package func setMembers(_ members: [Member]) {
     self.members = members
+    alignLinks()
+  }
+
+  /// A link to each member, and to each caller that is none as far as is known here.
+  private func alignLinks() {
     guard let receiver, !isStopped else { return }
-    for (id, link) in links.sorted(by: { $0.key < $1.key }) where !members.contains(link.member) {
+    var wanted = callers
+    for member in members { wanted[member.id] = member }
+    wanted[nodeID] = nil
+    for (id, link) in links.sorted(by: { $0.key < $1.key }) where wanted[id]?.address != link.member.address {
       link.close()
       links[id] = nil
     }
-    for member in members where member.id != nodeID && links[member.id] == nil {
-      let link = PeerLink(
-        member: member, hello: hello(to: member.id), tls: tls, receiver: receiver, logger: logger)
-      links[member.id] = link
+    for (id, member) in wanted.sorted(by: { $0.key < $1.key }) where links[id] == nil {
+      let link = PeerLink(member: member, hello: hello(to: id), tls: tls, receiver: receiver, logger: logger)
+      links[id] = link
       link.open()
     }
   }
+
+  private func noteCaller(_ hello: Kunlog_Raft_V1_Hello) {
+    // Who calls has shown a certificate of the cluster; the bound is against mistakes.
+    guard !hello.address.isEmpty, callers[hello.from] != nil || callers.count < Self.maximumCallers else { return }
+    callers[hello.from] = Member(id: hello.from, address: hello.address)
+    alignLinks()
+  }
+
+  private static let maximumCallers = 32
 
   package func send(_ message: Message) { links[message.to]?.send(message) }
 
@@ -85,6 +104,7 @@ package final class GRPCTransport: RaftTransport {
       $0.groupID = groupID
       $0.from = nodeID
       $0.to = member
+      $0.address = members.first { $0.id == nodeID }?.address ?? ""
     }
   }
 
@@ -116,10 +136,13 @@ package final class GRPCTransport: RaftTransport {
     let stream = lastStream
     inbound[peer] = stream
     streams[stream] = reader
+    noteCaller(first.hello)
     defer {
       streams[stream] = nil
       if inbound[peer] == stream {
         inbound[peer] = nil
+        callers[peer] = nil
+        alignLinks()
         receiver?.disconnected(from: peer)
       }
     }

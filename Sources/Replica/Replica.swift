@@ -136,6 +136,7 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
       let isLeader = raft.role == .leader
       return ReplicaStatus.MemberStatus(
         id: member.id, address: member.address, isVoter: raft.configuration.isVoter(member.id),
+        isLeaving: raft.configuration.isVoter(member.id) && !raft.configuration.voters.contains(member.id),
         matchIndex: !isLeader ? nil : isSelf ? raft.durableIndex : progress?.matchIndex,
         isAlive: !isLeader
           ? nil
@@ -148,7 +149,7 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
       role: raft.role, isReady: core.isReady, term: raft.hardState.term, leaderID: raft.leaderID,
       leaderAddress: leaderAddress, commitIndex: raft.commitIndex, appliedIndex: core.appliedIndex,
       lastIndex: raft.lastIndex, firstIndex: raft.terms.baseIndex + 1, snapshotIndex: raft.snapshot.index,
-      members: members)
+      configurationIndex: raft.configurationIndex, isJoint: raft.configuration.isJoint, members: members)
   }
 
   /// Whether this replica leads and has applied all that came before its term.

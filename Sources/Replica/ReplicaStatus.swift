@@ -10,6 +10,8 @@ package struct ReplicaStatus: Sendable, Equatable {
     package var address: String
     /// Whether its vote counts.
     package var isVoter: Bool
+    /// Whether its vote counts only until the change of members that is under way is done.
+    package var isLeaving: Bool
     /// On the leader: the last entry that is durable there.
     package var matchIndex: UInt64?
     /// On the leader: whether it was heard of within the last election timeout.
@@ -36,6 +38,10 @@ package struct ReplicaStatus: Sendable, Equatable {
   package var firstIndex: UInt64
   /// The latest snapshot.
   package var snapshotIndex: UInt64
+  /// The entry that put the members in force; they are not final before it is committed.
+  package var configurationIndex: UInt64
+  /// Whether a change of several voters is under way.
+  package var isJoint: Bool
   /// All members.
   package var members: [MemberStatus]
 }

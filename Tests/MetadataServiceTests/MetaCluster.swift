@@ -14,6 +14,7 @@ final class MetaCluster {
   private(set) var nodes: [MetaNode?] = []
   private var configurations: [MetaNodeConfiguration] = []
   private var clients: [MetadataClient] = []
+  private var groups: [MetaGroupClient] = []
 
   /// Starts `count` nodes and waits for their leader.
   static func start(_ count: Int = 3, keptEntries: UInt64 = 50_000, recentBytes: Int = 4_194_304) async throws
@@ -57,6 +58,27 @@ final class MetaCluster {
     nodes[index] = node
   }
 
+  /// Starts one more node, which waits to be added. Its index; its id is the index + 1.
+  func join() async throws -> Int {
+    let port = try MetaCluster.freePorts(1)[0]
+    let id = Metadata.NodeID(rawValue: UInt64(nodes.count + 1))
+    var configuration = MetaNodeConfiguration(
+      clusterID: MetaCluster.id, nodeID: id, members: [], dataDirectory: "\(directory)/meta\(id)", host: "127.0.0.1",
+      port: port)
+    configuration.raft.electionTimeoutMilliseconds = 600
+    configurations.append(configuration)
+    nodes.append(nil)
+    try await start(nodes.count - 1)
+    return nodes.count - 1
+  }
+
+  /// An operator's client of the first nodes.
+  func group() -> MetaGroupClient {
+    let client = MetaGroupClient(endpoints: Array(endpoints.prefix(3)), tls: nil, clusterID: MetaCluster.id)
+    groups.append(client)
+    return client
+  }
+
   func stop(_ index: Int) async {
     await nodes[index]?.stop()
     nodes[index] = nil
@@ -64,6 +86,7 @@ final class MetaCluster {
 
   func stop() async {
     for client in clients { client.stop() }
+    for group in groups { group.close() }
     for index in nodes.indices { await stop(index) }
     try? FileSystem.remove(directory)
   }

@@ -78,6 +78,9 @@ package nonisolated struct Kunlog_Raft_V1_Hello: Sendable {
   /// The member that the caller wants to reach; another one that answers at its address refuses.
   package var to: UInt64 = 0
 
+  /// Where the caller is reached, host:port: the called member may be new, or behind, and not know it yet. Empty: not said.
+  package var address: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -599,7 +602,7 @@ nonisolated extension Kunlog_Raft_V1_EntryKind: SwiftProtobuf._ProtoNameProvidin
 
 nonisolated extension Kunlog_Raft_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Hello"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}group_id\0\u{1}from\0\u{1}to\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}group_id\0\u{1}from\0\u{1}to\0\u{2}\u{6}address\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -611,6 +614,7 @@ nonisolated extension Kunlog_Raft_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf
       case 2: try { try decoder.decodeSingularStringField(value: &self.groupID) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.from) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.to) }()
+      case 10: try { try decoder.decodeSingularStringField(value: &self.address) }()
       default: break
       }
     }
@@ -629,6 +633,9 @@ nonisolated extension Kunlog_Raft_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf
     if self.to != 0 {
       try visitor.visitSingularUInt64Field(value: self.to, fieldNumber: 4)
     }
+    if !self.address.isEmpty {
+      try visitor.visitSingularStringField(value: self.address, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -637,6 +644,7 @@ nonisolated extension Kunlog_Raft_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf
     if lhs.groupID != rhs.groupID {return false}
     if lhs.from != rhs.from {return false}
     if lhs.to != rhs.to {return false}
+    if lhs.address != rhs.address {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

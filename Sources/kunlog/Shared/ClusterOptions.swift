@@ -31,12 +31,21 @@ struct ClusterOptions: ParsableArguments {
     }
   }
 
-  /// Addresses of the meta nodes.
+  /// Addresses of meta nodes, to begin with: those that were heard of last, and those that the cluster began with.
   func metaEndpoints() throws -> [MetadataEndpoint] {
     if let endpoints { return try MetadataEndpoint.list(endpoints) }
-    return try QuickstartDirectory(path: data!).requireLayout().processes(role: "meta").map {
-      MetadataEndpoint(host: $0.host, port: $0.port)
-    }
+    return try QuickstartDirectory(path: data!).metaEndpoints()
+  }
+
+  /// Where meta nodes that were heard of are kept for the next command; nil where there is no place for that.
+  private var endpointsFile: String? {
+    endpoints == nil ? data.map { QuickstartDirectory(path: $0).metaEndpointsFile } : nil
+  }
+
+  /// Keeps the meta nodes for the next command.
+  func remember(_ endpoints: [MetadataEndpoint]) {
+    guard let endpointsFile else { return }
+    EndpointFile.write(endpoints, to: endpointsFile)
   }
 
   /// The identity that this command shows to the nodes.
@@ -55,8 +64,9 @@ struct ClusterOptions: ParsableArguments {
   @LoopActor
   func connect(principal: String, timeoutMilliseconds: Int = 5000) async throws -> MetadataClient {
     let endpoints = try metaEndpoints()
-    let client = MetadataClient(
-      MetadataClient.Configuration(endpoints: endpoints, tls: try tls(), principal: principal))
+    var configuration = MetadataClient.Configuration(endpoints: endpoints, tls: try tls(), principal: principal)
+    configuration.endpointsFile = endpointsFile
+    let client = MetadataClient(configuration)
     client.start()
     let limit = LoopTimer(afterMilliseconds: timeoutMilliseconds) { client.stop() }
     await client.ready()

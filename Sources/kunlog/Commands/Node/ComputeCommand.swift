@@ -10,7 +10,7 @@ struct ComputeCommand: AsyncParsableCommand {
 
   @OptionGroup var node: NodeOptions
 
-  @Option(name: .long, help: "Data directory; nothing that lasts is kept there.")
+  @Option(name: .long, help: "Data directory; nothing is kept there but the addresses of the meta nodes.")
   var data: String
 
   @Option(name: .long, help: "Addresses of meta nodes: host:port,host:port,…")
@@ -23,12 +23,14 @@ struct ComputeCommand: AsyncParsableCommand {
     let listen = try node.endpoint()
     let postgres = try Endpoint(postgres)
     // Clients may use TLS with the node's own certificate; they are not asked for one of theirs.
-    let configuration = ComputeNodeConfiguration(
+    var configuration = ComputeNodeConfiguration(
       nodeID: NodeID(rawValue: node.nodeID), name: node.name, clusterID: try node.cluster(), host: listen.host,
       port: listen.port, postgresHost: postgres.host, postgresPort: postgres.port,
       metadataEndpoints: try MetadataEndpoint.list(metadata), nodeTLS: node.tls,
       clientTLS: TLSConfiguration(certificateFile: node.certificate, keyFile: node.key))
-    try await NodeProcess.run(node.name, parent: node.parent) { _ in
+    configuration.metadataEndpointsFile = data + "/meta-nodes"
+    try? FileSystem.createDirectory(data)
+    try await NodeProcess.run(node.name, parent: node.parent) { [configuration] _ in
       let compute = ComputeNode(configuration)
       return NodeRole(start: { try await compute.start() }, stop: { await compute.stop() })
     }

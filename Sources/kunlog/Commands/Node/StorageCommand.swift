@@ -33,9 +33,10 @@ struct StorageCommand: AsyncParsableCommand {
     let endpoints = try MetadataEndpoint.list(metadata)
     let name = node.name
     try await NodeProcess.run(name, parent: node.parent) { [tls = node.tls] fail in
-      let client = MetadataClient(
-        MetadataClient.Configuration(
-          endpoints: endpoints, tls: tls, principal: name, clusterID: configuration.clusterID))
+      var metadata = MetadataClient.Configuration(
+        endpoints: endpoints, tls: tls, principal: name, clusterID: configuration.clusterID)
+      metadata.endpointsFile = configuration.dataDirectory + "/meta-nodes"
+      let client = MetadataClient(metadata)
       let engine = SQLiteEngine(SQLiteEngineConfiguration(directory: configuration.engineDirectory))
       let storage = StorageNode(configuration, engine: engine, feed: FollowedMetadata(client))
       storage.onFailure = fail

@@ -1,3 +1,5 @@
+import MetadataClient
+
 /// The command line of a quick start's process: what an operator would type to start that node by hand.
 struct NodeCommandLine {
   var layout: ClusterLayout
@@ -26,7 +28,9 @@ struct NodeCommandLine {
   }
 
   private var metadata: [String] {
-    ["--metadata", layout.processes(role: "meta").map { "\($0.host):\($0.port)" }.joined(separator: ",")]
+    let began = layout.processes(role: "meta").map { MetadataEndpoint(host: $0.host, port: $0.port) }
+    let endpoints = (try? directory.metaEndpoints()) ?? began
+    return ["--metadata", endpoints.map(\.description).joined(separator: ",")]
   }
 
   private func members(_ processes: [ProcessLayout]) -> [String] {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Glibc
+import MetadataClient
 
 /// The data directory of a quick start: `cluster.json` (the layout), `certificates/`, `run/` (process ids), `log/`, and a
 /// directory per process.
@@ -24,6 +25,8 @@ struct QuickstartDirectory: Sendable {
   func dataDirectory(_ name: String) -> String { path + "/" + name }
   func logFile(_ name: String) -> String { path + "/log/\(name).log" }
   func pidFile(_ name: String) -> String { path + "/run/\(name).pid" }
+  /// The meta nodes as they were heard of last, where they are no longer those of the layout.
+  var metaEndpointsFile: String { path + "/meta-nodes" }
   /// Exists while every process of the cluster has been ready since the supervisor's start.
   var readyFile: String { path + "/run/ready" }
 
@@ -50,6 +53,13 @@ struct QuickstartDirectory: Sendable {
       throw ValidationError("\(path) holds no quick start. Start one there: kunlog quickstart --data \(path)")
     }
     return layout
+  }
+
+  /// Addresses of meta nodes: those that were heard of last, and those that the cluster began with.
+  func metaEndpoints() throws -> [MetadataEndpoint] {
+    let began = try requireLayout().processes(role: "meta").map { MetadataEndpoint(host: $0.host, port: $0.port) }
+    let known = EndpointFile.read(metaEndpointsFile)
+    return known + began.filter { !known.contains($0) }
   }
 
   func save(_ layout: ClusterLayout) throws {

@@ -40,10 +40,10 @@ final class QuickstartSession {
       directory.removePID("supervisor")
       withExtendedLifetime(lock) {}
     }
-    let client = MetadataClient(
-      MetadataClient.Configuration(
-        endpoints: layout.processes(role: "meta").map { MetadataEndpoint(host: $0.host, port: $0.port) }, tls: tls,
-        principal: "quickstart", clusterID: layout.clusterIdentity))
+    var metadata = MetadataClient.Configuration(
+      endpoints: try directory.metaEndpoints(), tls: tls, principal: "quickstart", clusterID: layout.clusterIdentity)
+    metadata.endpointsFile = directory.metaEndpointsFile
+    let client = MetadataClient(metadata)
     defer { client.stop() }
     do {
       say("Starting \(layout.processes.count) processes in \(directory.path) …")

@@ -2,9 +2,9 @@ import ArgumentParser
 import Metadata
 import MetadataService
 
-/// `kunlog meta`: one replica of the metadata log.
-struct MetaCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "meta", abstract: "Run a meta node.")
+/// `kunlog meta [run]`: one replica of the metadata log.
+struct MetaRun: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "run", abstract: "Run a meta node.")
 
   @OptionGroup var node: NodeOptions
 
@@ -14,7 +14,24 @@ struct MetaCommand: AsyncParsableCommand {
   @Option(
     name: .long, parsing: .singleValue,
     help: "A meta node that the group starts with, this one included: id=host:port. Repeat.")
-  var member: [Member]
+  var member: [Member] = []
+
+  @Flag(
+    name: .long,
+    help: "This node comes into a group that exists: it waits until 'kunlog meta member add' or 'replace' names it.")
+  var join = false
+
+  func validate() throws {
+    guard join != !member.isEmpty else {
+      throw ValidationError(
+        join
+          ? "Leave --member out with --join: a node that comes in is told of the others by their leader."
+          : "Say whom the group starts with (--member, for each of them), or --join where it exists already.")
+    }
+    guard join || member.contains(where: { $0.id == node.nodeID }) else {
+      throw ValidationError("The group starts without this node: no --member \(node.nodeID)=HOST:PORT.")
+    }
+  }
 
   func run() async throws {
     let listen = try node.endpoint()
