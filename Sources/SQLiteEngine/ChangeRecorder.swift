@@ -6,8 +6,13 @@ import CSQLite
 final class ChangeRecorder {
   private let columnCount: Int
   private let isKey: [Bool]
-  /// The changes so far, without header.
-  private(set) var bytes: [UInt8] = []
+  /// The changes so far, as they are logged.
+  private(set) var bytes: [UInt8]
+  private let header: [UInt8]
+  /// The most bytes of changes; the statement that would make more is interrupted.
+  let maximumBytes: Int
+  /// Whether a statement was interrupted for its changes.
+  private(set) var isFull = false
   /// Changes to other tables than the tablet's own (its administrative one) are not recorded.
   private let tableName: [CChar]
   var isEnabled = true
@@ -18,7 +23,12 @@ final class ChangeRecorder {
   private var oldPlaces: [Range<Int>] = []
   private var newPlaces: [Range<Int>] = []
 
-  init(tableName: String, columnCount: Int, keyColumns: [Int]) {
+  init(tableName: String, columnCount: Int, keyColumns: [Int], maximumBytes: Int) {
+    header = [
+      ChangeFormat.version, UInt8(truncatingIfNeeded: columnCount), UInt8(truncatingIfNeeded: columnCount >> 8),
+    ]
+    bytes = header
+    self.maximumBytes = maximumBytes
     self.tableName = Array(tableName.utf8CString)
     self.columnCount = columnCount
     isKey = (0..<columnCount).map { keyColumns.contains($0) }
@@ -29,18 +39,16 @@ final class ChangeRecorder {
 
   func truncate(to mark: Int) { bytes.removeLast(bytes.count - mark) }
 
-  func reset() { bytes.removeAll(keepingCapacity: bytes.capacity <= 1 << 16) }
+  func reset() {
+    isFull = false
+    if bytes.capacity <= 1 << 16 { bytes.removeLast(bytes.count - header.count) } else { bytes = header }
+  }
 
-  /// The changes as they are logged; empty where there is none.
-  func changeset() -> [UInt8] {
-    guard !bytes.isEmpty else { return [] }
-    var whole: [UInt8] = []
-    whole.reserveCapacity(ChangeFormat.headerBytes + bytes.count)
-    whole.append(ChangeFormat.version)
-    whole.append(UInt8(truncatingIfNeeded: columnCount))
-    whole.append(UInt8(truncatingIfNeeded: columnCount >> 8))
-    whole.append(contentsOf: bytes)
-    return whole
+  /// Hands the changes out; empty where there is none. Nothing is recorded after it.
+  func takeChangeset() -> [UInt8] {
+    guard bytes.count > header.count else { return [] }
+    defer { bytes = header }
+    return bytes
   }
 
   /// Begins to listen. The recorder must outlive the connection.
@@ -57,6 +65,11 @@ final class ChangeRecorder {
     _ handle: OpaquePointer, _ operation: Int32, _ database: UnsafePointer<CChar>, _ table: UnsafePointer<CChar>
   ) {
     guard isEnabled, isTabletTable(table) else { return }
+    guard bytes.count <= maximumBytes else {
+      isFull = true
+      sqlite3_interrupt(handle)
+      return
+    }
     switch operation {
     case SQLITE_INSERT:
       bytes.append(ChangeFormat.Kind.insert.rawValue)

@@ -15,12 +15,16 @@ final class ConnectionPool {
   private let workers: WorkerPool
   private let path: @Sendable (TabletID) -> String
   private let maximumIdle: Int
+  private let maximumChangeBytes: Int
   private var idle: [Key: [TabletConnection]] = [:]
   private var idleCount = 0
   /// Raised when a tablet is dropped or replaced.
   private var lives: [TabletID: UInt64] = [:]
 
-  init(workers: WorkerPool, maximumIdle: Int, path: @escaping @Sendable (TabletID) -> String) {
+  init(
+    workers: WorkerPool, maximumIdle: Int, maximumChangeBytes: Int, path: @escaping @Sendable (TabletID) -> String
+  ) {
+    self.maximumChangeBytes = maximumChangeBytes
     self.workers = workers
     self.maximumIdle = maximumIdle
     self.path = path
@@ -38,9 +42,11 @@ final class ConnectionPool {
     }
     let path = path
     let life = life(tablets)
+    let maximumChangeBytes = maximumChangeBytes
     let result: Result<TabletConnection, EngineFailure> = await workers.run {
       do throws(EngineFailure) {
-        let connection = try TabletConnection(path: path(tablets[0]), tablet: tablets[0], purpose: purpose)
+        let connection = try TabletConnection(
+          path: path(tablets[0]), tablet: tablets[0], purpose: purpose, maximumChangeBytes: maximumChangeBytes)
         try connection.attach(Array(tablets.dropFirst()), path: path)
         return .success(connection)
       } catch {

@@ -49,6 +49,7 @@ final class FragmentCursor: @unchecked Sendable {
           rows.count += 1
           if rows.bytes.count >= limitBytes { return rows }
         case SQLITE_DONE:
+          try checkSpace()
           if fragment.isWrite { affected += UInt64(max(0, sqlite3_changes64(connection.handle))) }
           connection.reset(statement)
           isBound = false
@@ -82,6 +83,13 @@ final class FragmentCursor: @unchecked Sendable {
       try? connection.run("RELEASE fragment")
     }
     connection.recorder?.truncate(to: mark)
+  }
+
+  /// A short statement ends before SQLite looks whether it was interrupted for its changes, which are incomplete then.
+  private func checkSpace() throws(EngineFailure) {
+    guard connection.recorder?.isFull == true else { return }
+    try? connection.run("ROLLBACK")
+    throw connection.failure()
   }
 
   private func prepared() throws(EngineFailure) -> OpaquePointer {

@@ -62,9 +62,18 @@ extension SQLiteEngine {
   package func changes(of id: TransactionID) async throws(SQLError) -> [TabletChangeset] {
     let transaction = try known(id)
     if let doom = transaction.doom { throw doom }
+    // They are handed out once.
+    guard !transaction.isSealed else {
+      throw SQLError(.invalidTransactionState, "the transaction is being committed")
+    }
     let changed = transaction.writers.compactMap { tablet, connection in
-      let bytes = connection.recorder?.changeset() ?? []
+      let bytes = connection.recorder?.takeChangeset() ?? []
       return bytes.isEmpty ? nil : TabletChangeset(tabletID: tablet, bytes: bytes)
+    }
+    guard changed.reduce(0, { $0 + $1.bytes.count }) <= maximumTransactionBytes else {
+      let error = SQLError.transactionTooLarge(maximumBytes: maximumTransactionBytes)
+      transaction.doom = error
+      throw error
     }
     transaction.isSealed = !changed.isEmpty
     return changed.sorted { $0.tabletID < $1.tabletID }

@@ -12,11 +12,16 @@ package struct SQLiteEngineConfiguration: Sendable {
   package var workers: Int
   /// The most connections that are kept open without use, over all tablets.
   package var maximumIdleConnections: Int
+  /// The most bytes of changes that a transaction may make: they are kept in memory until they are logged.
+  package var maximumTransactionBytes: Int
   /// Settings for a storage process of the usual size.
-  package init(directory: String, workers: Int = 3, maximumIdleConnections: Int = 24) {
+  package init(
+    directory: String, workers: Int = 3, maximumIdleConnections: Int = 24, maximumTransactionBytes: Int = 256 << 20
+  ) {
     self.directory = directory
     self.workers = workers
     self.maximumIdleConnections = maximumIdleConnections
+    self.maximumTransactionBytes = maximumTransactionBytes
   }
 }
 
@@ -31,6 +36,7 @@ package final class SQLiteEngine: StorageEngine {
   let workers: WorkerPool
   let pool: ConnectionPool
   let locks = TabletLocks()
+  let maximumTransactionBytes: Int
   var transactions: [TransactionID: EngineTransaction] = [:]
   package internal(set) var tablets: [TabletID: TabletSummary] = [:]
   package internal(set) var highestIndex: UInt64 = 0
@@ -44,10 +50,12 @@ package final class SQLiteEngine: StorageEngine {
 
   package init(_ configuration: SQLiteEngineConfiguration) {
     directory = EngineDirectory(path: configuration.directory)
+    maximumTransactionBytes = configuration.maximumTransactionBytes
     workers = WorkerPool(count: configuration.workers)
     let directory = directory
     pool = ConnectionPool(
-      workers: workers, maximumIdle: configuration.maximumIdleConnections, path: { directory.tabletPath($0) })
+      workers: workers, maximumIdle: configuration.maximumIdleConnections,
+      maximumChangeBytes: configuration.maximumTransactionBytes, path: { directory.tabletPath($0) })
   }
 
   package func open() async throws(SQLError) -> EngineState {

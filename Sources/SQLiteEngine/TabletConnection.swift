@@ -45,8 +45,10 @@ final class TabletConnection: @unchecked Sendable {
   static let maximumAttached = 10
 
   /// Opens a tablet's file, which exists unless `creates`. Blocks.
+  ///
+  /// - Parameter maximumChangeBytes: what a writer's transaction may change.
   init(
-    path: String, tablet: TabletID, purpose: Purpose, creates: Bool = false
+    path: String, tablet: TabletID, purpose: Purpose, creates: Bool = false, maximumChangeBytes: Int = .max
   ) throws(EngineFailure) {
     // SQLite would make an empty file in the place of one that was dropped meanwhile.
     guard creates || FileSystem.exists(path) else {
@@ -66,7 +68,7 @@ final class TabletConnection: @unchecked Sendable {
       throw EngineFailure(error: error.sqlError, tabletID: tablet)
     }
     try Self.configure(handle, purpose, tablet: tablet)
-    recorder = purpose == .writer ? try Self.recorder(handle, tablet) : nil
+    recorder = purpose == .writer ? try Self.recorder(handle, tablet, maximumBytes: maximumChangeBytes) : nil
     self.tablet = tablet
     self.purpose = purpose
     statements = StatementCache(capacity: purpose == .reader ? 16 : 32)
@@ -105,10 +107,13 @@ final class TabletConnection: @unchecked Sendable {
   }
 
   /// Learns the table's columns, for a writer.
-  private static func recorder(_ handle: OpaquePointer, _ tablet: TabletID) throws(EngineFailure) -> ChangeRecorder {
+  private static func recorder(
+    _ handle: OpaquePointer, _ tablet: TabletID, maximumBytes: Int
+  ) throws(EngineFailure) -> ChangeRecorder {
     let columns = try TabletColumns(handle, tablet)
     return ChangeRecorder(
-      tableName: TabletSchema.tableName(tablet), columnCount: columns.names.count, keyColumns: columns.key)
+      tableName: TabletSchema.tableName(tablet), columnCount: columns.names.count, keyColumns: columns.key,
+      maximumBytes: maximumBytes)
   }
 
   /// Ends what runs on it, from any thread, as long as it is not closed.
@@ -183,6 +188,9 @@ final class TabletConnection: @unchecked Sendable {
 
   /// Why the last call failed.
   func failure() -> EngineFailure {
+    if let recorder, recorder.isFull {
+      return EngineFailure(error: .transactionTooLarge(maximumBytes: recorder.maximumBytes), tabletID: tablet)
+    }
     if let error = functions.functionError(handle) { return EngineFailure(error: error, tabletID: tablet) }
     return SQLiteFailure.last(handle, tablet: tablet)
   }
@@ -335,5 +343,14 @@ struct StatementCache {
   mutating func finalizeAll() {
     for entry in entries.values { sqlite3_finalize(entry.statement) }
     entries = [:]
+  }
+}
+
+extension SQLError {
+  /// 54000: a transaction's changes are kept in memory until they are logged.
+  static func transactionTooLarge(maximumBytes: Int) -> SQLError {
+    SQLError(
+      .programLimitExceeded, "the transaction writes more than \(maximumBytes >> 20) MiB in one shard",
+      hint: "Commit in smaller parts.")
   }
 }

@@ -39,7 +39,8 @@ package protocol StorageEngine: AnyObject {
   func setSavepoints(_ savepoints: [UInt32], in id: TransactionID) throws(SQLError)
   /// Undoes what the transaction has written since the savepoint was set; the locks stay.
   func rollback(_ id: TransactionID, toSavepoint savepoint: UInt32) async throws(EngineFailure)
-  /// What the transaction has changed, by ascending tablet, ready to be logged; empty where it wrote nothing.
+  /// What the transaction has changed, by ascending tablet, ready to be logged; empty where it wrote nothing. Asked once. 54000
+  /// where it is more than the engine may keep; the transaction can then only be undone.
   func changes(of id: TransactionID) async throws(SQLError) -> [TabletChangeset]
   /// Undoes the transaction and ends it; unknown ones are ignored.
   func rollback(_ id: TransactionID) async

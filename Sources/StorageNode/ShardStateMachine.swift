@@ -10,9 +10,12 @@ import StorageEngine
 /// An entry that this replica made while it leads finds its transaction still open in the engine and commits it; any other
 /// entry's changes are applied. The engine's checkpoint holds the rest of the state as of an index; entries after it are
 /// replayed at start, which leaves tablets that have them alone.
+///
+/// Transactions too large for one entry come in parts, which take effect with the last: until then they are part of the
+/// state (`TransactionParts`). Snapshots carry them; no checkpoint is written while there are any, so that they are replayed.
 @LoopActor
 final class ShardStateMachine: StateMachine {
-  /// An entry's index.
+  /// An entry's index; 0 for the last part of a transaction whose parts are not all there: it has no effect.
   typealias Output = UInt64
 
   /// A proposal of this replica whose transaction is open in the engine.
@@ -20,6 +23,8 @@ final class ShardStateMachine: StateMachine {
     var transaction: TransactionID
     var members: [ShardEntry.Member]
     var changesets: [TabletChangeset]
+    /// Where the proposal is the last of several parts.
+    var lastPart: (key: TransactionParts.Key, number: UInt32)?
   }
 
   /// A checkpoint is written after so many entries, at the latest.
@@ -34,6 +39,8 @@ final class ShardStateMachine: StateMachine {
   private(set) var appliedIndex: UInt64
   private(set) var state: ShardState
   private(set) var isLeader = false
+  /// Counts the times that this replica began to lead: what was begun in an earlier one is lost.
+  private(set) var leadership: UInt64 = 0
   /// Told after each change of leadership; true only once all earlier entries are applied.
   var onLeadership: (@LoopActor (Bool) -> Void)?
   /// Told after schema changes were applied.
@@ -81,13 +88,52 @@ final class ShardStateMachine: StateMachine {
   func hold(
     _ transaction: TransactionID, members: [ShardEntry.Member], changesets: [TabletChangeset]
   ) throws -> (payload: [UInt8], sequence: UInt64) {
-    sequence += 1
-    let entry = ShardEntry(
-      origin: ShardEntry.Origin(nodeID: nodeID, life: life, sequence: sequence),
-      kind: .transactions(members, changesets))
-    let payload = try entry.encoded()
+    let payload = try entry(.transactions(members, changesets))
     held[sequence] = Held(transaction: transaction, members: members, changesets: changesets)
     return (payload, sequence)
+  }
+
+  /// Transactions as pieces of about 256 KiB, to be logged as parts. Made away from the loop.
+  func pieces(_ members: [ShardEntry.Member], _ changesets: [TabletChangeset]) async throws -> [[UInt8]] {
+    try await encoder.run {
+      let body = try ShardEntry.body(members, changesets)
+      return stride(from: 0, to: body.count, by: TransactionParts.pieceBytes).map { start in
+        Array(body[start..<min(start + TransactionParts.pieceBytes, body.count)])
+      }
+    }
+  }
+
+  /// A number for the parts of a transaction.
+  func newPartsNumber() -> UInt64 {
+    sequence += 1
+    return sequence
+  }
+
+  /// An entry for a part but the last.
+  func part(_ piece: [UInt8], number: Int, of transaction: UInt64) throws -> [UInt8] {
+    try entry(.part(transaction: transaction, number: UInt32(number), piece: piece, isLast: false))
+  }
+
+  /// The entry for the last part, with which the transactions that are open in the engine as `id` commit.
+  func holdLast(
+    _ piece: [UInt8], number: Int, of transaction: UInt64, _ id: TransactionID, members: [ShardEntry.Member],
+    changesets: [TabletChangeset]
+  ) throws -> (payload: [UInt8], sequence: UInt64) {
+    let payload = try entry(.part(transaction: transaction, number: UInt32(number), piece: piece, isLast: true))
+    let key = TransactionParts.Key(nodeID: nodeID, life: life, transaction: transaction)
+    held[sequence] = Held(
+      transaction: id, members: members, changesets: changesets, lastPart: (key, UInt32(number)))
+    return (payload, sequence)
+  }
+
+  /// An entry that frees the parts of a transaction that was given up.
+  func abandon(_ transaction: UInt64) throws -> [UInt8] { try entry(.abandoned(transaction: transaction)) }
+
+  private func entry(_ kind: ShardEntry.Kind) throws -> [UInt8] {
+    sequence += 1
+    return try ShardEntry(
+      origin: ShardEntry.Origin(nodeID: nodeID, life: life, sequence: sequence), kind: kind
+    ).encoded()
   }
 
   /// The proposal is known not to be in the log.
@@ -95,11 +141,7 @@ final class ShardStateMachine: StateMachine {
 
   /// An entry that changes the schema.
   func schemaEntry(metadataIndex: UInt64, _ changes: [TabletChange]) throws -> [UInt8] {
-    sequence += 1
-    return try ShardEntry(
-      origin: ShardEntry.Origin(nodeID: nodeID, life: life, sequence: sequence),
-      kind: .schema(metadataIndex: metadataIndex, changes)
-    ).encoded()
+    try entry(.schema(metadataIndex: metadataIndex, changes))
   }
 
   // MARK: StateMachine
@@ -109,23 +151,19 @@ final class ShardStateMachine: StateMachine {
     await gate.enter()
     defer { gate.leave() }
     var batch: [EngineEntry] = []
-    var hasSchema = false
+    var outputs: [UInt64] = []
     batch.reserveCapacity(entries.count)
+    outputs.reserveCapacity(entries.count)
+    var hasSchema = false
     for entry in entries {
-      let origin = try ShardEntry.origin(of: entry.payload)
-      if origin.nodeID == nodeID, origin.life == life, let held = held.removeValue(forKey: origin.sequence) {
-        batch.append(.commit(held.transaction, held.changesets, index: entry.index))
-        remember(held.members, entry.index)
-        continue
-      }
-      switch try ShardEntry(encoded: entry.payload).kind {
-      case .transactions(let members, let changesets):
-        batch.append(.changes(changesets, index: entry.index))
-        remember(members, entry.index)
-      case .schema(let metadataIndex, let changes):
-        hasSchema = true
-        batch.append(.schema(changes, index: entry.index))
-        state.metadataIndex = max(state.metadataIndex, metadataIndex)
+      state.parts.enter(term: entry.term)
+      switch try await effect(of: entry) {
+      case .engine(let change):
+        if case .schema = change { hasSchema = true }
+        batch.append(change)
+        outputs.append(entry.index)
+      case .kept: outputs.append(entry.index)
+      case .void: outputs.append(0)
       }
     }
     do {
@@ -137,7 +175,47 @@ final class ShardStateMachine: StateMachine {
     appliedIndex = max(appliedIndex, entries.last?.index ?? 0)
     if appliedIndex - checkpointedIndex >= Self.entriesPerCheckpoint { Task { await self.checkpoint() } }
     if hasSchema { onSchema?() }
-    return entries.map(\.index)
+    return outputs
+  }
+
+  /// What an entry comes to.
+  private enum Effect {
+    case engine(EngineEntry)
+    /// It changes the state only.
+    case kept
+    /// The last part of a transaction of which others are missing.
+    case void
+  }
+
+  private func effect(of entry: CommittedEntry) async throws -> Effect {
+    let origin = try ShardEntry.origin(of: entry.payload)
+    if origin.nodeID == nodeID, origin.life == life, let held = held.removeValue(forKey: origin.sequence) {
+      if let last = held.lastPart, state.parts.complete([], number: last.number, of: last.key) == nil { return .void }
+      remember(held.members, entry.index)
+      return .engine(.commit(held.transaction, held.changesets, index: entry.index))
+    }
+    switch try ShardEntry(encoded: entry.payload).kind {
+    case .transactions(let members, let changesets):
+      remember(members, entry.index)
+      return .engine(.changes(changesets, index: entry.index))
+    case .schema(let metadataIndex, let changes):
+      state.metadataIndex = max(state.metadataIndex, metadataIndex)
+      return .engine(.schema(changes, index: entry.index))
+    case .part(let transaction, let number, let piece, let isLast):
+      let key = TransactionParts.Key(nodeID: origin.nodeID, life: origin.life, transaction: transaction)
+      guard isLast else {
+        state.parts.add(piece, number: number, to: key, term: entry.term)
+        return .kept
+      }
+      guard let pieces = state.parts.complete(piece, number: number, of: key) else { return .void }
+      let (members, changesets) = try await encoder.run { try ShardEntry.transactions(pieces) }
+      remember(members, entry.index)
+      return .engine(.changes(changesets, index: entry.index))
+    case .abandoned(let transaction):
+      state.parts.abandon(
+        TransactionParts.Key(nodeID: origin.nodeID, life: origin.life, transaction: transaction))
+      return .kept
+    }
   }
 
   func writeSnapshot(to path: String) async throws -> UInt64 {
@@ -173,7 +251,9 @@ final class ShardStateMachine: StateMachine {
   func leadershipChanged(isLeader: Bool, term: UInt64) {
     guard isLeader != self.isLeader else { return }
     self.isLeader = isLeader
-    if !isLeader {
+    if isLeader {
+      leadership += 1
+    } else {
       // Their entries may yet be committed by the next leader: then they are applied like any other's.
       held = [:]
       let earlier = demotion
@@ -205,6 +285,7 @@ final class ShardStateMachine: StateMachine {
     let index = appliedIndex
     let state = state
     gate.leave()
+    guard state.parts.isEmpty else { return }
     do {
       try await engine.checkpoint(at: index, nodeState: encoded(state))
       checkpointedIndex = max(checkpointedIndex, index)

@@ -113,33 +113,6 @@ final class StorageService {
 
   // MARK: Committing
 
-  /// Logs the changes of a transaction that is open in the engine; answers once they are applied here.
-  func log(
-    _ id: TransactionID, _ members: [ShardEntry.Member], _ changes: [TabletChangeset]
-  ) async throws(ReplicaError) -> UInt64 {
-    let payload: [UInt8]
-    let sequence: UInt64
-    do {
-      (payload, sequence) = try machine.hold(id, members: members, changesets: changes)
-    } catch {
-      await engine.rollback(id)
-      throw .failed("\(error)")
-    }
-    do throws(ReplicaError) {
-      return try await replica.propose(payload)
-    } catch {
-      switch error {
-      case .lostLeadership, .stopped, .failed:
-        // It may be in the log: the engine's transactions are undone with the leadership.
-        break
-      default:
-        machine.forget(sequence)
-        await engine.rollback(id)
-      }
-      throw error
-    }
-  }
-
   /// Commits an open transaction, or tells what became of one that is not open.
   private func commit(_ id: TransactionID) async -> Kunlog_Storage_V1_CommitResponse {
     if let entry = transactions[id], entry.isBusy { await transactions.rested(entry) }

@@ -13,7 +13,7 @@ final class WriteBatcher {
     /// Committed at the index; 0 where it changed nothing.
     case committed(EngineOutcome, index: UInt64)
     case failed(EngineFailure)
-    /// Too many rows to hold: it has to run by itself.
+    /// Too many rows to hold, or it was with one that writes too much: it has to run by itself.
     case tooLarge
     case replica(ReplicaError)
     /// Nobody waits for it any more; it was not run.
@@ -156,6 +156,7 @@ final class WriteBatcher {
     } catch let error as ReplicaError {
       for (item, _) in succeeded { item.finish(.replica(error)) }
     } catch let error as SQLError {
+      await engine.rollback(id)
       for (item, _) in succeeded { item.finish(.failed(EngineFailure(error: error, tabletID: tablet))) }
     } catch {
       let failure = EngineFailure(error: SQLError(.internalError, "\(error)"), tabletID: tablet)
@@ -165,6 +166,11 @@ final class WriteBatcher {
 
   /// A wait for the lock that was too long for some is tried again for the others.
   private func retryOrFail(_ batch: [Item], _ tablet: TabletID, _ error: SQLError) {
+    if error.sqlState == .programLimitExceeded, batch.count > 1 {
+      // One of them writes too much: alone, the others succeed.
+      for item in batch { item.finish(.tooLarge) }
+      return
+    }
     var again: [Item] = []
     for item in batch {
       if error.sqlState == .lockNotAvailable, item.remainingMilliseconds != 0 {

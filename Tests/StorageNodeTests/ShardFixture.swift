@@ -60,6 +60,9 @@ final class ShardFixture {
   private(set) var client: StorageClient!
   private var ports: [Int] = []
   private var counter = 0
+  private let maximumTransactionBytes: Int
+
+  init(maximumTransactionBytes: Int = 256 << 20) { self.maximumTransactionBytes = maximumTransactionBytes }
 
   func start() async throws {
     for _ in 0..<3 {
@@ -95,7 +98,9 @@ final class ShardFixture {
       replica.snapshotLogBytes = 64 << 10
       replica.keptEntries = 10
     }
-    let engine = SQLiteEngine(SQLiteEngineConfiguration(directory: configuration.engineDirectory, workers: 2))
+    let engine = SQLiteEngine(
+      SQLiteEngineConfiguration(
+        directory: configuration.engineDirectory, workers: 2, maximumTransactionBytes: maximumTransactionBytes))
     let node = StorageNode(configuration, engine: engine, feed: metadata)
     try await node.start()
     nodes[place] = node

@@ -32,6 +32,8 @@ struct ShardLogTests {
           .drop(TabletID(rawValue: 2)), .createIndex(TabletID(rawValue: 3), Self.table, Self.index(4, nil)),
           .dropIndex(TabletID(rawValue: 5), ObjectID(rawValue: 6)), .clear(TabletID(rawValue: 7), generation: 8),
         ]),
+      .part(transaction: 9, number: 3, piece: [0, 1, 255], isLast: false),
+      .part(transaction: 9, number: 4, piece: [], isLast: true), .abandoned(transaction: 9),
     ]
     for kind in kinds {
       let entry = ShardEntry(origin: ShardEntry.Origin(nodeID: 5, life: .max, sequence: 6), kind: kind)

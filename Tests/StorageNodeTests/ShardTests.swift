@@ -152,6 +152,69 @@ struct ShardTests {
     await shard.finish()
   }
 
+  @Test("A transaction of many entries is committed as a whole, on all replicas, while others go on")
+  func largeTransaction() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    shard.metadata.createTable(1)
+    shard.metadata.createTable(2)
+    let text = String(repeating: "x", count: 1000)
+    let id = shard.newID()
+    let rows = (0..<1200).map { [StoredValue.integer(Int64($0)), .text("\($0) \(text)")] }
+    _ = try await shard.answers(shard.request("INSERT INTO t1 (id, name) VALUES (?1, ?2)", in: id, rows: rows))
+    let others = Task {
+      for number in 0..<10 { try await shard.insert(number, "other \(number)", 2) }
+    }
+    try await shard.client.commit(id, on: ShardFixture.shard)
+    try await others.value
+    // 1.2 MB in parts of a quarter.
+    #expect(try await shard.nodes[shard.leader()]?.replicaStatus?.commitIndex ?? 0 > 5)
+    #expect(try await shard.ids() == (0..<1200).map { Int64($0) })
+    // Each of the others leads with the same rows.
+    let first = try await shard.leader()
+    await shard.stopNode(first)
+    #expect(try await shard.ids().count == 1200)
+    let update = shard.request("UPDATE t1 SET name = name || '!'", in: shard.newID(), commits: true)
+    #expect(try await shard.answers(update) == [.done(fragment: 0, affected: 1200), .committed])
+    #expect(try await shard.answers(update) == [.done(fragment: 0, affected: 1200), .committed])
+    try await shard.startNode(first)
+    let second = try await shard.leader()
+    await shard.stopNode(second)
+    let ends = try await shard.answers(
+      shard.request("SELECT count(*) FROM t1 WHERE name LIKE '%x!'", in: [], write: false, columns: 1))
+    #expect(ends.first == .rows(fragment: 0, rowCount: 1, values: RowCodec.encode([.integer(1200)])))
+    #expect(try await shard.ids(2).count == 10)
+    await shard.finish()
+  }
+
+  @Test("A transaction that writes more than a shard may keep is refused and undone; others go on")
+  func tooLargeTransaction() async throws {
+    let shard = ShardFixture(maximumTransactionBytes: 1 << 20)
+    try await shard.start()
+    shard.metadata.createTable(1)
+    let text = String(repeating: "x", count: 1000)
+    func rows(_ range: Range<Int>) -> [[StoredValue]] { range.map { [.integer(Int64($0)), .text("\($0) \(text)")] } }
+    let expected = ShardFailure.statement(
+      SQLError(
+        .programLimitExceeded, "the transaction writes more than 1 MiB in one shard", hint: "Commit in smaller parts."),
+      nil)
+    let sql = "INSERT INTO t1 (id, name) VALUES (?1, ?2)"
+    let atOnce = await #expect(throws: ShardFailure.self) {
+      try await shard.answers(shard.request(sql, in: shard.newID(), rows: rows(0..<1200), commits: true))
+    }
+    #expect(atOnce == expected)
+    let id = shard.newID()
+    _ = try await shard.answers(shard.request(sql, in: id, rows: rows(0..<700)))
+    let later = await #expect(throws: ShardFailure.self) {
+      try await shard.answers(shard.request(sql, in: id, rows: rows(700..<1400), continues: true))
+    }
+    #expect(later == expected)
+    shard.client.rollback(id, on: ShardFixture.shard)
+    _ = try await shard.answers(shard.request(sql, in: shard.newID(), rows: rows(0..<700), commits: true))
+    #expect(try await shard.ids().count == 700)
+    await shard.finish()
+  }
+
   @Test("A definition that the engine refuses stops its table alone, on every replica alike, until it is dropped")
   func refusedDefinition() async throws {
     let shard = ShardFixture()

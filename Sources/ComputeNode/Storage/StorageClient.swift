@@ -15,6 +15,9 @@ import SQLTypes
 package final class StorageClient: ShardAccess {
   /// How long a shard may be without a leader before its requests fail.
   package static let electionPatienceMilliseconds = 15_000
+  /// How long a commit that a leader works on is waited for: a large transaction takes its time. A leader that is gone is
+  /// noticed by its connection.
+  private static let commitPatienceMilliseconds = 600_000
   /// How often the shards hear that the sessions of open transactions live.
   private static let keepAliveMilliseconds = 5000
 
@@ -65,10 +68,12 @@ package final class StorageClient: ShardAccess {
         throw wasAsked ? .interrupted(search.reason) : .unavailable(search.reason)
       }
       let response: Kunlog_Storage_V1_CommitResponse
+      let askedAt = Loop.now
       do throws(RPCError) {
         response = try await channel.unary(
-          StorageMethods.commit, request, timeoutMilliseconds: search.remainingMilliseconds)
+          StorageMethods.commit, request, timeoutMilliseconds: Self.commitPatienceMilliseconds)
       } catch {
+        search.extend(byNanoseconds: Loop.now - askedAt)
         wasAsked = wasAsked || error.code != .unavailable
         search.reason = "node \(node): \(error)"
         lost(node, shardID)
@@ -185,16 +190,23 @@ package final class StorageClient: ShardAccess {
 /// The search for a shard's leader on behalf of one request: whom to ask next, and until when.
 @LoopActor
 final class LeaderSearch {
-  private let deadline: UInt64
+  private var deadline: UInt64
   private var place: Int?
   private var redirects = 0
+  private var extensions = 0
   private var pauseMilliseconds = 10
   /// Why there is no leader yet, for the error.
   var reason = "no replica has answered"
 
   init(deadlineMilliseconds: Int) { deadline = Loop.now + UInt64(deadlineMilliseconds) * 1_000_000 }
 
-  var remainingMilliseconds: Int { Loop.now < deadline ? max(1, Int((deadline - Loop.now) / 1_000_000)) : 1 }
+  /// A node may have worked on the request for so long: that was no search. Nodes that cannot be reached cost time too, so
+  /// this is believed a few times only.
+  func extend(byNanoseconds time: UInt64) {
+    guard extensions < 3, time > 1_000_000_000 else { return }
+    extensions += 1
+    deadline += time
+  }
 
   /// The replicas in turn, from a random one on.
   func next(_ replicas: [NodeID]) -> NodeID {

@@ -50,13 +50,55 @@ package nonisolated struct Kunlog_Storage_V1_ShardEntry: Sendable {
     set {kind = .schema(newValue)}
   }
 
+  package var part: Kunlog_Storage_V1_TransactionPart {
+    get {
+      if case .part(let v)? = kind {return v}
+      return Kunlog_Storage_V1_TransactionPart()
+    }
+    set {kind = .part(newValue)}
+  }
+
+  /// Parts that will not be completed, by their number.
+  package var abandoned: UInt64 {
+    get {
+      if case .abandoned(let v)? = kind {return v}
+      return 0
+    }
+    set {kind = .abandoned(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
     case transaction(Kunlog_Storage_V1_TransactionEntry)
     case schema(Kunlog_Storage_V1_SchemaEntry)
+    case part(Kunlog_Storage_V1_TransactionPart)
+    /// Parts that will not be completed, by their number.
+    case abandoned(UInt64)
 
   }
+
+  package init() {}
+}
+
+/// A piece of a TransactionEntry that is too large for one entry. Replicas keep the pieces; the last one commits the
+/// transaction, if all before it are there. Pieces of a term are void once an entry of a later term is met.
+package nonisolated struct Kunlog_Storage_V1_TransactionPart: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// A number that the maker of the entries, in its present life, gives to all parts of a transaction.
+  package var transaction: UInt64 = 0
+
+  /// From 0.
+  package var number: UInt32 = 0
+
+  package var piece: Data = Data()
+
+  package var isLast: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
@@ -342,6 +384,29 @@ package nonisolated struct Kunlog_Storage_V1_ShardState: Sendable {
   /// Transactions that committed last, oldest first.
   package var recent: [Kunlog_Storage_V1_RememberedTransaction] = []
 
+  /// Of transactions whose last part has not come yet.
+  package var pending: [Kunlog_Storage_V1_PendingParts] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Kunlog_Storage_V1_PendingParts: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var nodeID: UInt64 = 0
+
+  package var life: UInt64 = 0
+
+  package var transaction: UInt64 = 0
+
+  package var term: UInt64 = 0
+
+  package var pieces: [Data] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -369,7 +434,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.storage.v1"
 
 nonisolated extension Kunlog_Storage_V1_ShardEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ShardEntry"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}transaction\0\u{1}schema\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}transaction\0\u{1}schema\0\u{1}part\0\u{1}abandoned\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -403,6 +468,27 @@ nonisolated extension Kunlog_Storage_V1_ShardEntry: SwiftProtobuf.Message, Swift
           self.kind = .schema(v)
         }
       }()
+      case 3: try {
+        var v: Kunlog_Storage_V1_TransactionPart?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .part(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .part(v)
+        }
+      }()
+      case 4: try {
+        var v: UInt64?
+        try decoder.decodeSingularUInt64Field(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .abandoned(v)
+        }
+      }()
       default: break
       }
     }
@@ -422,6 +508,14 @@ nonisolated extension Kunlog_Storage_V1_ShardEntry: SwiftProtobuf.Message, Swift
       guard case .schema(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     }()
+    case .part?: try {
+      guard case .part(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .abandoned?: try {
+      guard case .abandoned(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 4)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -429,6 +523,51 @@ nonisolated extension Kunlog_Storage_V1_ShardEntry: SwiftProtobuf.Message, Swift
 
   package static func ==(lhs: Kunlog_Storage_V1_ShardEntry, rhs: Kunlog_Storage_V1_ShardEntry) -> Bool {
     if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_TransactionPart: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TransactionPart"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}transaction\0\u{1}number\0\u{1}piece\0\u{3}is_last\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.transaction) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.number) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.piece) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.isLast) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.transaction != 0 {
+      try visitor.visitSingularUInt64Field(value: self.transaction, fieldNumber: 1)
+    }
+    if self.number != 0 {
+      try visitor.visitSingularUInt32Field(value: self.number, fieldNumber: 2)
+    }
+    if !self.piece.isEmpty {
+      try visitor.visitSingularBytesField(value: self.piece, fieldNumber: 3)
+    }
+    if self.isLast != false {
+      try visitor.visitSingularBoolField(value: self.isLast, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_TransactionPart, rhs: Kunlog_Storage_V1_TransactionPart) -> Bool {
+    if lhs.transaction != rhs.transaction {return false}
+    if lhs.number != rhs.number {return false}
+    if lhs.piece != rhs.piece {return false}
+    if lhs.isLast != rhs.isLast {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -982,7 +1121,7 @@ nonisolated extension Kunlog_Storage_V1_LoggedIndexPart: SwiftProtobuf.Message, 
 
 nonisolated extension Kunlog_Storage_V1_ShardState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ShardState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}metadata_index\0\u{1}recent\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}metadata_index\0\u{1}recent\0\u{1}pending\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -992,6 +1131,7 @@ nonisolated extension Kunlog_Storage_V1_ShardState: SwiftProtobuf.Message, Swift
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.metadataIndex) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.recent) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.pending) }()
       default: break
       }
     }
@@ -1004,12 +1144,66 @@ nonisolated extension Kunlog_Storage_V1_ShardState: SwiftProtobuf.Message, Swift
     if !self.recent.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.recent, fieldNumber: 2)
     }
+    if !self.pending.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.pending, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Kunlog_Storage_V1_ShardState, rhs: Kunlog_Storage_V1_ShardState) -> Bool {
     if lhs.metadataIndex != rhs.metadataIndex {return false}
     if lhs.recent != rhs.recent {return false}
+    if lhs.pending != rhs.pending {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_PendingParts: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PendingParts"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}node_id\0\u{1}life\0\u{1}transaction\0\u{1}term\0\u{1}pieces\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.nodeID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.life) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.transaction) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.term) }()
+      case 5: try { try decoder.decodeRepeatedBytesField(value: &self.pieces) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.nodeID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.nodeID, fieldNumber: 1)
+    }
+    if self.life != 0 {
+      try visitor.visitSingularUInt64Field(value: self.life, fieldNumber: 2)
+    }
+    if self.transaction != 0 {
+      try visitor.visitSingularUInt64Field(value: self.transaction, fieldNumber: 3)
+    }
+    if self.term != 0 {
+      try visitor.visitSingularUInt64Field(value: self.term, fieldNumber: 4)
+    }
+    if !self.pieces.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.pieces, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_PendingParts, rhs: Kunlog_Storage_V1_PendingParts) -> Bool {
+    if lhs.nodeID != rhs.nodeID {return false}
+    if lhs.life != rhs.life {return false}
+    if lhs.transaction != rhs.transaction {return false}
+    if lhs.term != rhs.term {return false}
+    if lhs.pieces != rhs.pieces {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
