@@ -39,12 +39,12 @@ extension MetadataState {
 
   /// Tells the place of the entry that a proposal has become: later requests are decided against the image with it.
   package mutating func appended(_ proposal: AppendProposal, at index: UInt64) {
-    guard let leadership, leadership.term == proposal.term, leadership.speculation.index == proposal.previousIndex
-    else {
+    // Bound to a name, the leadership would be shared, and all that is in flight copied at each append.
+    guard leadership?.term == proposal.term, leadership?.speculation.index == proposal.previousIndex else {
       assertionFailure("entry \(index) was decided against another state")
       return
     }
-    self.leadership?.append(proposal.record(at: index), body: proposal.body)
+    leadership?.append(proposal.record(at: index), body: proposal.body)
   }
 
   /// How far an answer that records nothing has come.

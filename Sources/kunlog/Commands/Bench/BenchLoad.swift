@@ -25,6 +25,12 @@ struct BenchLoad: AsyncParsableCommand {
   @Option(name: .long, help: "Bytes of a value.")
   var valueBytes = 256
 
+  @Option(name: .long, help: "Events of one append, which stand or fall together (Kunlog).")
+  var events = 1
+
+  @Flag(name: .long, help: "Append on one stream instead of by a call for each (Kunlog).")
+  var stream = false
+
   @Option(name: .long, help: "Seconds that are measured.")
   var seconds = 5.0
 
@@ -35,9 +41,12 @@ struct BenchLoad: AsyncParsableCommand {
   var process: [Int32] = []
 
   func validate() throws {
-    guard (1...100_000).contains(outstanding), (0...10_000_000).contains(rate), (1...1_000_000).contains(valueBytes),
+    guard (1...100_000).contains(outstanding), (0...10_000_000).contains(rate), (8...1_000_000).contains(valueBytes),
+      (1...10_000).contains(events),
       (0.1...3600).contains(seconds), (0...600).contains(warmup)
-    else { throw ValidationError("--outstanding, --rate, --value-bytes, --seconds or --warmup is out of range.") }
+    else {
+      throw ValidationError("--outstanding, --rate, --value-bytes, --events, --seconds or --warmup is out of range.")
+    }
   }
 
   @LoopActor
@@ -149,7 +158,10 @@ private final class LoadRun {
     let counts = isMeasuring
     let ended: @LoopActor (BenchOutcome) -> Void = { [self] in end(writer, begun: begun, counts: counts, $0) }
     switch options.operation {
-    case .append: member.append(writer: writer, valueBytes: options.valueBytes, timeoutMilliseconds: nil, then: ended)
+    case .append:
+      let append = BenchAppend(
+        writer: writer, valueBytes: options.valueBytes, events: options.events, isStreamed: options.stream)
+      member.append(append, then: ended)
     case .read: member.read(then: ended)
     case .ping: member.ping(then: ended)
     }

@@ -56,7 +56,6 @@ private final class ProbeWriter {
   private let member: any BenchMember
   private let options: BenchProbe
   private var outstanding = 0
-  private var next = 0
   private var timer: LoopTimer?
 
   init(position: Int, _ member: any BenchMember, _ options: BenchProbe) {
@@ -74,9 +73,8 @@ private final class ProbeWriter {
   private func append() {
     guard outstanding < options.outstanding else { return }
     outstanding += 1
-    next += 1
     let begun = Loop.now
-    member.append(writer: next % 64 * 16, valueBytes: 16, timeoutMilliseconds: options.timeout) { [self] outcome in
+    member.append(BenchAppend(writer: 0, valueBytes: 16, timeoutMilliseconds: options.timeout)) { [self] outcome in
       outstanding -= 1
       guard case .done = outcome else { return }
       StandardStream.output.write("ack \(position) \(begun) \(Loop.now)\n")

@@ -165,7 +165,8 @@ private final class SubscriberStorm {
     isAppending = true
     let start = Loop.now
     begun.append(start)
-    member.append(writer: 0, valueBytes: options.valueBytes, timeoutMilliseconds: 5000) { [self] outcome in
+    let append = BenchAppend(writer: 0, valueBytes: options.valueBytes, timeoutMilliseconds: 5000)
+    member.append(append) { [self] outcome in
       isAppending = false
       guard case .done = outcome else {
         failedAppends += 1

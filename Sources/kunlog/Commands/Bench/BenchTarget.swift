@@ -72,12 +72,25 @@ struct BenchMemberState: Sendable {
   var term: UInt64
 }
 
+/// What is appended.
+struct BenchAppend: Sendable {
+  /// Tells those that wait at the same time apart.
+  var writer: Int
+  /// Bytes of each value.
+  var valueBytes: Int
+  /// Events that stand or fall together (Kunlog only).
+  var events = 1
+  /// On one stream for all, instead of a call for each (Kunlog only).
+  var isStreamed = false
+  /// nil: it waits for ever. Not for streamed ones.
+  var timeoutMilliseconds: Int?
+}
+
 /// A client of one member, of either system: the same operations through the same RPC code.
 @LoopActor
 protocol BenchMember: AnyObject {
-  /// Appends an event, or puts a key, of so many bytes that no other has. `writer` tells the concurrent ones apart.
-  func append(
-    writer: Int, valueBytes: Int, timeoutMilliseconds: Int?, then: @escaping @LoopActor (BenchOutcome) -> Void)
+  /// Appends events, or puts a key, that no other is like.
+  func append(_ append: BenchAppend, then: @escaping @LoopActor (BenchOutcome) -> Void)
   /// A linearizable read.
   func read(then: @escaping @LoopActor (BenchOutcome) -> Void)
   /// The least that a request can be: answered by the one member, without log and without state.

@@ -25,15 +25,13 @@ final class EtcdMember: BenchMember {
 
   init(_ channel: RPCChannel) { self.channel = channel }
 
-  func append(
-    writer: Int, valueBytes: Int, timeoutMilliseconds: Int?, then: @escaping @LoopActor (BenchOutcome) -> Void
-  ) {
+  func append(_ append: BenchAppend, then: @escaping @LoopActor (BenchOutcome) -> Void) {
     // As appends have it, each makes something new.
     lastKey += 1
     var request = Etcdserverpb_PutRequest()
     request.key = Data("\(run)/\(lastKey)".utf8)
-    request.value = BenchValue.data(valueBytes, lastKey)
-    channel.unary(Self.put, request, timeoutMilliseconds: timeoutMilliseconds) { then(BenchOutcome($0)) }
+    request.value = BenchValue.data(append.valueBytes, lastKey)
+    channel.unary(Self.put, request, timeoutMilliseconds: append.timeoutMilliseconds) { then(BenchOutcome($0)) }
   }
 
   func read(then: @escaping @LoopActor (BenchOutcome) -> Void) {
@@ -86,11 +84,10 @@ extension BenchOutcome {
 
 /// Values that are written: no two alike, cheap to make.
 enum BenchValue {
-  /// So many printable bytes.
-  static func text(_ count: Int, _ number: UInt64) -> String {
-    let digits = String(number, radix: 36)
-    return digits + String(repeating: "x", count: max(0, count - digits.utf8.count))
+  /// So many bytes, at least 8.
+  static func data(_ count: Int, _ number: UInt64) -> Data {
+    var data = Data(repeating: UInt8(ascii: "x"), count: max(8, count))
+    for position in 0..<8 { data[position] = UInt8(truncatingIfNeeded: number >> (8 * position)) }
+    return data
   }
-
-  static func data(_ count: Int, _ number: UInt64) -> Data { Data(text(count, number).utf8) }
 }
