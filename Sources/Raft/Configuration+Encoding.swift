@@ -1,11 +1,13 @@
-/// The bytes of a configuration in the log: version 1, the number of members (UInt16), then for each its id (UInt64),
-/// its roles (UInt8: 1 voter, 2 outgoing voter, 4 learner), and its address (UInt16 length, UTF-8). All little-endian.
+/// The bytes of a configuration in the log: the version, the number of members (UInt16), then for each its id (UInt64),
+/// its roles (UInt8: 1 voter, 2 outgoing voter, 4 learner), its disk (UInt64, from version 2 on), and its address (UInt16
+/// length, UTF-8). All little-endian. Version 1 is written while no disk is known.
 extension Configuration {
-  private static let version: UInt8 = 1
+  private static let versionWithDisks: UInt8 = 2
 
   /// The configuration as bytes.
   package func encoded() -> [UInt8] {
-    var bytes: [UInt8] = [Self.version]
+    let version: UInt8 = members.contains { $0.disk != 0 } ? Self.versionWithDisks : 1
+    var bytes: [UInt8] = [version]
     Self.append(UInt16(members.count), to: &bytes)
     for member in members {
       Self.append(member.id, to: &bytes)
@@ -14,6 +16,7 @@ extension Configuration {
       if outgoingVoters.contains(member.id) { roles |= 2 }
       if learners.contains(member.id) { roles |= 4 }
       bytes.append(roles)
+      if version >= Self.versionWithDisks { Self.append(member.disk, to: &bytes) }
       let address = Array(member.address.utf8.prefix(Int(UInt16.max)))
       Self.append(UInt16(address.count), to: &bytes)
       bytes += address
@@ -24,13 +27,16 @@ extension Configuration {
   /// The configuration in the bytes; nil when they are none.
   package init?(encoded bytes: [UInt8]) {
     var rest = bytes[...]
-    guard rest.popFirst() == Self.version, let count = Self.take(UInt16.self, from: &rest) else { return nil }
+    guard let version = rest.popFirst(), (1...Self.versionWithDisks).contains(version),
+      let count = Self.take(UInt16.self, from: &rest)
+    else { return nil }
     var members: [Member] = []
     var voters: [NodeID] = []
     var outgoing: [NodeID] = []
     var learners: [NodeID] = []
     for _ in 0..<count {
       guard let id = Self.take(UInt64.self, from: &rest), let roles = rest.popFirst(),
+        let disk = version >= Self.versionWithDisks ? Self.take(UInt64.self, from: &rest) : 0,
         let length = Self.take(UInt16.self, from: &rest), rest.count >= Int(length),
         let address = String(validating: rest.prefix(Int(length)), as: UTF8.self)
       else { return nil }
@@ -38,7 +44,7 @@ extension Configuration {
       guard id != 0, members.last.map({ $0.id < id }) ?? true, roles & 7 != 0, roles & 4 == 0 || roles == 4 else {
         return nil
       }
-      members.append(Member(id: id, address: address))
+      members.append(Member(id: id, address: address, disk: disk))
       if roles & 1 != 0 { voters.append(id) }
       if roles & 2 != 0 { outgoing.append(id) }
       if roles & 4 != 0 { learners.append(id) }

@@ -4,11 +4,15 @@ package struct Member: Sendable, Hashable {
   package var id: NodeID
   /// Where the member takes Raft's messages, as `host:port`.
   package var address: String
+  /// The random id of the directory that holds the member's log: what it has promised is there and nowhere else. 0 until a
+  /// leader has heard of it.
+  package var disk: UInt64
 
   /// Makes a member.
-  package init(id: NodeID, address: String) {
+  package init(id: NodeID, address: String, disk: UInt64 = 0) {
     self.id = id
     self.address = address
+    self.disk = disk
   }
 }
 
@@ -50,6 +54,24 @@ package struct Configuration: Sendable, Equatable {
 
   /// The member with this number, nil when it does not belong to the group.
   package func member(_ id: NodeID) -> Member? { members.first { $0.id == id } }
+
+  /// The disk of the member; nil when it does not belong to the group, 0 when its disk is not known.
+  package func disk(of id: NodeID) -> UInt64? {
+    for position in members.indices where members[position].id == id { return members[position].disk }
+    return nil
+  }
+
+  /// The same members and quorums, with the disks given where none is known.
+  package func recording(_ disks: [NodeID: UInt64]) -> Configuration {
+    var next = self
+    for position in members.indices where members[position].disk == 0 {
+      next.members[position].disk = disks[members[position].id] ?? 0
+    }
+    return next
+  }
+
+  /// Whether the two have the same quorums.
+  func hasQuorums(of other: Configuration) -> Bool { voters == other.voters && outgoingVoters == other.outgoingVoters }
 
   /// Whether those for whom the predicate holds form a quorum. False without voters.
   package func hasQuorum(_ predicate: (NodeID) -> Bool) -> Bool {
@@ -143,9 +165,10 @@ extension Configuration {
         members: members.filter { $0.id != id }, voters: voters.filter { $0 != id }, outgoingVoters: [],
         learners: learners.filter { $0 != id })
     case .changeAddress(let member):
-      guard self.member(member.id) != nil else { throw .notMember(member.id) }
+      guard let disk = disk(of: member.id) else { throw .notMember(member.id) }
+      let moved = Member(id: member.id, address: member.address, disk: disk)
       self = Configuration(
-        members: members.filter { $0.id != member.id } + [member], voters: voters, outgoingVoters: [],
+        members: members.filter { $0.id != member.id } + [moved], voters: voters, outgoingVoters: [],
         learners: learners)
     }
   }

@@ -16,6 +16,15 @@ struct ConfigurationHistory: Sendable {
   /// The entry that made it so.
   var currentIndex: UInt64 { items[items.count - 1].index }
 
+  /// The entry that last changed what a quorum is; the next such change waits until it is committed.
+  var quorumIndex: UInt64 {
+    var position = items.count - 1
+    while position > 0, items[position].configuration.hasQuorums(of: items[position - 1].configuration) {
+      position -= 1
+    }
+    return items[position].index
+  }
+
   mutating func append(_ configuration: Configuration, at index: UInt64) {
     precondition(index > currentIndex, "configurations follow each other")
     items.append(Item(index: index, configuration: configuration))

@@ -35,6 +35,8 @@ package enum Effect: Sendable, Equatable {
   case readRefused(id: UInt64, Refusal)
   /// A transfer of leadership was given up.
   case transferAbandoned(to: NodeID)
+  /// The leader knows this node by another disk: it must not go on under its number.
+  case foreignDisk(recorded: UInt64)
   /// A peer said what no correct member says; its message was ignored.
   case peerFault(from: NodeID, String)
 }

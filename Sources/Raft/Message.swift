@@ -8,13 +8,16 @@ package struct Message: Sendable, Equatable {
   package var term: UInt64
   /// What is said.
   package var body: Body
+  /// The sender's disk; 0 when it does not say.
+  package var fromDisk: UInt64
 
   /// Makes a message.
-  package init(from: NodeID, to: NodeID, term: UInt64, body: Body) {
+  package init(from: NodeID, to: NodeID, term: UInt64, body: Body, fromDisk: UInt64 = 0) {
     self.from = from
     self.to = to
     self.term = term
     self.body = body
+    self.fromDisk = fromDisk
   }
 
   /// The kinds of message.
@@ -49,6 +52,8 @@ package struct Message: Sendable, Equatable {
     case readIndexRequest(id: UInt64)
     /// The answer to it; nil when the sender does not lead (any more).
     case readIndexResponse(id: UInt64, index: UInt64?)
+    /// The leader knows the receiver by another disk than the one that it has now.
+    case foreignDisk(recorded: UInt64)
   }
 
   /// Entries, and what they follow.

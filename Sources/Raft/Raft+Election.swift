@@ -1,6 +1,6 @@
 /// Time, campaigns and votes (Raft paper, section 5.2; thesis, sections 4.2.3 and 9.6).
 extension Raft {
-  var mayCampaign: Bool { configuration.isVoter(id) && promised == nil }
+  var mayCampaign: Bool { configuration.isVoter(id) && promised == nil && !isForeignDisk }
 
   /// While true, votes are refused: a leader is alive, and nobody may disturb it (thesis, section 4.2.3).
   var hasLiveLeader: Bool {
@@ -80,7 +80,7 @@ extension Raft {
 
   mutating func receivePreVoteRequest(_ message: Message, lastIndex: UInt64, lastTerm: UInt64) {
     let isGranted =
-      message.term > hardState.term && !hasLiveLeader && isUpToDate(lastIndex: lastIndex, lastTerm: lastTerm)
+      message.term > hardState.term && !hasLiveLeader && mayVote(lastIndex: lastIndex, lastTerm: lastTerm)
     send(
       .preVoteResponse(isGranted: isGranted), to: message.from, term: isGranted ? message.term : hardState.term)
   }
@@ -93,7 +93,7 @@ extension Raft {
 
   mutating func receiveVoteRequest(_ message: Message, lastIndex: UInt64, lastTerm: UInt64) {
     let isFree = hardState.vote == message.from || (hardState.vote == nil && leaderID == nil)
-    let isGranted = isFree && isUpToDate(lastIndex: lastIndex, lastTerm: lastTerm)
+    let isGranted = isFree && mayVote(lastIndex: lastIndex, lastTerm: lastTerm)
     if isGranted {
       electionDeadline = now + electionWait()
       setHardState(HardState(term: hardState.term, vote: message.from))
@@ -101,8 +101,10 @@ extension Raft {
     send(.voteResponse(isGranted: isGranted), to: message.from)
   }
 
-  private func isUpToDate(lastIndex: UInt64, lastTerm: UInt64) -> Bool {
-    LogPosition(index: lastIndex, term: lastTerm) >= votingPosition
+  /// Whether a candidate whose log ends there may have this node's vote.
+  private func mayVote(lastIndex: UInt64, lastTerm: UInt64) -> Bool {
+    if isForeignDisk || (isUnproven && lastIndex > 0) { return false }
+    return LogPosition(index: lastIndex, term: lastTerm) >= votingPosition
   }
 
   private mutating func forEachOtherVoter(_ body: (inout Raft, NodeID) -> Void) {

@@ -13,6 +13,7 @@ extension Raft {
     flushedIndex = terms.lastIndex
     alignProgress()
     firstIndexOfTerm = append(.noOp, [])
+    recordDisks()
   }
 
   /// Steps down: what was appended stays and must be written, what waits on leadership ends.

@@ -1,7 +1,8 @@
 /// Changes of members (Raft paper, section 6; thesis, chapter 4) and of the leader (thesis, section 3.10).
 ///
-/// A configuration is in force once it is in the log. The next change waits until the last one, and an entry of the
-/// leader's own term, are committed: without the latter two leaders could change one voter each and share no quorum.
+/// A configuration is in force once it is in the log. A change waits until the last one that changed what a quorum is,
+/// and an entry of the leader's own term, are committed: without the latter two leaders could change one voter each and
+/// share no quorum.
 struct Transfer: Sendable {
   var target: NodeID
   var deadline: UInt64
@@ -11,12 +12,12 @@ extension Raft {
   mutating func changeMembership(_ changes: [MembershipChange]) {
     guard role == .leader else { return effects.append(.refused(.notLeader(leaderID))) }
     guard transfer == nil else { return effects.append(.refused(.transferring)) }
-    guard commitIndex >= firstIndexOfTerm, configurationIndex <= commitIndex, !configuration.isJoint else {
+    guard commitIndex >= firstIndexOfTerm, configurations.quorumIndex <= commitIndex, !configuration.isJoint else {
       return effects.append(.refused(.membershipChangePending))
     }
     for case .promote(let learner) in changes {
       let matchIndex = slot(of: learner).map { progress[$0].matchIndex } ?? 0
-      guard matchIndex + options.promotionLagEntries >= terms.lastIndex else {
+      guard matchIndex >= configurationIndex, matchIndex + options.promotionLagEntries >= terms.lastIndex else {
         return effects.append(.refused(.notCaughtUp(learner)))
       }
     }
@@ -28,7 +29,8 @@ extension Raft {
     }
   }
 
-  private mutating func appendConfiguration(_ members: Configuration) -> UInt64 {
+  @discardableResult
+  mutating func appendConfiguration(_ members: Configuration) -> UInt64 {
     let index = append(.configuration, members.encoded())
     configurations.append(members, at: index)
     alignProgress()
@@ -40,7 +42,7 @@ extension Raft {
   mutating func continueMembershipChange() {
     guard configurationIndex <= commitIndex else { return }
     if configuration.isJoint {
-      _ = appendConfiguration(configuration.leavingJoint)
+      appendConfiguration(configuration.leavingJoint)
     } else if !configuration.isVoter(id) {
       // The others must learn that it is committed, from this leader, before it falls silent.
       writeUnflushed()

@@ -5,6 +5,7 @@ extension Raft {
       effects.append(.peerFault(from: message.from, "a message for member \(message.to) reached member \(id)"))
       return
     }
+    guard isFromKnownDisk(message) else { return }
     switch message.body {
     case .preVoteRequest(let lastIndex, let lastTerm):
       return receivePreVoteRequest(message, lastIndex: lastIndex, lastTerm: lastTerm)
@@ -54,6 +55,9 @@ extension Raft {
     case .readIndexRequest(let id): readIndex(id: id, from: from)
     case .readIndexResponse(let id, let index):
       effects.append(index.map { .readReady(id: id, index: $0) } ?? .readRefused(id: id, .notLeader(leaderID)))
+    case .foreignDisk(let recorded):
+      // A leader that is no more may know the members of long ago only; `receive` has seen to that.
+      if disk != 0, recorded != disk { effects.append(.foreignDisk(recorded: recorded)) }
     }
   }
 

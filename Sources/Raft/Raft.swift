@@ -12,6 +12,8 @@
 package struct Raft: Sendable {
   /// This node.
   package let id: NodeID
+  /// The disk that holds this node's log; 0 when it has no identity.
+  package let disk: UInt64
   /// The settings.
   package let options: Options
 
@@ -72,6 +74,10 @@ package struct Raft: Sendable {
   var transfer: Transfer?
   var reads = PendingReads()
 
+  // Disks of members that the configuration does not know; and those that were complained about.
+  var observedDisks: [NodeID: UInt64] = [:]
+  var reportedDisks: [NodeID: UInt64] = [:]
+
   /// What a node finds in its log at start.
   package struct Recovered: Sendable {
     /// Term and vote.
@@ -88,6 +94,8 @@ package struct Raft: Sendable {
     package var commitIndex: UInt64
     /// Up to where the log had promised to reach, where damage has made it shorter; nil: it is whole.
     package var promised: LogPosition?
+    /// The random id of the log's directory; 0 when it has none.
+    package var disk: UInt64 = 0
 
     /// Makes the description of a log.
     package init(
@@ -118,6 +126,7 @@ package struct Raft: Sendable {
     precondition(id != 0, "0 is not a member's number")
     self.id = id
     self.options = options
+    disk = recovered.disk
     self.now = now
     hardState = recovered.hardState
     promised = recovered.promised
@@ -216,7 +225,7 @@ package struct Raft: Sendable {
 
   /// Sends once the hard state that the message shows, and the write given, are durable.
   mutating func send(_ body: Message.Body, to peer: NodeID, term: UInt64? = nil, after sequence: UInt64 = 0) {
-    let message = Message(from: id, to: peer, term: term ?? hardState.term, body: body)
+    let message = Message(from: id, to: peer, term: term ?? hardState.term, body: body, fromDisk: disk)
     let needed = max(hardStateSequence, sequence)
     effects.append(.send(message, after: needed <= writes.writtenSequence ? 0 : needed))
   }

@@ -105,6 +105,7 @@ package final class GRPCTransport: RaftTransport {
       $0.from = nodeID
       $0.to = member
       $0.address = members.first { $0.id == nodeID }?.address ?? ""
+      $0.fromDisk = receiver?.disk ?? 0
     }
   }
 
@@ -131,7 +132,7 @@ package final class GRPCTransport: RaftTransport {
       throw RPCError(.invalidArgument, "the first message of a stream must say who calls")
     }
     _ = try check(first.hello)
-    let peer = first.hello.from
+    let (peer, disk) = (first.hello.from, first.hello.fromDisk)
     lastStream += 1
     let stream = lastStream
     inbound[peer] = stream
@@ -147,13 +148,13 @@ package final class GRPCTransport: RaftTransport {
       }
     }
     try await writer.send(.with { $0.welcome = .with { $0.from = nodeID } })
-    try deliver(first, from: peer)
+    try deliver(first, from: peer, disk: disk)
     // Callbacks from here on: messages are many, and need no task.
     let failure: RPCError? = await withCheckedContinuation { continuation in
       var result: RPCError?
       reader.onEnd = { error in continuation.resume(returning: result ?? error) }
       reader.onMessage = { [weak self, weak reader] request in
-        do throws(RPCError) { try self?.deliver(request, from: peer) } catch {
+        do throws(RPCError) { try self?.deliver(request, from: peer, disk: disk) } catch {
           result = error
           reader?.cancel()
         }
@@ -162,11 +163,13 @@ package final class GRPCTransport: RaftTransport {
     if let failure { throw failure }
   }
 
-  private func deliver(_ request: Kunlog_Raft_V1_ExchangeRequest, from peer: NodeID) throws(RPCError) {
+  private func deliver(
+    _ request: Kunlog_Raft_V1_ExchangeRequest, from peer: NodeID, disk: UInt64
+  ) throws(RPCError) {
     guard let receiver else { throw RPCError(.unavailable, "the replica is stopped") }
     for wire in request.messages {
       do throws(MalformedMessage) {
-        receiver.receive(try Message(wire: wire, from: peer, to: nodeID))
+        receiver.receive(try Message(wire: wire, from: peer, to: nodeID, fromDisk: disk))
       } catch { throw RPCError(.invalidArgument, error.description) }
     }
   }

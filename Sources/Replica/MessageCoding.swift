@@ -6,7 +6,7 @@ struct MalformedMessage: Error, Sendable, Equatable, CustomStringConvertible {
   var description: String
 }
 
-/// Between the core's messages and those of `kunlog.raft.v1`. Sender and receiver are the stream's, not the message's.
+/// Between the core's messages and those of `kunlog.raft.v1`. Sender, receiver and the sender's disk are the stream's.
 extension Message {
   /// As it travels.
   var wire: Kunlog_Raft_V1_Message {
@@ -40,13 +40,14 @@ extension Message {
         $0.id = id
         if let index { $0.index = index }
       }
+    case .foreignDisk(let recorded): wire.foreignDisk = .with { $0.recordedDisk = recorded }
     }
     return wire
   }
 
   /// From what has arrived.
-  init(wire: Kunlog_Raft_V1_Message, from: NodeID, to: NodeID) throws(MalformedMessage) {
-    self.init(from: from, to: to, term: wire.term, body: try Body(wire: wire))
+  init(wire: Kunlog_Raft_V1_Message, from: NodeID, to: NodeID, fromDisk: UInt64 = 0) throws(MalformedMessage) {
+    self.init(from: from, to: to, term: wire.term, body: try Body(wire: wire), fromDisk: fromDisk)
   }
 }
 
@@ -73,6 +74,7 @@ extension Message.Body {
     case .readIndexRequest(let body): self = .readIndexRequest(id: body.id)
     case .readIndexResponse(let body):
       self = .readIndexResponse(id: body.id, index: body.hasIndex ? body.index : nil)
+    case .foreignDisk(let body): self = .foreignDisk(recorded: body.recordedDisk)
     case nil: throw MalformedMessage(description: "a message of a kind that this version does not know")
     }
   }

@@ -23,6 +23,8 @@ package protocol RaftTransport: AnyObject {
 /// What a transport delivers to.
 @LoopActor
 package protocol RaftReceiver: AnyObject {
+  /// The id of the disk that holds this member's promises.
+  var disk: UInt64 { get }
   /// A message has arrived.
   func receive(_ message: Message)
   /// Messages can reach the member (again).

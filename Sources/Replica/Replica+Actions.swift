@@ -55,6 +55,11 @@ extension Replica {
       machine.leadershipChanged(isLeader: isLeader, term: term)
       if log != nil { onChange?(status) }
     case .membersChanged(let members): if log != nil { transport.setMembers(members.members) }
+    case .foreignDisk(let recorded):
+      fail(
+        "member \(configuration.nodeID) of the group has the log directory with id \(recorded), this one has id "
+          + "\(core.raft.disk): it does not know what the member has promised. Add a new member with an empty directory, and "
+          + "remove member \(configuration.nodeID)")
     case .peerFault(let peer, let what): logger.error("member \(peer): \(what)")
     }
   }
@@ -102,6 +107,7 @@ extension Replica {
 }
 
 extension Replica: RaftReceiver {
+  package var disk: UInt64 { core.raft.disk }
   package func receive(_ message: Message) { handle(.received(message)) }
   package func connected(to member: NodeID) { handle(.connected(member)) }
   package func disconnected(from member: NodeID) { handle(.disconnected(member)) }

@@ -49,6 +49,8 @@ extension ReplicaCore {
     case leadershipChanged(isLeader: Bool, term: UInt64)
     /// These are the members now.
     case membersChanged(Configuration)
+    /// The group knows this member by another disk, whose promises this one does not know: the replica must end.
+    case foreignDisk(recorded: UInt64)
     /// A peer said what no correct member says; it was ignored.
     case peerFault(from: NodeID, String)
   }

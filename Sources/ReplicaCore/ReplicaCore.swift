@@ -220,6 +220,7 @@ package struct ReplicaCore: Sendable {
     case .transferAbandoned:
       if let token = transferToken { actions.append(.changeFailed(token, .timedOut)) }
       transferToken = nil
+    case .foreignDisk(let recorded): actions.append(.foreignDisk(recorded: recorded))
     case .peerFault(let peer, let what): actions.append(.peerFault(from: peer, what))
     case .accepted, .refused: break
     }

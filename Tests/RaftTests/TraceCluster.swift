@@ -11,6 +11,8 @@ struct TraceError: Error, CustomStringConvertible {
 struct TraceCluster {
   struct Node {
     var raft: Raft
+    var disk: UInt64 = 0
+    let initial: Configuration
     // What survives a crash.
     var hardState = HardState()
     var snapshot: SnapshotMetadata
@@ -30,15 +32,19 @@ struct TraceCluster {
   var network: [Message] = []
   var snapshotRequests: [(from: NodeID, to: NodeID, term: UInt64)] = []
   var hasPromptDisks = false
+  var hasDiskIdentities = false
   var leaders: [UInt64: NodeID] = [:]
   var applied: [UInt64: Entry] = [:]
 
   /// Makes a node; without members for one that joins later.
   mutating func add(_ id: NodeID, voters: [NodeID]) {
     let members = Configuration(voters: voters.map { Member(id: $0, address: "host:\($0)") })
-    let raft = Raft(id: id, options: options, recovered: .fresh(members), seed: id, atMilliseconds: now)
+    let disk = hasDiskIdentities ? id * 10 : 0
+    var recovered = Raft.Recovered.fresh(members)
+    recovered.disk = disk
+    let raft = Raft(id: id, options: options, recovered: recovered, seed: id, atMilliseconds: now)
     let start = SnapshotMetadata(index: 0, term: 0, configuration: members)
-    nodes[id] = Node(raft: raft, snapshot: start, base: start)
+    nodes[id] = Node(raft: raft, disk: disk, initial: members, snapshot: start, base: start)
   }
 
   /// Steps a node, then flushes it, as the end of a turn does; the effects as text.
@@ -133,13 +139,13 @@ struct TraceCluster {
       entry.kind == .configuration ? Configuration(encoded: entry.payload).map { (entry.index, $0) } : nil
     }
     node.appliedIndex = node.snapshot.index
-    node.raft = Raft(
-      id: id, options: options,
-      recovered: Raft.Recovered(
-        hardState: node.hardState, snapshot: node.snapshot, terms: terms,
-        baseConfiguration: node.base.configuration,
-        configurations: configurations.map { (index: $0.0, configuration: $0.1) },
-        commitIndex: node.snapshot.index, promised: node.promised), seed: id + 100, atMilliseconds: now)
+    var recovered = Raft.Recovered(
+      hardState: node.hardState, snapshot: node.snapshot, terms: terms,
+      baseConfiguration: node.base.configuration,
+      configurations: configurations.map { (index: $0.0, configuration: $0.1) },
+      commitIndex: node.snapshot.index, promised: node.promised)
+    recovered.disk = node.disk
+    node.raft = Raft(id: id, options: options, recovered: recovered, seed: id + 100, atMilliseconds: now)
     node.isUp = true
     nodes[id] = node
   }
@@ -151,6 +157,14 @@ struct TraceCluster {
     guard noticed else { return }
     let position = LogPosition(index: last.index, term: last.term)
     nodes[id]?.promised = max(node.promised ?? position, position)
+  }
+
+  /// A crashed node gets another disk, on which there is nothing.
+  mutating func replaceDisk(_ id: NodeID) {
+    guard let node = nodes[id] else { return }
+    let start = SnapshotMetadata(index: 0, term: 0, configuration: node.initial)
+    nodes[id] = Node(
+      raft: node.raft, disk: node.disk + 1, initial: node.initial, snapshot: start, base: start, isUp: false)
   }
 
   /// Delivers waiting messages from one node to another: the first `count`; also what they cause at the receiver.

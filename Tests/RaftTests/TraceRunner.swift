@@ -5,6 +5,8 @@
 ///
 ///     cluster 1 2 3              voters with empty logs          joiner 4     a node that knows no members
 ///     disks prompt               writes are durable at once      disks slow   only by `1 written` (the default)
+///     identities                 the disks of nodes made later have ids: 10 for node 1, 20 for node 2
+///     1 blank                    (crashed) node 1 has a new disk, with the next id
 ///     time 600                   the clock shows 600 ms
 ///     1 tick                     the same for: campaign, written, crash, restart, status
 ///     1 propose a b              two commands
@@ -51,6 +53,7 @@ struct TraceRunner {
       for id in voters { cluster.add(id, voters: voters) }
     case "joiner": cluster.add(try number(words[1]), voters: [])
     case "disks": cluster.hasPromptDisks = words[1] == "prompt"
+    case "identities": cluster.hasDiskIdentities = true
     case "time": cluster.now = try number(words[1])
     case "window": cluster.options.maximumInflightAppends = Int(try number(words[1]))
     case "recent": cluster.options.recentBytes = Int(try number(words[1]))
@@ -90,6 +93,7 @@ struct TraceRunner {
     case "restart": cluster.restart(id)
     case "damage": cluster.lose(id, from: try number(rest[0]), noticed: true)
     case "forget": cluster.lose(id, from: try number(rest[0]), noticed: false)
+    case "blank": cluster.replaceDisk(id)
     case "status": return try status(id)
     default: throw TraceError(description: "nothing is called \(verb)")
     }

@@ -29,9 +29,9 @@ struct TraceTests {
   func present() {
     #expect(
       Self.names == [
-        "conflict.txt", "durable_vote.txt", "election.txt", "flow_control.txt", "forgotten.txt", "leader_change.txt",
-        "membership.txt", "overload.txt", "prevote.txt", "promise.txt", "read_index.txt", "replication.txt",
-        "slow_disk.txt", "snapshot.txt",
+        "conflict.txt", "disk_identity.txt", "durable_vote.txt", "election.txt", "flow_control.txt", "forgotten.txt",
+        "leader_change.txt", "membership.txt", "overload.txt", "prevote.txt", "promise.txt", "read_index.txt",
+        "replication.txt", "slow_disk.txt", "snapshot.txt",
         "transfer.txt",
       ])
   }

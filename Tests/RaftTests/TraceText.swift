@@ -19,6 +19,8 @@ enum TraceText {
     if configuration.isJoint {
       parts.append("leaving " + configuration.outgoingVoters.map(String.init).joined(separator: " "))
     }
+    let disks = configuration.members.filter { $0.disk != 0 }
+    if !disks.isEmpty { parts.append("disks " + disks.map { "\($0.id):\($0.disk)" }.joined(separator: " ")) }
     if !configuration.learners.isEmpty {
       parts.append("learners " + configuration.learners.map(String.init).joined(separator: " "))
     }
@@ -45,6 +47,7 @@ enum TraceText {
     case .commitAdvanced(let commit): return "commitAdvanced \(commit)"
     case .timeoutNow: return "timeoutNow"
     case .readIndexRequest(let id): return "readIndexRequest \(id)"
+    case .foreignDisk(let recorded): return "foreignDisk recorded \(recorded)"
     case .readIndexResponse(let id, let index): return "readIndexResponse \(id) \(index.map { "\($0)" } ?? "none")"
     }
   }
@@ -76,6 +79,7 @@ enum TraceText {
     case .readReady(let id, let index): return "read \(id) ready at \(index)"
     case .readRefused(let id, let reason): return "read \(id) refused \(reason)"
     case .transferAbandoned(let member): return "transfer to \(member) abandoned"
+    case .foreignDisk(let recorded): return "foreign disk, recorded \(recorded)"
     case .peerFault(let peer, let what): return "fault of \(peer): \(what)"
     }
   }

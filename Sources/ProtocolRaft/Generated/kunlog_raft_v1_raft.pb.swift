@@ -81,6 +81,9 @@ package nonisolated struct Kunlog_Raft_V1_Hello: Sendable {
   /// Where the caller is reached, host:port: the called member may be new, or behind, and not know it yet. Empty: not said.
   package var address: String = String()
 
+  /// The random id of the directory that holds the caller's log: what it says in this stream are that disk's promises.
+  package var fromDisk: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -272,6 +275,14 @@ package nonisolated struct Kunlog_Raft_V1_Message: Sendable {
     set {body = .promiseKept(newValue)}
   }
 
+  package var foreignDisk: Kunlog_Raft_V1_ForeignDisk {
+    get {
+      if case .foreignDisk(let v)? = body {return v}
+      return Kunlog_Raft_V1_ForeignDisk()
+    }
+    set {body = .foreignDisk(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Body: Equatable, Sendable {
@@ -290,6 +301,7 @@ package nonisolated struct Kunlog_Raft_V1_Message: Sendable {
     case readIndexResponse(Kunlog_Raft_V1_ReadIndexResponse)
     case promiseRecalled(Kunlog_Raft_V1_PromiseRecalled)
     case promiseKept(Kunlog_Raft_V1_PromiseKept)
+    case foreignDisk(Kunlog_Raft_V1_ForeignDisk)
 
   }
 
@@ -491,6 +503,19 @@ package nonisolated struct Kunlog_Raft_V1_ReadIndexResponse: Sendable {
   fileprivate var _index: UInt64? = nil
 }
 
+/// The group knows the receiver by another disk.
+package nonisolated struct Kunlog_Raft_V1_ForeignDisk: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var recordedDisk: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 package nonisolated struct Kunlog_Raft_V1_SnapshotRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -602,7 +627,7 @@ nonisolated extension Kunlog_Raft_V1_EntryKind: SwiftProtobuf._ProtoNameProvidin
 
 nonisolated extension Kunlog_Raft_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Hello"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}group_id\0\u{1}from\0\u{1}to\0\u{2}\u{6}address\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}group_id\0\u{1}from\0\u{1}to\0\u{3}from_disk\0\u{2}\u{5}address\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -614,6 +639,7 @@ nonisolated extension Kunlog_Raft_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf
       case 2: try { try decoder.decodeSingularStringField(value: &self.groupID) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.from) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.to) }()
+      case 5: try { try decoder.decodeSingularFixed64Field(value: &self.fromDisk) }()
       case 10: try { try decoder.decodeSingularStringField(value: &self.address) }()
       default: break
       }
@@ -633,6 +659,9 @@ nonisolated extension Kunlog_Raft_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf
     if self.to != 0 {
       try visitor.visitSingularUInt64Field(value: self.to, fieldNumber: 4)
     }
+    if self.fromDisk != 0 {
+      try visitor.visitSingularFixed64Field(value: self.fromDisk, fieldNumber: 5)
+    }
     if !self.address.isEmpty {
       try visitor.visitSingularStringField(value: self.address, fieldNumber: 10)
     }
@@ -645,6 +674,7 @@ nonisolated extension Kunlog_Raft_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf
     if lhs.from != rhs.from {return false}
     if lhs.to != rhs.to {return false}
     if lhs.address != rhs.address {return false}
+    if lhs.fromDisk != rhs.fromDisk {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -755,7 +785,7 @@ nonisolated extension Kunlog_Raft_V1_ExchangeResponse: SwiftProtobuf.Message, Sw
 
 nonisolated extension Kunlog_Raft_V1_Message: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Message"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{3}pre_vote_request\0\u{3}pre_vote_response\0\u{3}vote_request\0\u{3}vote_response\0\u{3}append_request\0\u{3}append_accepted\0\u{3}append_rejected\0\u{3}heartbeat_request\0\u{3}heartbeat_response\0\u{3}commit_advanced\0\u{3}timeout_now\0\u{3}read_index_request\0\u{3}read_index_response\0\u{3}promise_recalled\0\u{3}promise_kept\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}term\0\u{3}pre_vote_request\0\u{3}pre_vote_response\0\u{3}vote_request\0\u{3}vote_response\0\u{3}append_request\0\u{3}append_accepted\0\u{3}append_rejected\0\u{3}heartbeat_request\0\u{3}heartbeat_response\0\u{3}commit_advanced\0\u{3}timeout_now\0\u{3}read_index_request\0\u{3}read_index_response\0\u{3}promise_recalled\0\u{3}promise_kept\0\u{3}foreign_disk\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -959,6 +989,19 @@ nonisolated extension Kunlog_Raft_V1_Message: SwiftProtobuf.Message, SwiftProtob
           self.body = .promiseKept(v)
         }
       }()
+      case 17: try {
+        var v: Kunlog_Raft_V1_ForeignDisk?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .foreignDisk(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .foreignDisk(v)
+        }
+      }()
       default: break
       }
     }
@@ -1032,6 +1075,10 @@ nonisolated extension Kunlog_Raft_V1_Message: SwiftProtobuf.Message, SwiftProtob
     case .promiseKept?: try {
       guard case .promiseKept(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+    }()
+    case .foreignDisk?: try {
+      guard case .foreignDisk(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
     }()
     case nil: break
     }
@@ -1488,6 +1535,36 @@ nonisolated extension Kunlog_Raft_V1_ReadIndexResponse: SwiftProtobuf.Message, S
   package static func ==(lhs: Kunlog_Raft_V1_ReadIndexResponse, rhs: Kunlog_Raft_V1_ReadIndexResponse) -> Bool {
     if lhs.id != rhs.id {return false}
     if lhs._index != rhs._index {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Raft_V1_ForeignDisk: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ForeignDisk"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}recorded_disk\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularFixed64Field(value: &self.recordedDisk) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.recordedDisk != 0 {
+      try visitor.visitSingularFixed64Field(value: self.recordedDisk, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Raft_V1_ForeignDisk, rhs: Kunlog_Raft_V1_ForeignDisk) -> Bool {
+    if lhs.recordedDisk != rhs.recordedDisk {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

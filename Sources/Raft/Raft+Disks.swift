@@ -1,0 +1,48 @@
+/// The disks behind the members' numbers. A vote and an acknowledgement are promises, kept on a disk: a member whose disk
+/// is another one (blank, swapped) has forgotten them, and must not speak under the old number (KAFKA-14077).
+///
+/// So the configuration holds each member's disk, recorded by a leader when it first hears of it. Nobody counts votes or
+/// acknowledgements from another disk, and a node that is known by another disk neither votes nor campaigns. What a
+/// leader sends is accepted from any disk: a node that is catching up may know the members of long ago only.
+extension Raft {
+  /// Whether the members in force know this node by another disk.
+  package var isForeignDisk: Bool {
+    guard disk != 0, let recorded = configuration.disk(of: id), recorded != 0 else { return false }
+    return recorded != disk
+  }
+
+  /// Whether nothing shows that this node has not voted before on another disk: it knows no entry, and no leader has
+  /// recorded its disk. Such a node helps to elect the first leader of all only.
+  var isUnproven: Bool { disk != 0 && terms.lastIndex == 0 && configuration.disk(of: id) == 0 }
+
+  /// False for promises that were made by another disk than the member's. Takes note of disks that are not known.
+  mutating func isFromKnownDisk(_ message: Message) -> Bool {
+    guard let recorded = configuration.disk(of: message.from), recorded != message.fromDisk else { return true }
+    guard recorded != 0 else {
+      observedDisks[message.from] = message.fromDisk
+      if role == .leader { recordDisks() }
+      return true
+    }
+    switch message.body {
+    case .appendRequest, .heartbeatRequest, .commitAdvanced, .timeoutNow, .promiseRecalled, .readIndexResponse,
+      .foreignDisk:
+      return true
+    default: break
+    }
+    if reportedDisks[message.from] != message.fromDisk {
+      reportedDisks[message.from] = message.fromDisk
+      effects.append(.peerFault(from: message.from, "its disk is another one than that with which it joined"))
+    }
+    if role == .leader { send(.foreignDisk(recorded: recorded), to: message.from) }
+    return false
+  }
+
+  /// As a leader: puts the disks that are known into the configuration. The quorums stay what they are, so this need not
+  /// wait for other changes to be committed.
+  mutating func recordDisks() {
+    if disk != 0 { observedDisks[id] = disk }
+    let recorded = configuration.recording(observedDisks)
+    observedDisks = [:]
+    if recorded != configuration { appendConfiguration(recorded) }
+  }
+}
