@@ -100,10 +100,8 @@ extension ModifyPlan {
 }
 
 extension InsertPlan {
-  /// Sends complete rows to their tablets; fragments in the order of the partitions. Throws 23514 where a row has none, and
-  /// 21000 where ON CONFLICT DO UPDATE would meet a row of this statement.
+  /// Sends complete rows to their tablets; fragments in the order of the partitions. Throws 23514 where a row has none.
   package func route(_ rows: [[StoredValue]], parameters: [StoredValue]) throws(SQLError) -> [RoutedRows] {
-    try checkArbiter(rows)
     var byLeaf: [Int: [Int]] = [:]
     for (index, row) in rows.enumerated() { byLeaf[try router.leaf(for: row), default: []].append(index) }
     return byLeaf.keys.sorted().map { leaf in
@@ -111,12 +109,20 @@ extension InsertPlan {
         fragment: template.fragment([router.tree.leaves[leaf]], parameters, isWrite: true), rows: byLeaf[leaf] ?? [])
     }
   }
+}
 
-  private func checkArbiter(_ rows: [[StoredValue]]) throws(SQLError) {
-    guard !arbiter.isEmpty, rows.count > 1 else { return }
-    var seen: Set<[StoredValue]> = []
+/// Looks for rows of one INSERT that ON CONFLICT DO UPDATE would meet twice.
+package struct InsertArbiter {
+  private let plan: InsertPlan
+  private var seen: Set<[StoredValue]> = []
+
+  package init(_ plan: InsertPlan) { self.plan = plan }
+
+  /// Throws 21000 where one of the rows conflicts with an earlier one.
+  package mutating func check(_ rows: [[StoredValue]]) throws(SQLError) {
+    guard !plan.arbiter.isEmpty else { return }
     for row in rows {
-      let key = arbiter.map { KeyOrder.normalized(row[$0], columnTypes[$0]) }
+      let key = plan.arbiter.map { KeyOrder.normalized(row[$0], plan.columnTypes[$0]) }
       if key.contains(.null) { continue }
       guard seen.insert(key).inserted else {
         throw SQLError(

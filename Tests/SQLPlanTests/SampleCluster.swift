@@ -128,6 +128,8 @@ final class SampleCluster {
       }
     case .rows: break
     }
+    var arbiter = InsertArbiter(plan)
+    try arbiter.check(rows)
     return try plan.route(rows, parameters: parameters).flatMap { routed in
       try routed.rows.flatMap { try fragment(routed.fragment, rows[$0]) }
     }

@@ -64,7 +64,7 @@ extension ComputeSession {
       core.from = [.table(name, alias: nil)]
       query = .select(SelectStatement(body: .select(core)))
     }
-    let analyzed = try planner().analyze(query, text: command.text, parameterTypes: [])
+    let analyzed = try await plan(query, text: command.text, declaredTypes: [])
     try checkAccess(analyzed.dependencies)
     let columns = analyzed.columns.map(\.resultColumn)
     let source: any BatchSource

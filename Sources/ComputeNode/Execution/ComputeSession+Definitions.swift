@@ -20,6 +20,10 @@ extension ComputeSession {
         .featureNotSupported, "\(name) after changes of rows in the same transaction block is not supported",
         hint: "Run it before the transaction's changes, or outside of the block.")
     }
+    guard command.text.utf8.count <= Self.maximumDefinitionBytes else {
+      throw SQLError(
+        .programLimitExceeded, "\(name) is longer than \(Self.maximumDefinitionBytes) bytes")
+    }
     transaction?.hasRun = true
     transaction?.hasDefined = true
     switch tree {

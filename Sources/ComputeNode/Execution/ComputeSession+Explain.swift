@@ -8,18 +8,12 @@ extension ComputeSession {
   /// Types of the parameters within EXPLAIN.
   func explainedParameterTypes(
     _ inner: Statement, text: String, declaredTypes: [UInt32]
-  ) throws(SQLError) -> [SQLType] {
+  ) async throws(SQLError) -> [SQLType] {
     switch inner {
-    case .select, .insert, .update, .delete: return try explained(inner, text: text, declaredTypes).parameterTypes
+    case .select, .insert, .update, .delete:
+      return try await plan(inner, text: text, declaredTypes: declaredTypes).parameterTypes
     default: return []
     }
-  }
-
-  private func explained(
-    _ inner: Statement, text: String, _ declaredTypes: [UInt32]
-  ) throws(SQLError) -> AnalyzedStatement {
-    try planner().analyze(
-      inner, text: text, parameterTypes: declaredTypes.map { $0 == 0 ? .unknown : SQLType(oid: $0) })
   }
 
   /// EXPLAIN: the plan as text, a row per line. ANALYZE runs the statement and tells its rows and time.
@@ -42,10 +36,10 @@ extension ComputeSession {
     let analyzed: AnalyzedStatement
     switch inner {
     case .select, .insert, .update, .delete:
-      analyzed = try explained(inner, text: command.text, command.declaredTypes)
+      analyzed = try await plan(inner, text: command.text, declaredTypes: command.declaredTypes)
     case .execute(let name, _):
       guard let tree = try preparedCommand(name).tree else { return .empty }
-      analyzed = try currentPlan(preparedCommand(name), tree)
+      analyzed = try await currentPlan(preparedCommand(name), tree)
     default: return .rows(explanation(["Utility statements have no plan structure"], command, scope))
     }
     try checkAccess(analyzed.dependencies)

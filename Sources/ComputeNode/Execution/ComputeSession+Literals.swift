@@ -34,13 +34,15 @@ extension ComputeSession {
   /// The plan to run by, and the values for it. A statement whose plan no longer holds is read anew with its literals.
   func current(
     _ command: PreparedCommand, _ tree: Statement, _ parameters: [StoredValue]
-  ) throws(SQLError) -> (analyzed: AnalyzedStatement, parameters: [StoredValue]) {
-    guard let values = command.literals else { return (try currentPlan(command, tree), parameters) }
+  ) async throws(SQLError) -> (analyzed: AnalyzedStatement, parameters: [StoredValue]) {
+    guard let values = command.literals else { return (try await currentPlan(command, tree), parameters) }
     if let analyzed = command.analyzed, command.searchPath == info.searchPath, analyzed.isCurrent(in: image) {
       return (analyzed, values)
     }
-    guard let tree = try singleStatement(command.text) else { throw SQLError(.internalError, "the statement is empty") }
-    return (try analyze(tree, text: command.text, declaredTypes: []), parameters)
+    guard let tree = try await singleStatement(command.text) else {
+      throw SQLError(.internalError, "the statement is empty")
+    }
+    return (try await analyze(tree, text: command.text, declaredTypes: []), parameters)
   }
 
   private func literalText(_ sql: String) -> LiteralText? {

@@ -18,7 +18,7 @@ extension ComputeSession {
   ) async throws(SQLError) -> StatementResult {
     switch tree {
     case .prepare(let name, let types, let inner):
-      try prepare(name, types, inner, text: command.text)
+      try await prepare(name, types, inner, text: command.text)
       return .command(tag: "PREPARE")
     case .execute(let name, let arguments):
       return try await execute(name, arguments, text: command.text, scope, endsTransaction: endsTransaction)
@@ -28,7 +28,9 @@ extension ComputeSession {
     }
   }
 
-  private func prepare(_ name: String, _ types: [TypeName], _ inner: Statement, text: String) throws(SQLError) {
+  private func prepare(
+    _ name: String, _ types: [TypeName], _ inner: Statement, text: String
+  ) async throws(SQLError) {
     guard prepared[name] == nil else {
       throw SQLError(.duplicatePreparedStatement, "prepared statement \"\(name)\" already exists")
     }
@@ -43,7 +45,7 @@ extension ComputeSession {
       let resolved = try planner.resolve(type, text: text)
       oids.append(resolved.oid == SQLType.unknown.oid ? 0 : resolved.oid)
     }
-    prepared[name] = try understand(inner, text: text, declaredTypes: oids)
+    prepared[name] = try await understand(inner, text: text, declaredTypes: oids)
   }
 
   private func execute(

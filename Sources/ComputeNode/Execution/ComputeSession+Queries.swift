@@ -22,8 +22,8 @@ extension ComputeSession {
     endsTransaction: Bool
   ) async throws(SQLError) -> StatementResult {
     try await withReplanning(scope) { () throws(AttemptFailure) in
-      let (analyzed, parameters) = try self.failing { () throws(SQLError) in
-        let current = try self.current(command, tree, parameters)
+      let (analyzed, parameters) = try await self.failingAsync { () throws(SQLError) in
+        let current = try await self.current(command, tree, parameters)
         try self.checkAccess(current.analyzed.dependencies)
         return current
       }

@@ -25,7 +25,9 @@ extension ComputeSession {
       + "GROUP BY \(list) HAVING count(*) > 1 LIMIT 1"
     guard let tree = try SQLParser.parse(sql).first?.statement else { return }
     let found = try await withReplanning(scope) { () throws(AttemptFailure) in
-      let analyzed = try self.failing { () throws(SQLError) in try self.analyze(tree, text: sql, declaredTypes: []) }
+      let analyzed = try await self.failingAsync { () throws(SQLError) in
+        try await self.analyze(tree, text: sql, declaredTypes: [])
+      }
       guard case .query(let plan) = analyzed.plan else { return nil as RowBatch? }
       let source = try await self.open(plan, [], scope)
       return try await self.failingAsync { () throws(SQLError) in

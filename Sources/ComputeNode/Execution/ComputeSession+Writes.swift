@@ -4,20 +4,6 @@ import PostgresWire
 import SQLPlan
 import SQLTypes
 
-/// What a statement that changes rows has done.
-struct WriteOutcome {
-  var affected = 0
-  /// RETURNING.
-  var rows: RowBatch?
-}
-
-/// A fragment with the rows that it runs for.
-struct WriteFragment {
-  var fragment: Fragment
-  /// Values of ?1, ?2 … per run; none: one run without values.
-  var rows: [[StoredValue]]
-}
-
 extension ComputeSession {
   /// Runs INSERT, UPDATE or DELETE. Nothing is sent where it would make the transaction write a second shard.
   ///
@@ -31,8 +17,7 @@ extension ComputeSession {
     var fragments: [WriteFragment]
     switch plan {
     case .insert(let insert):
-      let rows = try await insertRows(insert, parameters, scope)
-      fragments = try await failingAsync { () throws(SQLError) in try await self.routed(insert, rows, parameters) }
+      return try await self.insert(insert, parameters, columnCount: columnCount, scope, mayCommit: mayCommit)
     case .modify(let modify):
       fragments = try await failingAsync { () throws(SQLError) in
         var list: [WriteFragment] = []
@@ -52,60 +37,6 @@ extension ComputeSession {
   func checkWritable(_ command: String) throws(SQLError) {
     guard transaction?.isReadOnly == true else { return }
     throw SQLError(.readOnlySQLTransaction, "cannot execute \(command) in a read-only transaction")
-  }
-
-  // MARK: Rows
-
-  /// The complete rows of an INSERT.
-  private func insertRows(
-    _ plan: InsertPlan, _ parameters: [StoredValue], _ scope: StatementScope
-  ) async throws(AttemptFailure) -> [[StoredValue]] {
-    switch plan.source {
-    case .values(let rows):
-      return try await failingAsync { () throws(SQLError) in
-        try await self.completed(rows.map { row in row.map { $0.bound(parameters) } })
-      }
-    case .query(let query, let slots):
-      let source = try await open(query, parameters, scope)
-      return try await failingAsync { () throws(SQLError) in
-        let batch = try await self.drain(source, query.columnCount, scope)
-        return try await self.completed(
-          (0..<batch.rowCount).map { row in
-            let values = batch[row]
-            return slots.map { $0.parameter(values, parameters) }
-          })
-      }
-    case .rows:
-      throw .failed(SQLError(.internalError, "rows of COPY outside of COPY"))
-    }
-  }
-
-  /// Rows with all their values known.
-  func completed(_ rows: [[PlanParameter]]) async throws(SQLError) -> [[StoredValue]] {
-    let values = try await evaluate(rows.flatMap { $0 })
-    var completed: [[StoredValue]] = []
-    completed.reserveCapacity(rows.count)
-    var start = 0
-    for row in rows {
-      completed.append(Array(values[start..<(start + row.count)]))
-      start += row.count
-    }
-    return completed
-  }
-
-  /// Rows by tablet. The template's own values follow those of each row.
-  func routed(
-    _ plan: InsertPlan, _ rows: [[StoredValue]], _ parameters: [StoredValue]
-  ) async throws(SQLError) -> [WriteFragment] {
-    var fragments: [WriteFragment] = []
-    for group in try plan.route(rows, parameters: parameters) {
-      let common = try await evaluate(group.fragment.parameters)
-      fragments.append(
-        WriteFragment(
-          fragment: group.fragment,
-          rows: common.isEmpty ? group.rows.map { rows[$0] } : group.rows.map { rows[$0] + common }))
-    }
-    return fragments
   }
 
   // MARK: UPDATE and DELETE by key
@@ -155,6 +86,7 @@ extension ComputeSession {
       let batch = try await self.drain(source, plan.query.columnCount, scope)
       var rows: [TabletID: [[StoredValue]]] = [:]
       for index in 0..<batch.rowCount {
+        if index % Self.sliceRows == Self.sliceRows - 1 { await self.nextTurn() }
         let row = batch[index]
         guard let tablet = row.first?.integerValue else { continue }
         rows[TabletID(rawValue: UInt64(tablet)), default: []].append(Array(row.dropFirst()))
@@ -165,8 +97,6 @@ extension ComputeSession {
 
   // MARK: Sending
 
-  /// Bytes of values that one request carries.
-  private static let requestBytes = 1 << 20
   /// More rows of RETURNING are not asked for together with the commit: they must fit before it is final.
   private static let returningRowsWithCommit = 1000
 
@@ -174,16 +104,30 @@ extension ComputeSession {
   func send(
     _ fragments: [WriteFragment], columnCount: Int, _ scope: StatementScope, mayCommit: Bool
   ) async throws(AttemptFailure) -> WriteOutcome {
-    var outcome = WriteOutcome(affected: 0, rows: columnCount > 0 ? RowBatch(columnCount: columnCount) : nil)
-    guard let shard = fragments.first?.fragment.shardID, let transaction else { return outcome }
+    var outcome = WriteOutcome(columnCount: columnCount)
+    try await send(fragments, &outcome, scope, mayCommit: mayCommit)
+    return outcome
+  }
+
+  /// Sends writing fragments to their shard and adds up what they do.
+  ///
+  /// - Parameter isFirst: nothing of the statement has been sent yet: where a tablet has moved, it can be planned anew.
+  func send(
+    _ fragments: [WriteFragment], _ outcome: inout WriteOutcome, _ scope: StatementScope, mayCommit: Bool,
+    isFirst: Bool = true
+  ) async throws(AttemptFailure) {
+    guard let shard = fragments.first?.fragment.shardID, let transaction else { return }
     try failing { () throws(SQLError) in try transaction.checkWrite(to: fragments.map(\.fragment.shardID)) }
-    let requests = chunked(fragments)
     let boundedRows =
-      columnCount == 0
+      outcome.rows == nil
       || fragments.allSatisfy { $0.fragment.sql.hasPrefix("INSERT") }
         && fragments.reduce(0) { $0 + $1.rows.count } <= Self.returningRowsWithCommit
-    let commits = mayCommit && requests.count == 1 && transaction.joined.isEmpty && boundedRows
-    for (index, chunk) in requests.enumerated() {
+    var chunks = WriteChunks(fragments)
+    var isFirst = isFirst
+    var present = chunks.next()
+    while let chunk = present {
+      present = chunks.next()
+      let commits = mayCommit && isFirst && present == nil && transaction.joined.isEmpty && boundedRows
       var request = ShardRequest(
         shardID: shard, metadataIndex: services.metadata.schemaIndex,
         transactionID: commits ? services.names.next() : transaction.id,
@@ -192,45 +136,9 @@ extension ComputeSession {
       request.isRepeatableRead = transaction.isRepeatableRead
       request.savepoints = transaction.savepoints.map(\.number)
       if !commits { transaction.wrote(shard) }
-      try await run(request, chunk, isFirst: index == 0, &outcome, scope)
+      try await run(request, chunk, isFirst: isFirst, &outcome, scope)
+      isFirst = false
     }
-    return outcome
-  }
-
-  /// A request's fragments, and for the errors the rows that each was made from.
-  struct WriteChunk {
-    var fragments: [ShardFragment] = []
-    var sources: [(fragment: WriteFragment, firstRow: Int)] = []
-    var bytes = 0
-  }
-
-  private func chunked(_ fragments: [WriteFragment]) -> [WriteChunk] {
-    var chunks: [WriteChunk] = []
-    var current = WriteChunk()
-    for source in fragments {
-      var row = 0
-      while row < source.rows.count {
-        let first = row
-        var parameters: [UInt8] = []
-        while row < source.rows.count, row == first || current.bytes + parameters.count < Self.requestBytes {
-          RowCodec.append(source.rows[row], to: &parameters)
-          row += 1
-        }
-        current.bytes += parameters.count
-        current.fragments.append(
-          ShardFragment(
-            tablets: source.fragment.tablets.map { ShardFragment.Tablet(id: $0.tabletID, epoch: $0.epoch) },
-            sql: source.fragment.sql, parameters: parameters, parameterColumns: source.rows[first].count,
-            parameterRows: row - first, isWrite: true, resultColumns: source.fragment.columnCount))
-        current.sources.append((source, first))
-        if current.bytes >= Self.requestBytes {
-          chunks.append(current)
-          current = WriteChunk()
-        }
-      }
-    }
-    if !current.fragments.isEmpty { chunks.append(current) }
-    return chunks
   }
 
   /// Runs one request to its end and adds up what it did.
@@ -323,15 +231,5 @@ extension ComputeSession {
       .text(violation.kind, constraint: worded.constraint, row)
     if let detail { worded.detail = detail }
     return worded
-  }
-}
-
-extension InsertSlot {
-  /// The value for a row of the source.
-  func parameter(_ row: ArraySlice<StoredValue>, _ parameters: [StoredValue]) -> PlanParameter {
-    switch self {
-    case .source(let column): .constant(row[row.startIndex + column])
-    case .value(let parameter): parameter.bound(parameters)
-    }
   }
 }

@@ -82,45 +82,39 @@ final class ComputeSession: SessionBackend {
 
   // MARK: Understanding
 
-  func splitStatements(_ sql: String) throws(SQLError) -> [StatementText] {
+  func splitStatements(_ sql: String) async throws(SQLError) -> [StatementText] {
     lastParsed = nil
     // A text that has a plan is one statement.
-    if services.plans.plan(planKey(sql, []), image: image) != nil || hasSharedPlan(sql) {
+    if !isLarge(sql), services.plans.plan(planKey(sql, []), image: image) != nil || hasSharedPlan(sql) {
       return [StatementText(text: sql, characterOffset: 0)]
     }
-    let statements = try SQLParser.parse(sql)
-    if statements.count == 1, statements[0].startByte == 0, statements[0].lengthBytes == sql.utf8.count {
-      lastParsed = (sql, statements[0].statement)
-      return [StatementText(text: sql, characterOffset: 0)]
-    }
-    var texts: [StatementText] = []
-    let bytes = sql.utf8
-    for statement in statements {
-      let start = bytes.index(bytes.startIndex, offsetBy: statement.startByte)
-      let end = bytes.index(start, offsetBy: statement.lengthBytes)
-      let characters = (SQLParser.characterPosition(ofByte: statement.startByte, in: sql) ?? 1) - 1
-      texts.append(StatementText(text: String(sql[start..<end]), characterOffset: characters))
-    }
-    return texts
+    let script = try await apart(sql) { () throws(SQLError) in try Script(sql) }
+    lastParsed = script.single.map { (sql, $0) }
+    return script.texts
   }
 
   func parse(_ sql: String, parameterTypes: [UInt32]) async throws(SQLError) -> any ParsedStatement {
-    if let entry = services.plans.plan(planKey(sql, parameterTypes), image: image) {
-      try refuseWhereFailed(entry.tree)
-      return command(sql, entry.tree, parameterTypes, entry.analyzed)
+    if !isLarge(sql) {
+      if let entry = services.plans.plan(planKey(sql, parameterTypes), image: image) {
+        try refuseWhereFailed(entry.tree)
+        return command(sql, entry.tree, parameterTypes, entry.analyzed)
+      }
+      if parameterTypes.isEmpty, let command = sharedCommand(sql) {
+        if let tree = command.tree { try refuseWhereFailed(tree) }
+        return command
+      }
     }
-    if parameterTypes.isEmpty, let command = sharedCommand(sql) {
-      if let tree = command.tree { try refuseWhereFailed(tree) }
-      return command
-    }
-    guard let tree = try singleStatement(sql) else { return PreparedCommand(text: sql, tree: nil) }
+    guard let tree = try await singleStatement(sql) else { return PreparedCommand(text: sql, tree: nil) }
     try refuseWhereFailed(tree)
-    return try understand(tree, text: sql, declaredTypes: parameterTypes)
+    return try await understand(tree, text: sql, declaredTypes: parameterTypes)
   }
 
-  func singleStatement(_ sql: String) throws(SQLError) -> Statement? {
-    if let lastParsed, lastParsed.text == sql { return lastParsed.tree }
-    let statements = try SQLParser.parse(sql)
+  func singleStatement(_ sql: String) async throws(SQLError) -> Statement? {
+    if let lastParsed, lastParsed.text == sql {
+      self.lastParsed = nil
+      return lastParsed.tree
+    }
+    let statements = try await apart(sql) { () throws(SQLError) in try SQLParser.parse(sql) }
     guard statements.count <= 1 else {
       throw SQLError(.syntaxError, "cannot insert multiple commands into a prepared statement")
     }
@@ -128,15 +122,17 @@ final class ComputeSession: SessionBackend {
   }
 
   /// The statement with the types of its parameters and columns.
-  func understand(_ tree: Statement, text: String, declaredTypes: [UInt32]) throws(SQLError) -> PreparedCommand {
+  func understand(
+    _ tree: Statement, text: String, declaredTypes: [UInt32]
+  ) async throws(SQLError) -> PreparedCommand {
     switch tree {
     case .select, .insert, .update, .delete:
-      let analyzed = try analyze(tree, text: text, declaredTypes: declaredTypes)
+      let analyzed = try await analyze(tree, text: text, declaredTypes: declaredTypes)
       return command(text, tree, declaredTypes, analyzed)
     case .show(let name):
       return PreparedCommand(text: text, tree: tree, columns: try showColumns(name))
     case .explain(let inner, _):
-      let types = try explainedParameterTypes(inner, text: text, declaredTypes: declaredTypes)
+      let types = try await explainedParameterTypes(inner, text: text, declaredTypes: declaredTypes)
       return PreparedCommand(
         text: text, tree: tree, declaredTypes: declaredTypes, parameterTypes: types,
         columns: [ResultColumn(name: "QUERY PLAN", type: .text)])
@@ -160,22 +156,25 @@ final class ComputeSession: SessionBackend {
   }
 
   /// Plans a statement against the present image, and keeps the plan.
-  func analyze(_ tree: Statement, text: String, declaredTypes: [UInt32]) throws(SQLError) -> AnalyzedStatement {
-    let analyzed = try planner().analyze(
-      tree, text: text, parameterTypes: declaredTypes.map { $0 == 0 ? .unknown : SQLType(oid: $0) })
-    services.plans.insert(planKey(text, declaredTypes), PlanCache.Entry(tree: tree, analyzed: analyzed))
+  func analyze(_ tree: Statement, text: String, declaredTypes: [UInt32]) async throws(SQLError) -> AnalyzedStatement {
+    let analyzed = try await plan(tree, text: text, declaredTypes: declaredTypes)
+    if !isLarge(text) {
+      services.plans.insert(planKey(text, declaredTypes), PlanCache.Entry(tree: tree, analyzed: analyzed))
+    }
     return analyzed
   }
 
   /// The command's plan, made anew where the catalog or the search path has changed since.
-  func currentPlan(_ command: PreparedCommand, _ tree: Statement) throws(SQLError) -> AnalyzedStatement {
+  func currentPlan(_ command: PreparedCommand, _ tree: Statement) async throws(SQLError) -> AnalyzedStatement {
     if let analyzed = command.analyzed, command.searchPath == info.searchPath, analyzed.isCurrent(in: image) {
       return analyzed
     }
-    if let entry = services.plans.plan(planKey(command.text, command.declaredTypes), image: image), entry.tree == tree {
+    if !isLarge(command.text),
+      let entry = services.plans.plan(planKey(command.text, command.declaredTypes), image: image), entry.tree == tree
+    {
       return try checked(entry.analyzed, command)
     }
-    return try checked(analyze(tree, text: command.text, declaredTypes: command.declaredTypes), command)
+    return try checked(await analyze(tree, text: command.text, declaredTypes: command.declaredTypes), command)
   }
 
   private func checked(

@@ -14,6 +14,8 @@ package final class ExecutionServices {
   let sequences: SequenceCache
   let plans: PlanCache
   let names: TransactionNames
+  /// Reads and plans large statements; made with the first of them.
+  private(set) lazy var planningThread = WorkerThread(name: "planning")
   let cryptography: SCRAMCryptography
   /// Random bytes for the salts of verifiers.
   let randomBytes: @Sendable (Int) -> [UInt8]

@@ -56,7 +56,7 @@ extension PostgresSession {
     do throws(SQLError) {
       switch effect {
       case .split(let sql):
-        simpleStatements = try backend.splitStatements(sql)
+        simpleStatements = try await backend.splitStatements(sql)
         return machine.querySplit(count: simpleStatements.count)
       case .runSimple(let index, let endsTransaction):
         return try await runSimple(simpleStatements[index], endsTransaction, backend)

@@ -17,7 +17,7 @@ package protocol SessionBackend: AnyObject {
   /// The statements of a simple query's text, in order and without the empty ones between semicolons.
   ///
   /// - Throws: the syntax error of the whole text (position relative to it): nothing of it runs then.
-  func splitStatements(_ sql: String) throws(SQLError) -> [StatementText]
+  func splitStatements(_ sql: String) async throws(SQLError) -> [StatementText]
 
   /// Understands one statement: resolves its names and the types of its parameters and columns.
   ///

@@ -182,7 +182,7 @@ final class FakeCluster {
     guard let session else { return "" }
     var tag = ""
     do {
-      let texts = try session.splitStatements(sql)
+      let texts = try await session.splitStatements(sql)
       for (index, text) in texts.enumerated() {
         let parsed = try await session.parse(text.text, parameterTypes: [])
         switch try await session.execute(parsed, parameters: [], endsTransaction: index == texts.count - 1) {

@@ -51,7 +51,7 @@ final class SQLCluster {
   func run(_ sql: String, _ parameters: [StoredValue] = []) async throws(SQLError) -> String {
     do {
       var tag = ""
-      let texts = try session.splitStatements(sql)
+      let texts = try await session.splitStatements(sql)
       for (index, text) in texts.enumerated() {
         let parsed = try await session.parse(text.text, parameterTypes: [])
         let result = try await session.execute(
