@@ -27,6 +27,13 @@ package struct FileDisk: LogDisk {
   }
 
   package func list() throws(LogStoreError) -> [String] {
+    let archive = ArchivedSegment.directory
+    let names = try list(path)
+    guard names.contains(archive) else { return names }
+    return try names.filter { $0 != archive } + list(file(archive)).map { archive + "/" + $0 }
+  }
+
+  private func list(_ path: String) throws(LogStoreError) -> [String] {
     guard let directory = opendir(path) else { throw .io(operation: "list", path: path, errno: errno) }
     defer { closedir(directory) }
     var names: [String] = []
@@ -52,6 +59,8 @@ package struct FileDisk: LogDisk {
     // A file system without this call still works, only slower.
     let code = posix_fallocate(descriptor, 0, off_t(sizeBytes))
     if code != 0, code != EOPNOTSUPP, code != EINVAL {
+      // What was reserved so far is given back.
+      unlink(file(name))
       throw .io(operation: "reserve \(sizeBytes) bytes for", path: file(name), errno: code)
     }
     if code != 0, ftruncate(descriptor, off_t(sizeBytes)) != 0 {
@@ -61,6 +70,12 @@ package struct FileDisk: LogDisk {
   }
 
   package func rename(_ name: String, to newName: String) throws(LogStoreError) {
+    if newName.hasPrefix(ArchivedSegment.directory + "/") {
+      let directory = file(ArchivedSegment.directory)
+      if mkdir(directory, 0o700) != 0, errno != EEXIST {
+        throw .io(operation: "create directory", path: directory, errno: errno)
+      }
+    }
     guard Glibc.rename(file(name), file(newName)) == 0 else {
       throw .io(operation: "rename", path: file(name), errno: errno)
     }
@@ -71,6 +86,11 @@ package struct FileDisk: LogDisk {
   }
 
   package func synchronizeDirectory() throws(LogStoreError) {
+    try synchronize(path)
+    if access(file(ArchivedSegment.directory), F_OK) == 0 { try synchronize(file(ArchivedSegment.directory)) }
+  }
+
+  private func synchronize(_ path: String) throws(LogStoreError) {
     let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .io(operation: "open", path: path, errno: errno) }
     defer { Glibc.close(descriptor) }

@@ -6,19 +6,35 @@ import SegmentedLog
 ///
 /// Writes gather while one synchronization is under way and leave together with the next one (group commit). They
 /// become durable in the order in which they were given. After a failed write nothing more is written: what the disk
-/// holds is unknown until the log is opened again.
+/// holds is unknown until the log is opened again. A full disk is no failure: what was given waits, and is written when
+/// there is space again.
 @LoopActor
 package final class LogStore: TurnParticipant {
   /// Told, in order, that all writes up to a sequence number are durable.
   package var onWritten: (@LoopActor (UInt64) -> Void)?
   /// Told once when a write failed; the log takes nothing more.
   package var onFailure: (@LoopActor (LogStoreError) -> Void)?
+  /// Told when the disk gets full, and when there is space again.
+  package var onFull: (@LoopActor (Bool) -> Void)?
+  /// Whether the disk has no space for more than what was given already.
+  package private(set) var isFull = false
+  /// Whose log it is, the directory's number included.
+  package let identity: LogIdentity
+  /// Places that were found damaged when the log was opened.
+  package let damages: [LogDamage]
+  /// What that has cost.
+  package let loss: LogLoss?
+  /// Segments that are kept although the log begins after them.
+  package private(set) var archive: LogArchive
   /// Where the log begins.
   package private(set) var base: LogBase
   /// The last entry that was given to the log.
-  package private(set) var lastIndex: UInt64
+  package private(set) var last: LogPosition
+  /// Its index.
+  package var lastIndex: UInt64 { last.index }
 
   private let configuration: LogConfiguration
+  private let disk: any LogDisk
   private let path: String
   private var lock: (any Sendable)?
   // The writer is used by jobs of this thread only, one at a time.
@@ -35,17 +51,27 @@ package final class LogStore: TurnParticipant {
   private var isWriting = false
   private var isRegistered = false
   private var failure: LogStoreError?
+  // The disk is full, and the writer has part of a batch that is not durable.
+  private var isStuck = false
+  private var spaceTimer: LoopTimer?
+  // Of the archived segment that was read last.
+  private var archived: (segment: ArchivedSegment, positions: EntryPositions, file: any LogFile)?
   private var whenIdle: [@LoopActor () -> Void] = []
 
-  private init(opened: OpenedLog, path: String, configuration: LogConfiguration, thread: WorkerThread) {
+  private init(opened: OpenedLog, on disk: any LogDisk, configuration: LogConfiguration, thread: WorkerThread) {
     self.configuration = configuration
-    self.path = path
+    self.disk = disk
+    path = disk.path
+    identity = opened.recovered.identity
+    damages = opened.recovered.damages
+    loss = opened.recovered.loss
+    archive = opened.recovered.archive
     lock = opened.lock
     writer = opened.writer
     writerThread = thread
     base = opened.recovered.base
-    lastIndex = opened.recovered.terms.lastIndex
-    positionedIndex = lastIndex
+    last = opened.recovered.terms.lastPosition
+    positionedIndex = last.index
     positions = opened.recovered.positions
     cache = RecentEntries(limitBytes: configuration.cacheBytes)
     for segment in opened.recovered.segments { files[segment.number] = segment.file }
@@ -54,6 +80,7 @@ package final class LogStore: TurnParticipant {
   // Made on the writer's thread and handed over once, by `open`.
   private struct Handed: @unchecked Sendable {
     var opened: OpenedLog
+    var isFull: Bool
   }
 
   /// Opens a log, or begins one in an empty directory: the log, and what consensus has to know of it.
@@ -65,7 +92,8 @@ package final class LogStore: TurnParticipant {
       thread.run(
         { () -> Result<Handed, LogStoreError> in
           do throws(LogStoreError) {
-            return .success(Handed(opened: try OpenedLog.open(configuration, on: disk)))
+            let opened = try OpenedLog.open(configuration, on: disk)
+            return .success(Handed(opened: opened, isFull: opened.writer.isFull))
           } catch { return .failure(error) }
         }, then: { continuation.resume(returning: $0) })
     }
@@ -74,7 +102,8 @@ package final class LogStore: TurnParticipant {
       thread.shutdown()
       throw error
     case .success(let handed):
-      let log = LogStore(opened: handed.opened, path: disk.path, configuration: configuration, thread: thread)
+      let log = LogStore(opened: handed.opened, on: disk, configuration: configuration, thread: thread)
+      log.setFull(handed.isFull)
       return (log, handed.opened.recovered.forRaft)
     }
   }
@@ -86,6 +115,7 @@ package final class LogStore: TurnParticipant {
     }
     let hasFailed = failure != nil
     failure = failure ?? .closed
+    spaceTimer?.cancel()
     nonisolated(unsafe) let confined = writer
     await withCheckedContinuation { continuation in
       writerThread.run(
@@ -108,32 +138,38 @@ package final class LogStore: TurnParticipant {
       if first.index <= lastIndex { cache.truncate(from: first.index) }
       for entry in entries { cache.append(entry) }
       positionedIndex = min(positionedIndex, first.index - 1)
-      lastIndex = last.index
-    case .hardState, .promise: break
+      self.last = LogPosition(index: last.index, term: last.term)
+    case .hardState: break
     case .compaction(let base): self.base = base
+    case .promise(_, let keeping): self.last = keeping
     case .reset(let base):
       self.base = base
       cache.removeAll()
-      lastIndex = base.base.index
-      positionedIndex = lastIndex
+      last = LogPosition(index: base.base.index, term: base.base.term)
+      positionedIndex = last.index
     }
     pending.append(write)
     pendingSequence = sequence
     // With the end of the turn, so that all that one turn brings is one batch.
-    if !isWriting, !isRegistered {
+    if !isWriting, !isRegistered, !isStuck {
       isRegistered = true
       Loop.callAtEndOfTurn(self)
     }
   }
 
+  /// Makes durable that this log, as it is now, had promised to reach the position.
+  package func writePromise(_ position: LogPosition, sequence: UInt64) {
+    write(.promise(position, keeping: last), sequence: sequence)
+  }
+
   /// Hands the gathered writes to the thread.
   package func endOfTurn() {
     isRegistered = false
-    if !isWriting { beginBatch() }
+    if !isWriting, !isStuck { beginBatch() }
   }
 
   private func beginBatch() {
-    guard !pending.isEmpty, failure == nil else {
+    guard !pending.isEmpty || isStuck, failure == nil else {
       let waiting = whenIdle
       whenIdle = []
       for body in waiting { body() }
@@ -158,20 +194,67 @@ package final class LogStore: TurnParticipant {
       pending = []
       beginBatch()
       onFailure?(error)
+    case .success(let changes) where !changes.isComplete:
+      isStuck = true
+      setFull(true)
     case .success(let changes):
+      isStuck = false
       take(changes)
+      if changes.isFull { setFull(true) }
       // The next batch starts before anybody hears of this one: the disk does not wait for the state machine.
       beginBatch()
       onWritten?(sequence)
       if changes.wantsSpare {
-        nonisolated(unsafe) let writer = writer
-        // A full disk shows when the space is needed; until then nothing is lost.
-        writerThread.post { try? writer.prepareSpare() }
+        prepareSpare()
       }
     }
   }
 
+  /// Creates the next segment's file. Errors but that of a full disk show again when the file is needed.
+  private func prepareSpare() {
+    nonisolated(unsafe) let writer = writer
+    writerThread.run(
+      { () -> Bool in
+        try? writer.prepareSpare()
+        return writer.isFull
+      }, then: { [self] isFull in if isFull { setFull(true) } })
+  }
+
+  private func setFull(_ isFull: Bool) {
+    guard failure == nil else { return }
+    if isFull, spaceTimer?.isActive != true {
+      spaceTimer = LoopTimer(afterMilliseconds: configuration.spaceCheckMilliseconds) { [weak self] in
+        self?.checkSpace()
+      }
+    }
+    guard isFull != self.isFull else { return }
+    self.isFull = isFull
+    onFull?(isFull)
+  }
+
+  /// Looks whether there is space again, and goes on with what waits for it.
+  private func checkSpace() {
+    guard failure == nil else { return }
+    nonisolated(unsafe) let writer = writer
+    writerThread.run(
+      { () -> Result<Bool, LogStoreError> in
+        do throws(LogStoreError) { return .success(try writer.recoverSpace()) } catch { return .failure(error) }
+      },
+      then: { [self] result in
+        switch result {
+        case .failure(let error):
+          guard failure == nil else { return }
+          failure = error
+          onFailure?(error)
+        case .success(let hasSpace):
+          setFull(!hasSpace)
+          if isStuck, !isWriting { beginBatch() }
+        }
+      })
+  }
+
   private func take(_ changes: BatchResult) {
+    if let archive = changes.archive { self.archive = archive }
     for opened in changes.opened { files[opened.number] = opened.file }
     for change in changes.changes {
       switch change {
@@ -179,6 +262,7 @@ package final class LogStore: TurnParticipant {
         positions.append(run)
         positionedIndex = run.lastIndex
       case .compacted(let index): positions.compact(through: index)
+      case .truncated(let index): positions.truncate(from: index + 1)
       case .reset: positions.removeAll()
       }
     }
@@ -219,7 +303,7 @@ package final class LogStore: TurnParticipant {
     else { return then(.failure(.beyondEnd(lastIndex: lastIndex))) }
     let reader = readerThread ?? WorkerThread(name: "log-read")
     readerThread = reader
-    let (identity, path) = (configuration.identity, path)
+    let (identity, path) = (identity, path)
     reader.run(
       { () -> Result<[Entry], LogStoreError> in
         do throws(LogStoreError) {
@@ -234,5 +318,58 @@ package final class LogStore: TurnParticipant {
           then(result)
         }
       })
+  }
+
+  /// Entries that the log has dropped and the archive holds: at least one, as many as fit the limit and lie together.
+  /// `compacted` where they are not archived.
+  package func readArchived(
+    from first: UInt64, through last: UInt64, limitBytes: Int
+  ) async throws(LogStoreError) -> [Entry] {
+    if let error = failure { throw error }
+    guard let segment = archive.segment(holding: first) else {
+      throw .compacted(firstIndex: archive.segments.first { $0.firstIndex > first }?.firstIndex ?? base.base.index + 1)
+    }
+    let reader = readerThread ?? WorkerThread(name: "log-read")
+    readerThread = reader
+    let (disk, identity, path) = (disk, identity, path)
+    if archived?.segment != segment {
+      let loading: Result<(EntryPositions, any LogFile), LogStoreError> = await Self.run(on: reader) {
+        () throws(LogStoreError) in
+        let file = try disk.open(segment.name)
+        return (try segment.positions(in: file, identity: identity, directory: path), file)
+      }
+      let loaded = try loading.get()
+      archived = (segment, loaded.0, loaded.1)
+    }
+    guard let archived, archived.segment == segment,
+      let extent = archived.positions.extent(
+        from: first, through: min(last, segment.lastIndex), limitBytes: limitBytes)
+    else { throw .beyondEnd(lastIndex: segment.lastIndex) }
+    let file = archived.file
+    return try await Self.run(on: reader) { () throws(LogStoreError) in
+      try extent.read(from: file, identity: identity, directory: path + "/" + ArchivedSegment.directory)
+    }.get()
+  }
+
+  private static func run<Value: Sendable>(
+    on thread: WorkerThread, _ body: @escaping @Sendable () throws(LogStoreError) -> Value
+  ) async -> Result<Value, LogStoreError> {
+    await withCheckedContinuation { continuation in
+      let isTaken = thread.run(
+        { () -> Result<Value, LogStoreError> in
+          do throws(LogStoreError) { return .success(try body()) } catch { return .failure(error) }
+        }, then: { continuation.resume(returning: $0) })
+      if !isTaken { continuation.resume(returning: .failure(.closed)) }
+    }
+  }
+
+  /// Up to which entry the log may go after a snapshot, so that about as many bytes before it stay; 0: nothing need go.
+  package func droppable(before snapshot: UInt64, keptBytes: Int) -> UInt64 {
+    var bytes = 0
+    for run in positions.runs.reversed() where run.firstIndex <= snapshot {
+      bytes += run.endOffset - Int(run.offsets[0])
+      if bytes > keptBytes { return min(snapshot, run.firstIndex - 1) }
+    }
+    return 0
   }
 }

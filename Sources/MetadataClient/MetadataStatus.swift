@@ -36,7 +36,7 @@ package struct MetadataStatus: Sendable, Hashable {
     appliedIndex = wire.appliedIndex
     lastIndex = wire.lastIndex
     recordIndex = wire.recordIndex
-    recordHash = RecordHash([UInt8](wire.recordHash)) ?? .zero
+    recordHash = RecordHash(bytes: [UInt8](wire.recordHash))
     subscribers = Int(wire.subscribers)
     members = wire.members.map {
       Member(nodeID: NodeID(rawValue: $0.nodeID), address: $0.address, matchIndex: $0.matchIndex, isAlive: $0.alive)

@@ -113,6 +113,7 @@ extension Rejection {
   init(_ refusal: Refusal) {
     switch refusal {
     case .notLeader: self.init(.objectInUse, "the leadership has changed")
+    case .diskFull: self.init(.insufficientResources, "the disk is full")
     case .overloaded, .transferring: self.init(.objectInUse, "the leadership is being handed over")
     case .membershipChangePending: self.init(.objectInUse, "another change of the members is under way")
     case .notCaughtUp(let id):

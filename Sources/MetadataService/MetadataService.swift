@@ -101,7 +101,7 @@ extension RPCError {
   /// Nothing but another attempt helps against any of a replica's errors.
   init(_ error: ReplicaError) {
     switch error {
-    case .overloaded: self.init(.resourceExhausted, error.description)
+    case .overloaded, .diskFull: self.init(.resourceExhausted, error.description)
     default: self.init(.unavailable, error.description)
     }
   }

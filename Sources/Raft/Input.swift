@@ -28,6 +28,8 @@ package enum Input: Sendable {
   case connected(NodeID)
   /// The connection to the peer broke.
   case disconnected(NodeID)
+  /// The disk has no space for more entries, or has some again.
+  case diskFull(Bool)
   /// Campaign now if that is allowed.
   case campaign
 }
@@ -38,6 +40,8 @@ package enum Refusal: Error, Sendable, Equatable {
   case notLeader(NodeID?)
   /// Too much is waiting already; try later.
   case overloaded
+  /// The disk is full, and nobody else is known to lead.
+  case diskFull
   /// Leadership is being handed to another member.
   case transferring
   /// Another change of members, or the leader's first entry, is not committed yet.

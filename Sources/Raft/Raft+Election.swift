@@ -1,6 +1,6 @@
 /// Time, campaigns and votes (Raft paper, section 5.2; thesis, sections 4.2.3 and 9.6).
 extension Raft {
-  var mayCampaign: Bool { configuration.isVoter(id) && promised == nil && !isForeignDisk }
+  var mayCampaign: Bool { configuration.isVoter(id) && promised == nil && !isForeignDisk && !isDiskFull }
 
   /// While true, votes are refused: a leader is alive, and nobody may disturb it (thesis, section 4.2.3).
   var hasLiveLeader: Bool {

@@ -19,6 +19,8 @@ extension Raft {
       return
     }
     if let firstNew = request.entries.firstIndex(where: { terms.term(at: $0.index) != $0.term }) {
+      // Not answered: the leader tries again at the pace of its heartbeats.
+      guard !isDiskFull else { return }
       replaceTail(by: firstNew == 0 ? request.entries : Array(request.entries[firstNew...]))
     }
     let lastIndex = request.previousIndex + UInt64(request.entries.count)

@@ -56,7 +56,7 @@ extension Raft {
   }
 
   func checkProposal(sizeBytes: Int) throws(Refusal) {
-    guard role == .leader else { throw .notLeader(leaderID) }
+    guard role == .leader else { throw notLeading }
     guard transfer == nil else { throw .transferring }
     // A single proposal above the bound must not be refused for ever: it passes when nothing else waits.
     guard uncommitted.sizeBytes == 0 || uncommitted.sizeBytes + sizeBytes <= options.maximumUncommittedBytes else {

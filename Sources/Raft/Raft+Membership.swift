@@ -65,7 +65,7 @@ extension Raft {
     }
   }
 
-  private var furthestVoter: NodeID? {
+  var furthestVoter: NodeID? {
     var best: Progress?
     for candidate in progress where candidate.isConnected && configuration.voters.contains(candidate.id) {
       if candidate.matchIndex > best?.matchIndex ?? 0 { best = candidate }

@@ -29,6 +29,8 @@ package struct Raft: Sendable {
   package internal(set) var appliedIndex: UInt64
   /// Up to where this log had promised to reach, while it does not: entries that it acknowledged were lost to damage.
   package internal(set) var promised: LogPosition?
+  /// Whether the disk has no space: the node votes and follows, but takes no entries and does not lead.
+  package internal(set) var isDiskFull = false
   /// The latest snapshot of this node's state.
   package internal(set) var snapshot: SnapshotMetadata
   /// The term of every entry of the log.
@@ -171,6 +173,7 @@ package struct Raft: Sendable {
     case .changeMembership(let changes): changeMembership(changes)
     case .connected(let peer): connected(peer)
     case .disconnected(let peer): disconnected(peer)
+    case .diskFull(let isFull): setDiskFull(isFull)
     case .campaign: if role != .leader { preCampaign() }
     }
     announceRole()

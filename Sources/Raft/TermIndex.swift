@@ -47,6 +47,22 @@ package struct TermIndex: Sendable, Equatable {
     lastIndex = index
   }
 
+  /// Adds the entries of another index that follow this one's last.
+  package mutating func append(contentsOf other: TermIndex) {
+    guard other.lastIndex > lastIndex else { return }
+    precondition(other.baseIndex <= lastIndex, "entries must follow the last one")
+    let next = lastIndex + 1
+    for (position, run) in other.runs.enumerated() {
+      let end = position + 1 < other.runs.count ? other.runs[position + 1].firstIndex - 1 : other.lastIndex
+      // The base is no entry.
+      let first = max(position == 0 ? run.firstIndex + 1 : run.firstIndex, next)
+      guard first <= end else { continue }
+      precondition(run.term >= lastTerm, "terms do not fall")
+      if run.term != lastTerm { runs.append(TermRun(firstIndex: first, term: run.term)) }
+      lastIndex = end
+    }
+  }
+
   /// Removes the entry and all after it.
   package mutating func truncate(from index: UInt64) {
     precondition(index > baseIndex, "a compacted entry cannot be removed")

@@ -85,6 +85,7 @@ extension Replica {
     switch refusal {
     case .notLeader: return notLeader
     case .overloaded, .transferring: return .overloaded
+    case .diskFull: return .diskFull(configuration.dataDirectory)
     case .membershipChangePending, .notCaughtUp, .membership: return .refused(refusal)
     }
   }

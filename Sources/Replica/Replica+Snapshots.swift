@@ -24,11 +24,14 @@ extension Replica {
         return core.raft.snapshot.index
       }
       try await snapshots.adopt(path, metadata: metadata)
-      handle(.snapshotTaken(metadata))
+      let droppable = log?.droppable(before: index, keptBytes: configuration.keptBytes) ?? 0
+      handle(.snapshotTaken(metadata, droppable: droppable))
       logger.info("took a snapshot at entry \(index)")
       return index
     } catch {
       handle(.snapshotTaken(nil))
+      // A disk that is full needs every byte.
+      await snapshots.discard(path)
       if let error = error as? ReplicaError { throw error }
       logger.error("no snapshot was taken: \(error)")
       throw .failed("no snapshot was taken: \(error)")

@@ -87,11 +87,23 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
     state = .running(log)
     log.onWritten = { [weak self] sequence in self?.handle(.written(through: sequence)) }
     log.onFailure = { [weak self] in self?.fail($0.description) }
+    log.onFull = { [weak self] in self?.diskFull($0) }
+    for damage in log.damages { logger.error("\(damage)") }
+    if let loss = log.loss {
+      logger.critical("\(loss)")
+    } else if let promised = recovered.promised {
+      logger.error(
+        """
+        the log lacks entries up to \(promised.index) (of term \(promised.term)) that were lost to damage, and waits for \
+        a leader that has them
+        """)
+    }
     transport.setMembers(core.raft.configuration.members)
     do { try transport.start(self) } catch {
       await stop()
       throw .other("\(error)")
     }
+    if log.isFull { diskFull(true) }
     handle(.started)
   }
 
@@ -169,6 +181,19 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
   var log: LogStore? {
     guard case .running(let log) = state else { return nil }
     return log
+  }
+
+  private func diskFull(_ isFull: Bool) {
+    if isFull {
+      logger.critical(
+        """
+        the disk of \(configuration.dataDirectory) is full: this member does not lead and takes no entries until there \
+        is space again
+        """)
+    } else {
+      logger.notice("the disk of \(configuration.dataDirectory) has space again")
+    }
+    handle(.diskFull(isFull))
   }
 
   func fail(_ reason: String) {

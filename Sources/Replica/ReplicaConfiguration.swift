@@ -26,6 +26,10 @@ package struct ReplicaConfiguration: Sendable {
   package var snapshotLogBytes = 64 * 1024 * 1024
   /// How many entries before a snapshot stay in the log, for followers and subscribers that are a little behind.
   package var keptEntries: UInt64 = 50_000
+  /// Most bytes of entries that stay in the log before a snapshot, about.
+  package var keptBytes = 256 * 1024 * 1024
+  /// What becomes of the parts of the log that are not needed any more.
+  package var archive = ArchiveRetention.none
   /// Most bytes of entries that are applied at once.
   package var applyBatchBytes = 1024 * 1024
   /// How long a read waits to be confirmed, for instance while there is no leader.
@@ -56,6 +60,8 @@ package struct ReplicaConfiguration: Sendable {
       initialMembers: Configuration(voters: members))
     log.segmentBytes = segmentBytes
     log.cacheBytes = cacheBytes
+    log.archive = archive
+    log.newDisk = UInt64.random(in: 1...UInt64.max)
     return log
   }
 }

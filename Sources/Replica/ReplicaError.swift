@@ -9,6 +9,8 @@ package enum ReplicaError: Error, Sendable, Equatable, CustomStringConvertible {
   case lostLeadership
   /// Too much waits already; nothing was done.
   case overloaded
+  /// The disk that holds the directory is full, and no other member is known to lead; nothing was done.
+  case diskFull(String)
   /// The proposal is longer than an entry may be.
   case tooLarge(sizeBytes: Int, limitBytes: Int)
   /// No quorum answered in time.
@@ -28,6 +30,7 @@ package enum ReplicaError: Error, Sendable, Equatable, CustomStringConvertible {
       return "this member does not lead its group; member \(id)\(address.map { " at " + $0 } ?? "") does"
     case .notLeader(nil, _): return "the group has no leader at the moment"
     case .lostLeadership: return "leadership was lost; the outcome of the proposal is unknown"
+    case .diskFull(let path): return "the disk of \(path) is full: free space there, it goes on by itself then"
     case .overloaded: return "too much is waiting already"
     case .tooLarge(let size, let limit): return "\(size) bytes are more than an entry may have (\(limit))"
     case .timedOut: return "no majority of the group answered in time"

@@ -27,11 +27,14 @@ extension ReplicaCore {
     /// The answer to `Action.restoreSnapshot`: the state is that of the snapshot.
     case snapshotRestored(SnapshotMetadata)
     /// A snapshot of the own state is in safe keeping; nil: none was taken. Ends what `takeSnapshot` or `beginSnapshot` began.
-    case snapshotTaken(SnapshotMetadata?)
+    /// For the log's size, entries up to `droppable` may go.
+    case snapshotTaken(SnapshotMetadata?, droppable: UInt64 = 0)
     /// The answer to `Action.sendSnapshot`: the index of the snapshot that the member has now, nil when that failed.
     case snapshotSent(to: NodeID, term: UInt64, index: UInt64?)
     /// A whole snapshot from the leader of the term is in safe keeping.
     case snapshotReceived(SnapshotMetadata, from: NodeID, term: UInt64)
+    /// The disk has no space for more entries, or has some again.
+    case diskFull(Bool)
     /// The replica ends: everybody who waits is told `stopped`, and nothing happens any more.
     case stopped
   }

@@ -83,10 +83,11 @@ package struct ReplicaCore: Sendable {
     case .read(let token, let deadline): read(token, deadlineMilliseconds: deadline)
     case .applied(let index, let size): applied(through: index, sizeBytes: size)
     case .snapshotRestored(let metadata): restored(metadata)
-    case .snapshotTaken(let metadata): snapshotTaken(metadata)
+    case .snapshotTaken(let metadata, let droppable): snapshotTaken(metadata, droppable: droppable)
     case .snapshotSent(let member, let term, let index): step(.snapshotSent(to: member, term: term, index: index))
     case .snapshotReceived(let metadata, let leader, let term):
       step(.snapshotReceived(metadata, from: leader, term: term))
+    case .diskFull(let isFull): step(.diskFull(isFull))
     case .stopped: stopped()
     }
   }
@@ -124,7 +125,10 @@ package struct ReplicaCore: Sendable {
   /// Refused by who does not lead, or is not ready to: nothing was done then, and the token does not come back.
   package mutating func propose(_ payload: [UInt8], token: Token, atMilliseconds now: UInt64) throws(Refusal) -> UInt64
   {
-    guard isReady else { throw .notLeader(raft.role == .leader ? nil : raft.leaderID) }
+    guard isReady else {
+      if raft.isDiskFull, raft.leaderID == nil { throw .diskFull }
+      throw .notLeader(raft.role == .leader ? nil : raft.leaderID)
+    }
     let index = try raft.propose(payload, atMilliseconds: now)
     proposals.append(index: index, term: leadershipTerm, token: token)
     return index
@@ -349,9 +353,10 @@ package struct ReplicaCore: Sendable {
     if bytesSinceSnapshot >= options.snapshotLogBytes, beginSnapshot() { actions.append(.takeSnapshot) }
   }
 
-  private mutating func snapshotTaken(_ metadata: SnapshotMetadata?) {
+  private mutating func snapshotTaken(_ metadata: SnapshotMetadata?, droppable: UInt64) {
     isTakingSnapshot = false
     guard let metadata else { return }
-    step(.snapshotTaken(metadata, compactThrough: metadata.index - min(metadata.index, options.keptEntries)))
+    let byEntries = metadata.index - min(metadata.index, options.keptEntries)
+    step(.snapshotTaken(metadata, compactThrough: max(byEntries, min(droppable, metadata.index))))
   }
 }

@@ -1,11 +1,11 @@
 /// The directory of a log, as far as the log needs one: the seam at which a simulated disk takes the place of files.
-/// Names are plain file names within the directory.
+/// Names are plain file names within the directory, or `archive/` and a file name.
 package protocol LogDisk: Sendable {
   /// The directory's path, for messages.
   var path: String { get }
   /// Takes the directory for this process until the returned value is released; throws `inUse` when it is taken.
   func lock() throws(LogStoreError) -> any Sendable
-  /// The names of all files.
+  /// The names of all files, those in `archive/` among them.
   func list() throws(LogStoreError) -> [String]
   /// Opens a file for reading and writing.
   func open(_ name: String) throws(LogStoreError) -> any LogFile

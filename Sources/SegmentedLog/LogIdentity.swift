@@ -6,6 +6,9 @@ package struct LogIdentity: Sendable, Equatable {
   package var groupID: String
   /// The member within the group.
   package var nodeID: UInt64
+  /// The directory: a random number, made with it; 0 where it is not known. A member whose disk was lost cannot pass for
+  /// the one that it was.
+  package var disk: UInt64 = 0
 
   /// Makes an identity.
   package init(clusterID: [UInt8], groupID: String, nodeID: UInt64) {
@@ -15,7 +18,7 @@ package struct LogIdentity: Sendable, Equatable {
   }
 
   /// The format of directories and records that this program writes and reads.
-  package static let formatVersion = 1
+  package static let formatVersion = 2
   static let fileName = "identity"
   private static let magic: [UInt8] = Array("KUNLOG-LOG\n".utf8)
 
@@ -27,6 +30,7 @@ package struct LogIdentity: Sendable, Equatable {
     writer.bytes(clusterID)
     writer.bytes(Array(groupID.utf8))
     writer.integer(nodeID)
+    writer.integer(disk)
     return writer.result
   }
 
@@ -40,20 +44,24 @@ package struct LogIdentity: Sendable, Equatable {
   }
 
   init(encoded: [UInt8], path: String) throws(LogStoreError) {
-    guard encoded.starts(with: Self.magic) else { throw .corrupt(path: path, offset: 0, what: "no identity in it") }
-    var reader = ByteReader(encoded[Self.magic.count...])
-    guard let version = reader.integer(UInt32.self) else {
-      throw .corrupt(path: path, offset: encoded.count, what: "it ends too early")
+    guard encoded.starts(with: Self.magic), encoded.count >= Self.magic.count + 8 else {
+      throw .corrupt(path: path, offset: 0, what: "no identity in it")
     }
-    guard Int(version) == Self.formatVersion else {
-      throw .unsupportedVersion(path: path, found: Int(version), supported: Self.formatVersion)
+    // Every version ends with the checksum of what is before it.
+    var tail = ByteReader(encoded.suffix(4))
+    guard let checksum = tail.integer(UInt32.self),
+      encoded.dropLast(4).withUnsafeBytes({ CRC32C.checksum($0) }) == checksum
+    else { throw .corrupt(path: path, offset: 0, what: "its checksum does not match") }
+    var reader = ByteReader(encoded[Self.magic.count...].dropLast(4))
+    guard let version = reader.integer(UInt32.self), Int(version) == Self.formatVersion else {
+      let found = encoded.dropFirst(Self.magic.count).first.map(Int.init) ?? 0
+      throw .unsupportedVersion(path: path, found: found, supported: Self.formatVersion)
     }
     guard let cluster = reader.bytes(), let group = reader.bytes(), let node = reader.integer(UInt64.self),
-      let checksum = reader.integer(UInt32.self), reader.isAtEnd,
-      encoded.dropLast(4).withUnsafeBytes({ CRC32C.checksum($0) }) == checksum,
-      let groupID = String(validating: group, as: UTF8.self)
-    else { throw .corrupt(path: path, offset: 0, what: "its checksum does not match") }
+      let disk = reader.integer(UInt64.self), reader.isAtEnd, let groupID = String(validating: group, as: UTF8.self)
+    else { throw .corrupt(path: path, offset: 0, what: "it holds no identity") }
     self.init(clusterID: cluster, groupID: groupID, nodeID: node)
+    self.disk = disk
   }
 
   /// Throws `foreign` when the directory is another's.

@@ -40,41 +40,47 @@ package struct SegmentHeader: Sendable, Equatable {
   package var previousEndOffset: Int
   /// Term and vote at that time.
   package var hardState: HardState
+  /// Up to where the log had promised to reach, while it did not.
+  package var promised: LogPosition?
   /// Start and snapshot at that time.
   package var base: LogBase
   /// The last entry at that time.
-  package var lastIndex: UInt64
-  /// Its term.
-  package var lastTerm: UInt64
+  package var last: LogPosition
 
   var encoded: [UInt8] {
     var writer = ByteWriter()
     writer.integer(UInt64(previousEndOffset))
     writer.integer(hardState.term)
     writer.integer(hardState.vote ?? 0)
-    writer.integer(lastIndex)
-    writer.integer(lastTerm)
+    writer.integer(last.index)
+    writer.integer(last.term)
+    writer.integer(promised?.index ?? 0)
+    writer.integer(promised?.term ?? 0)
     base.encode(to: &writer)
     return writer.result
   }
 
-  init(previousEndOffset: Int, hardState: HardState, base: LogBase, lastIndex: UInt64, lastTerm: UInt64) {
+  init(
+    previousEndOffset: Int, hardState: HardState, promised: LogPosition?, base: LogBase, last: LogPosition
+  ) {
     self.previousEndOffset = previousEndOffset
     self.hardState = hardState
+    self.promised = promised
     self.base = base
-    self.lastIndex = lastIndex
-    self.lastTerm = lastTerm
+    self.last = last
   }
 
   init?(encoded: [UInt8]) {
     var reader = ByteReader(encoded[...])
     guard let end = reader.integer(UInt64.self), let term = reader.integer(UInt64.self),
       let vote = reader.integer(UInt64.self), let lastIndex = reader.integer(UInt64.self),
-      let lastTerm = reader.integer(UInt64.self), let base = LogBase(from: &reader), reader.isAtEnd
+      let lastTerm = reader.integer(UInt64.self), let promisedIndex = reader.integer(UInt64.self),
+      let promisedTerm = reader.integer(UInt64.self), let base = LogBase(from: &reader), reader.isAtEnd
     else { return nil }
     self.init(
       previousEndOffset: Int(truncatingIfNeeded: end), hardState: HardState(term: term, vote: vote == 0 ? nil : vote),
-      base: base, lastIndex: lastIndex, lastTerm: lastTerm)
+      promised: promisedIndex == 0 ? nil : LogPosition(index: promisedIndex, term: promisedTerm), base: base,
+      last: LogPosition(index: lastIndex, term: lastTerm))
   }
 }
 
@@ -90,8 +96,9 @@ package enum LogRecord: Sendable, Equatable {
   case compaction(LogBase)
   /// A snapshot from a leader replaced everything: no entry is left.
   case reset(LogBase)
-  /// Says nothing; shows that all before it was durable.
-  case mark
-  /// The log had promised to reach so far.
-  case promise(LogPosition)
+  /// The log ended there; shows that all before was durable.
+  case mark(LogPosition)
+  /// The log ends at `keeping`: what came after it was lost to damage, or does not follow it. It had promised to reach the
+  /// position.
+  case promise(LogPosition, keeping: LogPosition)
 }

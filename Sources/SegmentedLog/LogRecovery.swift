@@ -1,117 +1,127 @@
 import Raft
 
-/// What was found in a log's directory.
-package struct RecoveredLog: Sendable {
-  /// Term and vote.
-  package var hardState = HardState()
-  /// Up to where the log had promised to reach, while it does not.
-  package var promised: LogPosition?
-  /// Where the log begins, and its latest snapshot.
-  package var base: LogBase
-  /// The term of every entry.
-  package var terms: TermIndex
-  /// The configurations after the base, in order.
-  package var configurations: [(index: UInt64, configuration: Configuration)] = []
-  /// Where the entries lie.
-  package var positions = EntryPositions()
-  /// The segments, oldest first.
-  package var segments: [LiveSegment] = []
-  /// Files for later segments.
-  package var spares: [String] = []
-  /// Where the next batch goes in the last segment.
-  package var endOffset = 0
-
-  /// What consensus has to know of it.
-  package var forRaft: Raft.Recovered {
-    Raft.Recovered(
-      hardState: hardState, snapshot: base.snapshot, terms: terms, baseConfiguration: base.base.configuration,
-      configurations: configurations, commitIndex: base.snapshot.index, promised: promised)
-  }
-}
-
-/// A segment in use.
-package struct LiveSegment: Sendable {
-  /// Its number; each is one above that of the segment before.
-  package var number: UInt64
-  /// Its file.
-  package var file: any LogFile
-  /// The file's length.
-  package var sizeBytes: Int
-  /// The greatest index of an entry in it that still counts; 0 when there is none.
-  package var lastIndex: UInt64
-}
-
 /// Reads a log back: replays its records in order, tells a torn end from damage, and never drops what was durable.
+///
+/// What was torn was never acknowledged, and is cut. What was durable and is damaged does not stop the log: it starts with
+/// the entries that are whole, and with the promise that it had made by acknowledging the rest (`Raft.Recovered.promised`).
+/// Damaged bytes stay as they are; the loss is one more record at the log's end.
 package struct LogRecovery {
   let disk: any LogDisk
   let configuration: LogConfiguration
   private var log: RecoveredLog
-  // Until a record of the oldest segment says where the log begins, its header's last entry stands in for that.
-  private var isBaseProvisional = false
+  private var replay = LogReplay()
+  private var state = StateFile.Found()
 
-  /// Will read the directory given.
-  package init(disk: any LogDisk, configuration: LogConfiguration) {
+  /// Will read the directory given. Creates what a new directory needs.
+  package init(disk: any LogDisk, configuration: LogConfiguration) throws(LogStoreError) {
     self.disk = disk
     self.configuration = configuration
+    let names = try disk.list()
+    let hasState = names.contains(StateFile.name)
+    let isNew = !names.contains(LogIdentity.fileName) && !names.contains { LogFileName.segmentNumber($0) != nil }
+    let file: StateFile
+    if hasState {
+      file = StateFile(file: try disk.open(StateFile.name))
+      state = file.read(path: disk.path + "/" + StateFile.name)
+    } else {
+      guard !isNew || configuration.mayBegin else { throw .noLog(path: disk.path) }
+      file = try StateFile.create(on: disk)
+      state.isDamaged = !isNew
+    }
+    let identity = try Self.identity(names, state, isNew: isNew, disk, configuration)
     let empty = SnapshotMetadata(index: 0, term: 0, configuration: configuration.initialMembers)
     log = RecoveredLog(
-      base: LogBase(snapshot: empty, base: empty), terms: TermIndex(baseIndex: 0, baseTerm: 0))
+      identity: identity, base: LogBase(snapshot: empty, base: empty), terms: TermIndex(baseIndex: 0, baseTerm: 0),
+      stateFile: file)
+    log.stateWrites = state.writes
+    log.spares = names.filter { $0.hasPrefix(LogFileName.sparePrefix) }
+    log.archive = LogArchive(names: names)
   }
 
-  /// Reads the directory. A directory without log stays as it is; the result has no segments then.
+  /// Reads the directory.
   package mutating func run() throws(LogStoreError) -> RecoveredLog {
-    let names = try disk.list()
-    try checkIdentity(names)
-    log.spares = names.filter { $0.hasPrefix(LogFileName.sparePrefix) }
-    var numbers = names.compactMap(LogFileName.segmentNumber).sorted()
-    for (number, next) in zip(numbers, numbers.dropFirst()) where next != number + 1 {
-      throw .missing(path: disk.path, what: "the segments between \(number) and \(next) are missing")
-    }
+    var numbers = try disk.list().compactMap(LogFileName.segmentNumber).sorted()
     if let last = numbers.last, try setAsideUnbegun(last) { numbers.removeLast() }
-    for number in numbers { try replaySegment(number, isLast: number == numbers.last) }
-    try finish()
+    let last = max(numbers.last ?? 0, state.state?.lastSegment ?? 0)
+    log.lastSegment = last
+    guard last > 0 else {
+      guard !state.isDamaged else {
+        throw .missing(path: disk.path, what: "the segments and the state of the log are missing")
+      }
+      return log
+    }
+    let present = Set(numbers)
+    // What came before the first one that is left was dropped, unless that is missing too: then its header is.
+    if numbers.isEmpty { damaged(LogFileName.segment(last), 0..<configuration.segmentBytes * Int(last)) }
+    for number in (numbers.first ?? last + 1)..<(last + 1) {
+      if present.contains(number) {
+        try replaySegment(number, hasNext: present.contains(number + 1), isLast: number == last)
+      } else {
+        log.endOffset = nil
+        damaged(LogFileName.segment(number), 0..<configuration.segmentBytes)
+      }
+    }
+    if let end = state.state?.closedAt {
+      log.wasClosed = true
+      let wasCertain = replay.uncertainBytes == 0
+      let isWhole = replay.endsAt(end)
+      // The next start must know it too.
+      if !wasCertain || !isWhole { log.repairs = [.promise(end, keeping: end)] }
+    }
+    try conclude()
     return log
   }
 
-  private func checkIdentity(_ names: [String]) throws(LogStoreError) {
+  // MARK: - Whose log it is
+
+  private static func identity(
+    _ names: [String], _ state: StateFile.Found, isNew: Bool, _ disk: any LogDisk, _ configuration: LogConfiguration
+  ) throws(LogStoreError) -> LogIdentity {
     let path = disk.path + "/" + LogIdentity.fileName
+    var found: LogIdentity?
+    var failure: LogStoreError?
     if names.contains(LogIdentity.fileName) {
-      let found = try LogIdentity(encoded: try disk.open(LogIdentity.fileName).readAll(), path: path)
-      try configuration.identity.check(found: found, path: disk.path)
-    } else if names.contains(where: { LogFileName.segmentNumber($0) != nil }) {
-      throw .missing(path: path, what: "the log's identity is missing")
-    } else {
-      try disk.replace(LogIdentity.fileName, with: configuration.identity.encoded)
+      do throws(LogStoreError) {
+        found = try LogIdentity(encoded: try disk.open(LogIdentity.fileName).readAll(), path: path)
+      } catch { failure = error }
+    } else if !isNew {
+      failure = .missing(path: path, what: "the log's identity is missing")
     }
+    if case .unsupportedVersion? = failure, let failure { throw failure }
+    if found == nil, let copy = state.identity {
+      try disk.replace(LogIdentity.fileName, with: copy.encoded)
+      found = copy
+    }
+    if let found {
+      try configuration.identity.check(found: found, path: disk.path)
+      return found
+    }
+    if let failure { throw failure }
+    guard configuration.mayBegin else { throw .noLog(path: disk.path) }
+    var made = configuration.identity
+    made.disk = configuration.newDisk
+    try disk.replace(LogIdentity.fileName, with: made.encoded)
+    return made
   }
 
-  private mutating func replaySegment(_ number: UInt64, isLast: Bool) throws(LogStoreError) {
-    let name = LogFileName.segment(number)
-    let file = try disk.open(name)
-    let codec = RecordCodec(identity: configuration.identity, segment: number)
-    let path = disk.path + "/" + name
-    let previousEnd = log.endOffset
-    log.segments.append(LiveSegment(number: number, file: file, sizeBytes: try file.sizeBytes, lastIndex: 0))
-    let end = try file.withContents { (bytes: UnsafeRawBufferPointer) throws(LogStoreError) -> Int in
-      let end = try replay(bytes, codec: codec, path: path, previousEnd: previousEnd)
-      try checkTail(bytes, codec: codec, path: path, end: end, isLast: isLast, file: file)
-      return end
-    }
-    guard end > 0 else { throw .corrupt(path: path, offset: 0, what: "the segment's header is missing") }
-    log.endOffset = end
-  }
+  // MARK: - Segments
+
+  private func codec(_ number: UInt64) -> RecordCodec { RecordCodec(identity: log.identity, segment: number) }
 
   /// A last segment whose first batch never became durable does not count: the one before is still the last. True then.
   private mutating func setAsideUnbegun(_ number: UInt64) throws(LogStoreError) -> Bool {
+    if let known = state.state, known.lastSegment >= number { return false }
     let name = LogFileName.segment(number)
     let file = try disk.open(name)
-    let codec = RecordCodec(identity: configuration.identity, segment: number)
-    let isBegun = try file.withContents { (bytes: UnsafeRawBufferPointer) throws(LogStoreError) -> Bool in
-      if codec.decode(bytes, at: 0) != nil { return true }
-      try checkTail(bytes, codec: codec, path: disk.path + "/" + name, end: 0, isLast: true, file: file)
-      return false
+    let codec = codec(number)
+    guard try codec.header(of: file) == nil else { return false }
+    let later = try Self.withBytes(of: file) { (bytes: UnsafeRawBufferPointer) throws(LogStoreError) in
+      codec.lastRecord(bytes, after: 0)
     }
-    guard !isBegun else { return false }
+    if let later {
+      guard later.batchOffset == 0 else { return false }
+      try Self.wipe(0..<later.endOffset, in: file)
+    }
     let spare = LogFileName.spare(number)
     try disk.rename(name, to: spare)
     try disk.synchronizeDirectory()
@@ -119,125 +129,156 @@ package struct LogRecovery {
     return true
   }
 
-  /// Replays the whole records of a segment; where they end.
-  private mutating func replay(
-    _ bytes: UnsafeRawBufferPointer, codec: RecordCodec, path: String, previousEnd: Int
-  ) throws(LogStoreError) -> Int {
-    var offset = 0
-    while let found = codec.decode(bytes, at: offset) {
-      if case .header(let header) = found.record {
-        guard offset == 0 else { throw .corrupt(path: path, offset: offset, what: "a segment begins within another") }
-        if log.segments.count > 1 {
-          guard header.previousEndOffset == previousEnd else {
-            let before = LogFileName.segment(log.segments[log.segments.count - 2].number)
-            throw .corrupt(
-              path: disk.path + "/" + before, offset: previousEnd,
-              what: "the record there is not whole, but all up to byte \(header.previousEndOffset) was durable")
-          }
-        } else {
-          begin(with: header)
-        }
-      } else {
-        guard offset > 0 else { throw .corrupt(path: path, offset: 0, what: "the segment's header is missing") }
-        try apply(found.record, offset: offset, endOffset: found.endOffset, path: path)
-      }
-      offset = found.endOffset
+  private mutating func replaySegment(_ number: UInt64, hasNext: Bool, isLast: Bool) throws(LogStoreError) {
+    let name = LogFileName.segment(number)
+    let file = try disk.open(name)
+    let codec = codec(number)
+    var end = isLast ? SegmentScan.End.open : .sealed
+    if hasNext {
+      let next = number + 1
+      let header = try self.codec(next).header(of: try disk.open(LogFileName.segment(next)))
+      if let header { end = .known(header.previousEndOffset) }
     }
-    return offset
-  }
-
-  private mutating func begin(with header: SegmentHeader) {
-    log.hardState = header.hardState
-    log.base = header.base
-    isBaseProvisional = header.lastIndex > header.base.base.index
-    log.terms =
-      isBaseProvisional
-      ? TermIndex(baseIndex: header.lastIndex, baseTerm: header.lastTerm)
-      : TermIndex(baseIndex: header.base.base.index, baseTerm: header.base.base.term)
-  }
-
-  private mutating func apply(
-    _ record: LogRecord, offset: Int, endOffset: Int, path: String
-  ) throws(LogStoreError) {
-    switch record {
-    case .header, .mark: break
-    case .hardState(let state): log.hardState = state
-    case .promise(let position): log.promised = position
-    case .entry(let entry): try apply(entry, offset: offset, endOffset: endOffset, path: path)
-    case .compaction(let base): log.base = base
-    case .reset(let base):
-      log.base = base
-      isBaseProvisional = false
-      log.terms = TermIndex(baseIndex: base.base.index, baseTerm: base.base.term)
-      log.configurations = []
-      log.positions.removeAll()
-      for position in log.segments.indices { log.segments[position].lastIndex = 0 }
-    }
-  }
-
-  private mutating func apply(
-    _ entry: Entry, offset: Int, endOffset: Int, path: String
-  ) throws(LogStoreError) {
-    if isBaseProvisional, entry.index <= log.terms.baseIndex {
-      // Replaces entries of segments that are gone; those were dropped because the log begins after them.
-      log.terms = TermIndex(baseIndex: entry.index - 1, baseTerm: 0)
-    } else if entry.index <= log.terms.lastIndex, entry.index > log.terms.baseIndex {
-      log.terms.truncate(from: entry.index)
-      for position in log.segments.indices {
-        log.segments[position].lastIndex = min(log.segments[position].lastIndex, entry.index - 1)
+    let size = try file.sizeBytes
+    log.segments.append(LiveSegment(number: number, file: file, sizeBytes: size))
+    let scan = try Self.withBytes(of: file) { (bytes: UnsafeRawBufferPointer) throws(LogStoreError) in
+      try SegmentScan(bytes, codec: codec, end: end) { (part: SegmentScan.Part) throws(LogStoreError) in
+        take(part, name: name, segment: number)
       }
     }
-    log.configurations.removeAll { $0.index >= entry.index }
-    guard entry.index == log.terms.lastIndex + 1, entry.term >= log.terms.lastTerm else {
-      throw .corrupt(
-        path: path, offset: offset,
-        what: "entry \(entry.index) of term \(entry.term) follows entry \(log.terms.lastIndex) of "
-          + "term \(log.terms.lastTerm)")
-    }
-    log.terms.append(index: entry.index, term: entry.term)
-    let current = log.segments.count - 1
-    log.segments[current].lastIndex = entry.index
-    log.positions.append(
-      index: entry.index, segment: log.segments[current].number, offset: UInt32(offset), endOffset: endOffset)
-    if entry.kind == .configuration {
-      guard let members = Configuration(encoded: entry.payload) else {
-        throw .corrupt(path: path, offset: offset, what: "entry \(entry.index) holds no members")
-      }
-      log.configurations.append((entry.index, members))
+    if let torn = scan.torn { try Self.wipe(torn, in: file) }
+    if scan.endOffset == 0 { damaged(name, 0..<size) }
+    log.previousEndOffset = scan.endOffset
+    // Behind a header that is not whole nothing more is written.
+    log.endOffset = try codec.header(of: file) == nil ? nil : scan.endOffset
+  }
+
+  private mutating func take(_ part: SegmentScan.Part, name: String, segment: UInt64) {
+    switch part {
+    case .hole(let offset, let end): damaged(name, offset..<end)
+    case .record(let record, let offset, let end):
+      if !replay.take(record, segment: segment, offset: offset, endOffset: end) { damaged(name, offset..<end) }
     }
   }
 
-  /// What follows the last whole record may be a torn batch; then nothing in it was acknowledged, and it is wiped, lest
-  /// parts of it come back behind what is written next. Anything else is damage.
-  private func checkTail(
-    _ bytes: UnsafeRawBufferPointer, codec: RecordCodec, path: String, end: Int, isLast: Bool, file: any LogFile
-  ) throws(LogStoreError) {
-    // Of a segment that is not the last one, the next header knows the end.
-    guard isLast, let later = codec.lastRecord(bytes, after: end) else { return }
-    guard later.batchOffset <= end else {
-      throw .corrupt(
-        path: path, offset: end,
-        what: "the record there is not whole, but all up to byte \(later.batchOffset) was durable")
-    }
-    try file.write([UInt8](repeating: 0, count: later.endOffset - end), at: end)
+  private mutating func damaged(_ name: String, _ range: Range<Int>) {
+    replay.hole(bytes: range.count)
+    log.damages.append(
+      LogDamage(path: disk.path + "/" + name, offset: range.lowerBound, lengthBytes: range.count))
+  }
+
+  private static func wipe(_ range: Range<Int>, in file: any LogFile) throws(LogStoreError) {
+    try file.write([UInt8](repeating: 0, count: range.count), at: range.lowerBound)
     try file.synchronize()
   }
 
-  private mutating func finish() throws(LogStoreError) {
+  /// A file's bytes; where blocks cannot be read they are zeros, hence damaged.
+  private static func withBytes<Result>(
+    of file: any LogFile, _ body: (UnsafeRawBufferPointer) throws(LogStoreError) -> Result
+  ) throws(LogStoreError) -> Result {
+    do throws(LogStoreError) { return try file.withContents(body) } catch {
+      guard case .io(_, _, 5) = error else { throw error }
+    }
+    let block = 4096
+    let size = try file.sizeBytes
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 8)
+    defer { memory.deallocate() }
+    memory.initializeMemory(as: UInt8.self, repeating: 0)
+    for start in stride(from: 0, to: size, by: block) {
+      _ = try? file.read(
+        into: UnsafeMutableRawBufferPointer(rebasing: memory[start..<min(start + block, size)]), at: start)
+    }
+    return try body(UnsafeRawBufferPointer(memory))
+  }
+
+  // MARK: - What the log is
+
+  private mutating func conclude() throws(LogStoreError) {
+    try concludeHardState()
+    guard let base = later(replay.base, state.state?.base) else {
+      throw .missing(path: disk.path, what: "where the log begins is not known, the records that said so are damaged")
+    }
+    log.base = base
+    log.promised = [replay.promised, state.state?.promised].compactMap { $0 }.max()
+    let kept = decide(base)
+    for run in kept.positions.runs {
+      guard let slot = log.segments.firstIndex(where: { $0.number == run.segment }) else { continue }
+      if log.segments[slot].firstIndex == 0 { log.segments[slot].firstIndex = run.firstIndex }
+      log.segments[slot].lastIndex = run.lastIndex
+    }
+    let start = log.base.base
+    log.terms = TermIndex(baseIndex: start.index, baseTerm: start.term)
+    log.terms.append(contentsOf: kept.terms)
+    log.positions = kept.positions
+    log.positions.compact(through: start.index)
+    log.configurations = kept.configurations.filter { $0.index > start.index }
     if let promised = log.promised, log.terms.lastPosition >= promised { log.promised = nil }
-    guard !log.segments.isEmpty else { return }
-    let base = log.base.base
-    guard log.terms.baseIndex <= base.index, base.index <= log.terms.lastIndex else {
-      throw .missing(
-        path: disk.path,
-        what: "the log begins at entry \(base.index + 1), but entries \(log.terms.baseIndex + 1) to "
-          + "\(log.terms.lastIndex) are there")
+  }
+
+  private mutating func concludeHardState() throws(LogStoreError) {
+    log.hardState = replay.hardState
+    if let known = state.state?.hardState,
+      (known.term, known.vote == nil ? 0 : 1) > (log.hardState.term, log.hardState.vote == nil ? 0 : 1)
+    {
+      log.hardState = known
     }
-    if let term = log.terms.term(at: base.index), term != base.term, term != 0 {
-      throw .missing(path: disk.path, what: "entry \(base.index) has term \(term), not \(base.term)")
+    // Two places, of which one may be damaged. A member that may have forgotten its vote must not vote again.
+    guard replay.isHardStateCertain || (!state.isDamaged && state.state != nil) else {
+      throw .missing(path: disk.path, what: "term and vote are not known, both records of them are damaged")
     }
-    log.terms.compact(through: base.index)
-    log.positions.compact(through: base.index)
-    log.configurations.removeAll { $0.index <= base.index }
+  }
+
+  private func later(_ one: LogBase?, _ other: LogBase?) -> LogBase? {
+    guard let one, let other else { return one ?? other }
+    return (other.snapshot.index, other.base.index) > (one.snapshot.index, one.base.index) ? other : one
+  }
+
+  /// Which entries count, and what must be recorded of those that are lost.
+  private mutating func decide(_ base: LogBase) -> LogReplay.Stretch {
+    let snapshot = LogPosition(index: base.snapshot.index, term: base.snapshot.term)
+    let end = replay.stretches.last ?? LogReplay.Stretch(base: snapshot, isKnown: true)
+    if end.continues(base.base) {
+      noteLostEnd(after: end)
+      return end
+    }
+    if end.continues(base.snapshot) {
+      // Only entries that the snapshot contains are missing.
+      log.base = LogBase(snapshot: base.snapshot, base: base.snapshot)
+      log.repairs.insert(.compaction(log.base), at: 0)
+      noteLostEnd(after: end)
+      return end
+    }
+    let promised = replay.uncertainBytes > 0 ? bound(after: end) : end.terms.lastPosition
+    if let kept = replay.stretches.first(where: { $0.continues(base.base) && $0.continues(base.snapshot) }) {
+      lost(after: kept, promised)
+      return kept
+    }
+    log.base = LogBase(snapshot: base.snapshot, base: base.snapshot)
+    log.repairs = [.reset(log.base)]
+    let kept = LogReplay.Stretch(base: snapshot, isKnown: true)
+    lost(after: kept, promised)
+    return kept
+  }
+
+  /// Damage after the last entry may have held more of them.
+  private mutating func noteLostEnd(after end: LogReplay.Stretch) {
+    guard replay.uncertainBytes > 0 else { return }
+    lost(after: end, bound(after: end))
+  }
+
+  private mutating func lost(after kept: LogReplay.Stretch, _ promised: LogPosition) {
+    let all = [promised, log.promised].compactMap { $0 }.max() ?? promised
+    log.promised = all
+    var last = kept.terms.lastPosition
+    if last.index == log.base.base.index { last.term = log.base.base.term }
+    if all > last { log.loss = LogLoss(firstIndex: last.index + 1, promised: all) }
+    log.repairs.append(.promise(all, keeping: last))
+  }
+
+  /// No log can have got further than this in so many bytes: every entry takes a record, of a term that was known.
+  private func bound(after end: LogReplay.Stretch) -> LogPosition {
+    LogPosition(
+      index: end.terms.lastIndex + UInt64(replay.uncertainBytes / RecordCodec.headLength),
+      term: max(log.hardState.term, end.terms.lastTerm))
   }
 }

@@ -10,6 +10,8 @@ package enum LogStoreError: Error, Sendable, Equatable, CustomStringConvertible 
   case unsupportedVersion(path: String, found: Int, supported: Int)
   /// Bytes that were durable once are not what was written.
   case corrupt(path: String, offset: Int, what: String)
+  /// The directory holds no log, though it should.
+  case noLog(path: String)
   /// A file or entries that must be there are missing.
   case missing(path: String, what: String)
   /// The entry is before the first one that is kept.
@@ -32,11 +34,13 @@ package enum LogStoreError: Error, Sendable, Equatable, CustomStringConvertible 
       return "\(path) has format version \(found), this program reads version \(supported): "
         + "start it with the program that wrote it"
     case .corrupt(let path, let offset, let what):
-      return "\(path) is damaged at byte \(offset): \(what). Nothing was changed. Bring the directory back from a "
-        + "copy, or remove this member from its group and add a new one with an empty directory"
+      return "\(path) is damaged at byte \(offset): \(what)"
     case .missing(let path, let what):
-      return "\(path): \(what). Bring the directory back from a copy, or remove this member from its group and add "
-        + "a new one with an empty directory"
+      return "\(path): \(what). Nothing was changed. Replace this member by a new one with an empty directory (a meta "
+        + "node: kunlog meta member replace)"
+    case .noLog(let path):
+      return "\(path) holds no log, and this is not the first start of this member: its disk was lost, or the path is "
+        + "wrong. Give it its directory back, or replace this member by a new one (a meta node: kunlog meta member replace)"
     case .compacted(let firstIndex):
       return "the log begins at entry \(firstIndex); what came before is only in the snapshot"
     case .beyondEnd(let lastIndex):

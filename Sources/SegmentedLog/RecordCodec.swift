@@ -6,8 +6,8 @@ import Raft
 ///     4  UInt32  length of the body
 ///     8  UInt32  offset at which the record's batch begins: all before it was durable when the batch was written
 ///     12 UInt8   type;  13 UInt8 kind of entry;  14 UInt16 zero
-///     16 UInt64  index (entry); vote or zero (hard state)
-///     24 UInt64  term (entry, hard state)
+///     16 UInt64  index (entry, mark, promise); vote or zero (hard state)
+///     24 UInt64  term (entry, mark, promise, hard state)
 ///     32         body, then zeros up to a multiple of 8
 ///
 /// The seed of the checksum makes what a recycled file still holds, and what belongs elsewhere, no records. The batch's
@@ -70,8 +70,12 @@ package struct RecordCodec: Sendable {
       base.encode(to: &writer)
       if case .reset = record { return (.reset, 0, 0, 0, writer.result) }
       return (.compaction, 0, 0, 0, writer.result)
-    case .mark: return (.mark, 0, 0, 0, [])
-    case .promise(let position): return (.promise, 0, position.index, position.term, [])
+    case .mark(let position): return (.mark, 0, position.index, position.term, [])
+    case .promise(let position, let keeping):
+      var writer = ByteWriter()
+      writer.integer(keeping.index)
+      writer.integer(keeping.term)
+      return (.promise, 0, position.index, position.term, writer.result)
     }
   }
 
@@ -111,8 +115,13 @@ package struct RecordCodec: Sendable {
       var reader = ByteReader(body[...])
       guard let base = LogBase(from: &reader), reader.isAtEnd else { return nil }
       record = bytes[offset + 12] == RecordType.reset.rawValue ? .reset(base) : .compaction(base)
-    case .mark: record = .mark
-    case .promise: record = .promise(LogPosition(index: index, term: term))
+    case .mark: record = .mark(LogPosition(index: index, term: term))
+    case .promise:
+      var reader = ByteReader(body[...])
+      guard let keptIndex = reader.integer(UInt64.self), let keptTerm = reader.integer(UInt64.self), reader.isAtEnd
+      else { return nil }
+      record = .promise(
+        LogPosition(index: index, term: term), keeping: LogPosition(index: keptIndex, term: keptTerm))
     case nil: return nil
     }
     return Found(
@@ -137,6 +146,33 @@ package struct RecordCodec: Sendable {
       }
     }
     return result
+  }
+
+  /// Where the next whole record begins, from an aligned offset up to a bound; nil when there is none.
+  func nextRecord(_ bytes: UnsafeRawBufferPointer, from offset: Int, before bound: Int) -> Int? {
+    var position = (offset + Self.alignment - 1) / Self.alignment * Self.alignment
+    while position + Self.headLength <= bound {
+      if bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self) != 0, checkedLength(bytes, at: position) != nil
+      {
+        return position
+      }
+      position += Self.alignment
+    }
+    return nil
+  }
+
+  /// The header of a segment, read from its file alone; nil when it is not whole.
+  func header(of file: any LogFile) throws(LogStoreError) -> SegmentHeader? {
+    var head = [UInt8](repeating: 0, count: Self.headLength)
+    guard try file.read(&head, at: 0) == head.count else { return nil }
+    let length = head.withUnsafeBytes {
+      Int(UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
+    }
+    guard length <= 1 << 24 else { return nil }
+    var bytes = [UInt8](repeating: 0, count: Self.headLength + length)
+    guard try file.read(&bytes, at: 0) == bytes.count else { return nil }
+    guard case .header(let header)? = bytes.withUnsafeBytes({ decode($0, at: 0) })?.record else { return nil }
+    return header
   }
 
   private func checkedLength(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Int? {

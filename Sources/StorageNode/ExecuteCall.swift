@@ -317,6 +317,7 @@ final class ExecuteCall {
   private func stop(_ error: ReplicaError) -> Stop {
     switch error {
     case .notLeader, .lostLeadership, .stopped, .timedOut: .notLeader
+    case .diskFull: .failure(Failures.message(SQLError(.diskFull, "\(error)")))
     case .overloaded:
       .failure(Failures.message(SQLError(.insufficientResources, "the shard has too much to do")))
     default: .failure(Failures.message(SQLError(.internalError, "the shard cannot serve: \(error)")))

@@ -149,6 +149,11 @@ final class StorageService {
   private func replicaFailure(_ error: any Error) -> Kunlog_Storage_V1_CommitResponse {
     switch error as? ReplicaError {
     case .notLeader, .lostLeadership, .stopped: return .with { $0.notLeader = notLeader }
+    case .diskFull(let path):
+      return .with {
+        $0.failure = Failures.message(
+          SQLError(.diskFull, "the disk of \(path) is full; the transaction was rolled back"))
+      }
     case .overloaded:
       return .with {
         $0.failure = Failures.message(

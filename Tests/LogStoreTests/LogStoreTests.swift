@@ -112,4 +112,92 @@ struct LogStoreTests {
     #expect(error == .io(operation: "synchronize", path: path, errno: 5))
     await log.close()
   }
+
+  @Test("Damage that is met while reading is named, and accounted for by the next start, once")
+  func damageWhileReading() async throws {
+    let path = try temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let (log, _) = try await LogStore.open(configuration(), on: FileDisk(path: path))
+    await written(log, .hardState(HardState(term: 3, vote: 1)), sequence: 1)
+    for sequence: UInt64 in 2...11 {
+      let entries = (1...20).map { entry((sequence - 2) * 20 + $0, 3, "value of entry \((sequence - 2) * 20 + $0)") }
+      await written(log, .entries(entries), sequence: sequence)
+    }
+    let file = path + "/0000000001.log"
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: file))
+    let place = try #require(bytes.range(of: Data("value of entry 50".utf8)))
+    bytes[place.lowerBound] ^= 1
+    try bytes.write(to: URL(fileURLWithPath: file))
+    // The store has the old file open; what it reads is the old one's. A new store reads the new one's.
+    await log.close()
+    let opened = try await LogStore.open(configuration(), on: FileDisk(path: path))
+    #expect(opened.log.loss == LogLoss(firstIndex: 50, promised: LogPosition(index: 200, term: 3)))
+    #expect(opened.recovered.promised == LogPosition(index: 200, term: 3))
+    #expect(opened.recovered.terms.lastIndex == 49)
+    await #expect(throws: LogStoreError.beyondEnd(lastIndex: 49)) { try await read(opened.log, from: 50, through: 60) }
+    await opened.log.close()
+    let again = try await LogStore.open(configuration(), on: FileDisk(path: path))
+    #expect(again.log.loss == nil)
+    #expect(again.recovered.promised == LogPosition(index: 200, term: 3))
+    await again.log.close()
+  }
+
+  @Test("Bit rot beneath an open log is an error with file and offset")
+  func rotBeneath() async throws {
+    let path = try temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let (log, _) = try await LogStore.open(configuration(), on: FileDisk(path: path))
+    await written(log, .entries((1...500).map { entry(UInt64($0), 3, "value of entry \($0)") }), sequence: 1)
+    let handle = try FileHandle(forUpdating: URL(fileURLWithPath: path + "/0000000001.log"))
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: path + "/0000000001.log"))
+    let place = try #require(bytes.range(of: Data("value of entry 50".utf8)))
+    try handle.seek(toOffset: UInt64(place.lowerBound))
+    try handle.write(contentsOf: Data("V".utf8))
+    try handle.close()
+    await #expect {
+      try await read(log, from: 45, through: 60)
+    } throws: { error in
+      guard case .corrupt(let file, _, _)? = error as? LogStoreError else { return false }
+      return file == path + "/0000000001.log"
+    }
+    await log.close()
+  }
+
+  @Test("What compaction drops is read from the archive, also after a restart")
+  func archive() async throws {
+    let path = try temporaryDirectory()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    var configuration = configuration()
+    configuration.archive = .all
+    let (log, _) = try await LogStore.open(configuration, on: FileDisk(path: path))
+    for sequence: UInt64 in 1...10 {
+      let first = (sequence - 1) * 300 + 1
+      await written(
+        log, .entries((first..<(first + 300)).map { entry($0, 1, "a somewhat longer value of entry \($0)") }),
+        sequence: sequence)
+    }
+    #expect(log.droppable(before: 3000, keptBytes: 1 << 30) == 0)
+    let droppable = log.droppable(before: 3000, keptBytes: 100_000)
+    #expect(droppable > 500 && droppable < 2500)
+    await written(
+      log, .compaction(LogBase(snapshot: metadata(3000, 1), base: metadata(droppable, 1))), sequence: 11)
+    await #expect(throws: LogStoreError.compacted(firstIndex: droppable + 1)) {
+      try await read(log, from: 1, through: 10)
+    }
+    let last = try #require(log.archive.segments.last?.lastIndex)
+    var found: [Entry] = []
+    while found.count < Int(last) {
+      found += try await log.readArchived(from: UInt64(found.count) + 1, through: last, limitBytes: 10_000)
+    }
+    #expect(found.map(\.index) == Array(1...last))
+    #expect(found[41] == entry(42, 1, "a somewhat longer value of entry 42"))
+    await log.close()
+    let (again, _) = try await LogStore.open(configuration, on: FileDisk(path: path))
+    #expect(again.archive == log.archive)
+    #expect(try await again.readArchived(from: 7, through: 7, limitBytes: 1) == [found[6]])
+    await #expect(throws: LogStoreError.self) {
+      try await again.readArchived(from: last + 1, through: last + 1, limitBytes: 1)
+    }
+    await again.close()
+  }
 }

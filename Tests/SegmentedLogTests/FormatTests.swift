@@ -135,8 +135,11 @@ struct FormatTests {
     let fixture = LogFixture()
     _ = try fixture.writer().write([])
     let identity = try #require(fixture.disk.files["identity"])
-    identity.bytes[11] = 2
-    #expect(throws: LogStoreError.unsupportedVersion(path: "memory/identity", found: 2, supported: 1)) {
+    identity.bytes[11] = 9
+    let body = identity.bytes.dropLast(4)
+    let checksum = body.withUnsafeBytes { CRC32C.checksum($0) }
+    identity.bytes = body + withUnsafeBytes(of: checksum.littleEndian) { Array($0) }
+    #expect(throws: LogStoreError.unsupportedVersion(path: "memory/identity", found: 9, supported: 2)) {
       try fixture.recover()
     }
   }

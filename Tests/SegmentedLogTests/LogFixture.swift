@@ -11,34 +11,39 @@ struct LogFixture {
   var configuration: LogConfiguration
   var disk = MemoryDisk()
 
-  init(segmentBytes: Int = 1024) {
+  init(segmentBytes: Int = 1024, reserveBytes: Int = 0) {
     let identity = LogIdentity(clusterID: Array(1...16), groupID: "test", nodeID: 1)
     configuration = LogConfiguration(identity: identity, initialMembers: threeMembers)
+    configuration.newDisk = 77
     configuration.segmentBytes = segmentBytes
     configuration.fillBytes = 128
+    configuration.reserveBytes = reserveBytes
+  }
+
+  /// The same contents on a disk of its own.
+  func copy() -> LogFixture {
+    var other = self
+    other.disk = disk.copy()
+    return other
   }
 
   func recover() throws(LogStoreError) -> RecoveredLog {
-    var recovery = LogRecovery(disk: disk, configuration: configuration)
+    var recovery = try LogRecovery(disk: disk, configuration: configuration)
     return try recovery.run()
   }
 
-  func writer() throws(LogStoreError) -> LogWriter {
-    LogWriter(disk: disk, configuration: configuration, recovered: try recover())
-  }
+  func open() throws(LogStoreError) -> OpenedLog { try OpenedLog.open(configuration, on: disk) }
 
-  /// The payloads of all entries, read back through their positions.
-  func entries() throws(LogStoreError) -> [Entry] {
-    let log = try recover()
+  func writer() throws(LogStoreError) -> LogWriter { try open().writer }
+
+  /// All entries, read back through their positions.
+  func entries() throws(LogStoreError) -> [Entry] { try entries(of: try recover()) }
+
+  func entries(of log: RecoveredLog) throws(LogStoreError) -> [Entry] {
     var found: [Entry] = []
     for run in log.positions.runs {
-      let bytes = try disk.open(LogFileName.segment(run.segment)).readAll()
-      let codec = RecordCodec(identity: configuration.identity, segment: run.segment)
-      bytes.withUnsafeBytes { buffer in
-        for offset in run.offsets {
-          if case .entry(let entry)? = codec.decode(buffer, at: Int(offset))?.record { found.append(entry) }
-        }
-      }
+      found += try run.read(
+        from: try disk.open(LogFileName.segment(run.segment)), identity: log.identity, directory: disk.path)
     }
     return found.filter { $0.index > log.base.base.index }
   }

@@ -5,6 +5,8 @@ final class MemoryDisk: LogDisk, @unchecked Sendable {
   var files: [String: MemoryFile] = [:]
   /// How many writes and synchronizations succeed before the power goes; nil: all.
   var operationsLeft: Int?
+  /// How many bytes all files together may have; nil: no end.
+  var capacityBytes: Int?
   var path: String { "memory" }
 
   func lock() -> any Sendable { 0 }
@@ -15,7 +17,10 @@ final class MemoryDisk: LogDisk, @unchecked Sendable {
     return file
   }
 
-  func create(_ name: String, sizeBytes: Int) -> any LogFile {
+  func create(_ name: String, sizeBytes: Int) throws(LogStoreError) -> any LogFile {
+    if let capacityBytes, files.values.reduce(0, { $0 + $1.bytes.count }) + sizeBytes > capacityBytes {
+      throw .io(operation: "reserve \(sizeBytes) bytes for", path: name, errno: 28)
+    }
     let file = MemoryFile(on: self, bytes: [UInt8](repeating: 0, count: sizeBytes))
     files[name] = file
     return file
@@ -61,6 +66,8 @@ final class MemoryFile: LogFile, @unchecked Sendable {
   var bytes: [UInt8]
   var durable: [UInt8]
   var synchronizations = 0
+  /// Bytes that give an error when they are read.
+  var unreadable: Range<Int>?
 
   private unowned let disk: MemoryDisk
 
@@ -77,7 +84,10 @@ final class MemoryFile: LogFile, @unchecked Sendable {
     bytes.replaceSubrange(offset..<(offset + source.count), with: source)
   }
 
-  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) -> Int {
+  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(LogStoreError) -> Int {
+    if let unreadable, unreadable.overlaps(offset..<(offset + buffer.count)) {
+      throw .io(operation: "read", path: disk.path, errno: 5)
+    }
     let count = max(0, min(buffer.count, bytes.count - offset))
     bytes.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<(offset + count)])) }
     return count
