@@ -119,6 +119,10 @@ let package = Package(
     tests(
       "MetadataServiceTests",
       ["Metadata", "MetadataClient", "MetadataService", "ProtocolMetadata", "Raft", "EventLoop", "RPC", "SQLTypes"]),
+    tests(
+      "MetaFaultTests",
+      ["kunlog", "EventLoop", "Metadata", "MetadataClient", "ProtocolMetadata", "RPC", "Simulator"],
+      exclude: ["Network"]),
     tests("MetadataTests", ["Metadata", "MetadataWire", "ProtocolMetadata", protobuf]),
     tests("MetadataLogTests", ["Metadata", "MetadataLog", "MetadataWire", "SQLTypes"]),
     tests("PostgresWireTests", ["PostgresWire"]),

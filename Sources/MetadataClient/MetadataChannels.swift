@@ -47,6 +47,9 @@ final class MetadataChannels {
     leader ?? known[(position + attempt) % (attempt < current ? current : known.count)]
   }
 
+  /// Everybody else, those that belong to the group first.
+  func others(than endpoint: MetadataEndpoint) -> [MetadataEndpoint] { known.filter { $0 != endpoint } }
+
   func ended(_ endpoint: MetadataEndpoint, heardOf: Bool) {
     failures = heardOf ? 0 : failures + 1
     position = (position + 1) % known.count

@@ -47,9 +47,9 @@ extension MetadataClient {
     let wire = request.wire(clusterID: configuration.clusterID)
     var mayHaveHappened = false
     let response = try await askLeader(deadline) {
-      (channel, milliseconds) async throws(RPCError) -> LeaderAnswer<Kunlog_Metadata_V1_AppendResponse> in
+      (endpoint, milliseconds) async throws(RPCError) -> LeaderAnswer<Kunlog_Metadata_V1_AppendResponse> in
       do throws(RPCError) {
-        let response = try await channel.unary(MetadataMethods.append, wire, timeoutMilliseconds: milliseconds)
+        let response = try await unary(MetadataMethods.append, wire, at: endpoint, milliseconds)
         if case .notLeader(let other) = response.kind { return .elsewhere(other.leaderAddress) }
         return .answer(response)
       } catch {
@@ -62,7 +62,7 @@ extension MetadataClient {
     switch response.kind {
     case .appended(let appended):
       let result = try result(appended)
-      try await wait(for: result.index, timeoutMilliseconds: max(deadline.remainingMilliseconds, 5_000))
+      try await follow(to: result.index, timeoutMilliseconds: max(deadline.remainingMilliseconds, 5_000))
       return result
     case .rejected(let rejected): throw .rejected(Rejection(wire: rejected))
     case .notLeader, nil: throw .malformed("an answer of an unknown kind")
@@ -78,12 +78,12 @@ extension MetadataClient {
       $0.clusterID = .init(configuration.clusterID?.rawValue ?? [])
     }
     let response = try await askLeader(deadline) {
-      (channel, milliseconds) async throws(RPCError) -> LeaderAnswer<Kunlog_Metadata_V1_ReadIndexResponse> in
-      .answer(try await channel.unary(MetadataMethods.readIndex, request, timeoutMilliseconds: milliseconds))
+      (endpoint, milliseconds) async throws(RPCError) -> LeaderAnswer<Kunlog_Metadata_V1_ReadIndexResponse> in
+      .answer(try await unary(MetadataMethods.readIndex, request, at: endpoint, milliseconds))
     } onTimeout: {
       .unavailable($0)
     }
-    try await wait(for: response.index, timeoutMilliseconds: max(deadline.remainingMilliseconds, 1))
+    try await follow(to: response.index, timeoutMilliseconds: max(deadline.remainingMilliseconds, 1))
     return response.index
   }
 
@@ -104,7 +104,7 @@ extension MetadataClient {
   /// Asks the leader, following where it is said to be, until the time is over.
   private func askLeader<Response>(
     _ deadline: Deadline,
-    _ ask: @LoopActor (RPCChannel, Int) async throws(RPCError) -> LeaderAnswer<Response>,
+    _ ask: @LoopActor (MetadataEndpoint, Int) async throws(RPCError) -> LeaderAnswer<Response>,
     onTimeout: @LoopActor (String) -> MetadataError
   ) async throws(MetadataError) -> Response {
     var reason = "no meta node was asked"
@@ -113,7 +113,7 @@ extension MetadataClient {
       let endpoint = channels.nextToAsk(attempt: attempt)
       attempt += 1
       do throws(RPCError) {
-        switch try await ask(channels.channel(endpoint), min(deadline.remainingMilliseconds, 3_000)) {
+        switch try await ask(endpoint, min(deadline.remainingMilliseconds, 3_000)) {
         case .answer(let response):
           channels.leader = endpoint
           return response
@@ -128,6 +128,8 @@ extension MetadataClient {
         let failure = MetadataError(error)
         if case .refused = failure { throw failure }
         reason = "\(endpoint): \(error)"
+        // Another one may have been found meanwhile, by the watch or by another request.
+        if let leader = channels.leader, leader != endpoint { continue }
         channels.leader = nil
       }
       try await pause(attempt, deadline)
@@ -135,8 +137,23 @@ extension MetadataClient {
     throw onTimeout(reason)
   }
 
+  /// One request, watched for a node that falls silent.
+  private func unary<Request, Response>(
+    _ method: RPCMethod<Request, Response>, _ request: Request, at endpoint: MetadataEndpoint, _ milliseconds: Int
+  ) async throws(RPCError) -> Response {
+    var number: UInt64 = 0
+    let result: Result<Response, RPCError> = await withUnsafeContinuation { continuation in
+      let call = channels.channel(endpoint).unary(method, request, timeoutMilliseconds: milliseconds) {
+        continuation.resume(returning: $0)
+      }
+      number = watch.begin(call, to: endpoint)
+    }
+    watch.end(number)
+    return try result.get()
+  }
+
   private func pause(_ attempt: Int, _ deadline: Deadline) async throws(MetadataError) {
-    let milliseconds = min(20 << min(attempt, 4), max(deadline.remainingMilliseconds, 1))
+    let milliseconds = min(10 << min(attempt, 3), max(deadline.remainingMilliseconds, 1))
     do { try await loopSleep(milliseconds: milliseconds) } catch { throw .stopped }
   }
 }

@@ -53,6 +53,7 @@ package final class MetadataClient {
   package private(set) var followed: MetadataEndpoint?
 
   let channels: MetadataChannels
+  let watch: LeaderWatch
   let logger: Logger
   /// One name per client, so that its requests are told from those of all others, earlier starts included.
   let requestClient: String
@@ -72,6 +73,7 @@ package final class MetadataClient {
     precondition(!configuration.endpoints.isEmpty, "a metadata client needs an endpoint")
     self.configuration = configuration
     channels = MetadataChannels(configuration)
+    watch = LeaderWatch(channels)
     logger = Logger(label: "metadata")
     var random = SystemRandomNumberGenerator()
     requestClient =
@@ -98,6 +100,7 @@ package final class MetadataClient {
     isStopped = true
     task?.cancel()
     subscription?.cancel()
+    watch.stop()
     channels.close()
     waiters.failAll(.stopped)
     resumeReadyWaiters()
@@ -112,6 +115,21 @@ package final class MetadataClient {
     guard !isStopped else { throw .stopped }
     try await waiters.wait(for: index, timeoutMilliseconds: timeoutMilliseconds) { [unowned self] in self.image.index }
   }
+
+  /// Returns once the image contains what was just appended. Where the node that is followed has nothing new meanwhile it may be
+  /// cut off, or no longer belong to the group: another one is followed.
+  func follow(to index: UInt64, timeoutMilliseconds: Int) async throws(MetadataError) {
+    guard image.index < index else { return }
+    let before = image.index
+    let timer = LoopTimer(afterMilliseconds: Self.lagMilliseconds) { [weak self] in
+      guard let self, self.image.index == before, self.isReady else { return }
+      self.subscription?.cancel()
+    }
+    defer { timer.cancel() }
+    try await wait(for: index, timeoutMilliseconds: timeoutMilliseconds)
+  }
+
+  private static let lagMilliseconds = 200
 
   // Following.
 

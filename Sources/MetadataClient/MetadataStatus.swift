@@ -17,6 +17,8 @@ package struct MetadataStatus: Sendable, Hashable {
   package var role: String
   package var term: UInt64
   package var leaderID: NodeID?
+  /// Where the leader is reached.
+  package var leaderAddress: MetadataEndpoint?
   package var commitIndex: UInt64
   package var appliedIndex: UInt64
   package var lastIndex: UInt64
@@ -32,6 +34,7 @@ package struct MetadataStatus: Sendable, Hashable {
     role = wire.role
     term = wire.term
     leaderID = wire.leaderNodeID == 0 ? nil : NodeID(rawValue: wire.leaderNodeID)
+    leaderAddress = MetadataEndpoint(wire.leaderAddress)
     commitIndex = wire.commitIndex
     appliedIndex = wire.appliedIndex
     lastIndex = wire.lastIndex

@@ -71,6 +71,9 @@ package final class MetaNode {
   private let service: MetadataService
   private let recorder: MembershipRecorder
   private let admin: MetadataAdmin
+  private var removalWatch: RemovalWatch?
+  /// Whether this node has ended because it was removed from its group; it is of no use any more.
+  package private(set) var isRemoved = false
   private var lock: DirectoryLock?
 
   package init(_ configuration: MetaNodeConfiguration) {
@@ -106,6 +109,7 @@ package final class MetaNode {
       replica.onFailure = { [weak self] error in self?.onFailure?(error.description) }
       try await replica.start()
       try server.start()
+      removalWatch = RemovalWatch(service, tls: configuration.tls) { [weak self] in self?.removed() }
     } catch {
       await stop()
       throw MetaNodeError(description: "\(error)")
@@ -115,10 +119,18 @@ package final class MetaNode {
 
   /// Leaves the group, ends all streams and lets go of the data directory.
   package func stop() async {
+    removalWatch?.stop()
     await server.shutdown(graceMilliseconds: 100)
     await replica.stop()
     machine.close()
     lock = nil
+  }
+
+  private func removed() {
+    isRemoved = true
+    onFailure?(
+      "node \(configuration.nodeID) was removed from the group of meta nodes. Its number is never used again; "
+        + "\(configuration.dataDirectory) can be deleted")
   }
 
   /// Where it listens; 0 before the start.

@@ -64,7 +64,10 @@ extension Raft {
     if configuration.hasQuorum({ votes[$0] == true }) {
       if role == .preCandidate { campaign(isTransfer: false) } else { becomeLeader() }
     } else if !configuration.hasQuorum({ votes[$0] != false }) {
+      let wasCandidate = role == .candidate
       becomeFollower(term: hardState.term, leader: nil)
+      // A quorum had said before the campaign that nobody leads: who loses a split vote tries again soon.
+      if wasCandidate { electionDeadline = now + 1 + random.next(below: 2 * options.promptCampaignMilliseconds) }
     }
   }
 

@@ -28,7 +28,7 @@ final class MetaCluster {
 
   private init(_ count: Int, keptEntries: UInt64, recentBytes: Int) throws {
     directory = "/tmp/kunlog-metadata-tests-\(UInt64.random(in: 0...UInt64.max))"
-    let members = try MetaCluster.freePorts(count).enumerated().map { index, port in
+    let members = MetaCluster.freePorts(count).enumerated().map { index, port in
       MetaNodeConfiguration.Member(nodeID: Metadata.NodeID(rawValue: UInt64(index + 1)), host: "127.0.0.1", port: port)
     }
     for member in members {
@@ -44,9 +44,16 @@ final class MetaCluster {
     }
   }
 
-  /// Ports that are free now, each held until all are known.
-  private static func freePorts(_ count: Int) throws -> [Int] {
-    let listeners = try (0..<count).map { _ in try TCPListener(host: "127.0.0.1", port: 0) { $0.close() } }
+  /// Ports that are free now, each held until all are known. Below those that the system gives to outgoing connections, which
+  /// could take one before its node listens.
+  private static func freePorts(_ count: Int) -> [Int] {
+    var listeners: [TCPListener] = []
+    while listeners.count < count {
+      let port = Int.random(in: 11_000..<32_000)
+      if let listener = try? TCPListener(host: "127.0.0.1", port: port, onConnection: { $0.close() }) {
+        listeners.append(listener)
+      }
+    }
     let ports = listeners.map(\.port)
     for listener in listeners { listener.close() }
     return ports
@@ -60,7 +67,7 @@ final class MetaCluster {
 
   /// Starts one more node, which waits to be added. Its index; its id is the index + 1.
   func join() async throws -> Int {
-    let port = try MetaCluster.freePorts(1)[0]
+    let port = MetaCluster.freePorts(1)[0]
     let id = Metadata.NodeID(rawValue: UInt64(nodes.count + 1))
     var configuration = MetaNodeConfiguration(
       clusterID: MetaCluster.id, nodeID: id, members: [], dataDirectory: "\(directory)/meta\(id)", host: "127.0.0.1",

@@ -122,6 +122,7 @@ import Testing
     try await withMetaCluster { cluster in
       let writer = try await cluster.bootstrapped()
       let follower = await cluster.client()
+      try await follower.wait(for: writer.image.index)
       var seen: [UInt64] = []
       var broken = 0
       follower.observe { change in

@@ -42,7 +42,9 @@ struct MetaRun: AsyncParsableCommand {
     try await NodeProcess.run(node.name, parent: node.parent) { fail in
       let meta = MetaNode(configuration)
       meta.onFailure = fail
-      return NodeRole(start: { try await meta.start() }, stop: { await meta.stop() })
+      return NodeRole(
+        start: { try await meta.start() }, stop: { await meta.stop() },
+        failureCode: { meta.isRemoved ? removedExitCode : 1 })
     }
   }
 }

@@ -48,7 +48,12 @@ struct NodeOptions: ParsableArguments {
 struct NodeRole {
   var start: @LoopActor () async throws -> Void
   var stop: @LoopActor () async -> Void
+  /// What the process returns where the role has ended by itself.
+  var failureCode: @LoopActor () -> Int32 = { 1 }
 }
+
+/// What a node's process returns that was removed from its cluster: starting it again is of no use.
+let removedExitCode: Int32 = 3
 
 /// Runs one role until SIGTERM, SIGINT, its own failure or the supervisor's death.
 @LoopActor
@@ -62,11 +67,12 @@ final class NodeProcess {
 
   /// Starts the role; returns once it has stopped.
   /// - Parameter make: builds the role; it may call the given closure when it cannot go on, with the reason.
-  /// - Throws: `ExitCode(1)` where it cannot start or fails, after the reason has been printed.
+  /// - Throws: `ExitCode` where it cannot start (1) or fails (as the role says), after the reason has been printed.
   static func run(
     _ name: String, parent: Int32?, make: @LoopActor (_ fail: @escaping @LoopActor (String) -> Void) throws -> NodeRole
   ) async throws {
     let process = NodeProcess(name)
+    var failureCode: Int32 = 1
     do {
       let role = try make { reason in process.end(failure: reason) }
       try await role.start()
@@ -77,11 +83,12 @@ final class NodeProcess {
       let limit = LoopTimer(afterMilliseconds: 10_000) { _exit(1) }
       await role.stop()
       limit.cancel()
+      failureCode = role.failureCode()
     } catch {
       process.say("cannot start: \(error)")
       throw ExitCode(1)
     }
-    if process.failure != nil { throw ExitCode(1) }
+    if process.failure != nil { throw ExitCode(failureCode) }
   }
 
   private func say(_ text: String) {

@@ -19,7 +19,9 @@ struct Bootstrap {
     try await append([
       .createCluster(ClusterDraft(id: clusterID, name: "quickstart", roleName: Self.role, roleVerifier: roleVerifier))
     ])
-    try await append(layout.processes.map { .registerNode($0.definition) })
+    // Who was removed since (kunlog meta member remove) does not come back.
+    let removed = client.image.removedNodes
+    try await append(layout.processes.map(\.definition).filter { !removed.contains($0.id) }.map { .registerNode($0) })
     let shards = Set(layout.processes.compactMap(\.shard)).sorted()
     try await append(
       shards.map { shard in

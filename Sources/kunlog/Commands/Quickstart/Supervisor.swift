@@ -72,6 +72,10 @@ final class Supervisor {
     onChildEnd = []
     for continuation in waiting { continuation.resume() }
     guard !isStopping else { return }
+    if status == .code(Int(removedExitCode)) {
+      onEvent?("\(children[index].layout.name) was removed from the cluster; it is not started again")
+      return
+    }
     let livedMilliseconds = (Loop.now - children[index].startedAt) / 1_000_000
     let pause = livedMilliseconds > 10_000 ? 0 : min(5000, max(100, children[index].pauseMilliseconds * 2))
     children[index].pauseMilliseconds = pause
