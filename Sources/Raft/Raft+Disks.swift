@@ -11,24 +11,18 @@ extension Raft {
     return recorded != disk
   }
 
-  /// Whether nothing shows that this node has not voted before on another disk: it knows no entry, and no leader has
-  /// recorded its disk. Such a node helps to elect the first leader of all only.
-  var isUnproven: Bool { disk != 0 && terms.lastIndex == 0 && configuration.disk(of: id) == 0 }
-
-  /// False for promises that were made by another disk than the member's. Takes note of disks that are not known.
-  mutating func isFromKnownDisk(_ message: Message) -> Bool {
-    guard let recorded = configuration.disk(of: message.from), recorded != message.fromDisk else { return true }
+  /// False for promises that were made by another disk than the member's, and for answers of those who are no members: a
+  /// removed one that has campaigned on its own must not depose a leader by its term (etcd #13196). Takes note of disks
+  /// that are not known.
+  mutating func isHeard(_ message: Message) -> Bool {
+    guard let recorded = configuration.disk(of: message.from) else { return !message.body.isAnswer }
+    guard recorded != message.fromDisk else { return true }
     guard recorded != 0 else {
       observedDisks[message.from] = message.fromDisk
       if role == .leader { recordDisks() }
       return true
     }
-    switch message.body {
-    case .appendRequest, .heartbeatRequest, .commitAdvanced, .timeoutNow, .promiseRecalled, .readIndexResponse,
-      .foreignDisk:
-      return true
-    default: break
-    }
+    if message.body.isFromLeader { return true }
     if reportedDisks[message.from] != message.fromDisk {
       reportedDisks[message.from] = message.fromDisk
       effects.append(.peerFault(from: message.from, "its disk is another one than that with which it joined"))
@@ -44,5 +38,30 @@ extension Raft {
     let recorded = configuration.recording(observedDisks)
     observedDisks = [:]
     if recorded != configuration { appendConfiguration(recorded) }
+  }
+}
+
+extension Message.Body {
+  /// Whether a leader says it.
+  fileprivate var isFromLeader: Bool {
+    switch self {
+    case .appendRequest, .heartbeatRequest, .commitAdvanced, .timeoutNow, .promiseRecalled, .readIndexResponse,
+      .foreignDisk:
+      return true
+    case .preVoteRequest, .preVoteResponse, .voteRequest, .voteResponse, .appendAccepted, .appendRejected,
+      .heartbeatResponse, .promiseKept, .readIndexRequest:
+      return false
+    }
+  }
+
+  /// Whether it answers a leader or a candidate, and may count towards a quorum.
+  fileprivate var isAnswer: Bool {
+    switch self {
+    case .preVoteResponse, .voteResponse, .appendAccepted, .appendRejected, .heartbeatResponse, .promiseKept:
+      return true
+    case .preVoteRequest, .voteRequest, .appendRequest, .heartbeatRequest, .commitAdvanced, .timeoutNow,
+      .promiseRecalled, .readIndexRequest, .readIndexResponse, .foreignDisk:
+      return false
+    }
   }
 }

@@ -10,26 +10,52 @@ extension Raft {
   }
 
   /// Whether a write of this node takes so long that its disk must be assumed to hang.
-  var isDiskStalled: Bool {
-    guard let oldest = writes.oldestIssuedMilliseconds else { return false }
-    return now >= oldest + options.stalledWriteMilliseconds
-  }
+  var isDiskStalled: Bool { writes.stalledMilliseconds(at: now) >= options.stalledWriteMilliseconds }
+
+  private var isDiskSlow: Bool { writes.latencyMilliseconds(at: now) >= options.slowWriteMilliseconds }
 
   mutating func tick() {
     if role == .leader { return tickLeader() }
     guard now >= electionDeadline, mayCampaign else { return }
-    if isDiskStalled {
-      // Without a disk there is no vote to cast for oneself; look again later.
+    if now >= electionDeadline + options.heartbeatMilliseconds, !isLateTickExcused {
+      // This node was held up itself: what has arrived meanwhile is heard first.
+      isLateTickExcused = true
+      electionDeadline = now + options.heartbeatMilliseconds + random.next(below: options.heartbeatMilliseconds)
+      return
+    }
+    isLateTickExcused = false
+    // Without a disk there is no vote to cast for oneself. With a slow one others go first, twice (tikv #18058).
+    if isDiskStalled || (isDiskSlow && deferredCampaigns < 2) {
+      deferredCampaigns += 1
       electionDeadline = now + electionWait()
       return
     }
     preCampaign()
   }
 
+  /// The wait before a campaign that has a better reason than the timeout. The voters campaign one after another.
+  private mutating func promptWait() -> UInt64 {
+    var rank: UInt64 = 0
+    for member in configuration.members
+    where member.id < id && member.id != lostLeaderID && configuration.isVoter(member.id) {
+      rank += 1
+    }
+    return 1 + rank * options.promptCampaignMilliseconds
+      + random.next(below: options.promptCampaignMilliseconds / 4 + 1)
+  }
+
+  /// Has the next campaign begin soon, unless that was tried often enough.
+  private mutating func hasten(afterMilliseconds: UInt64 = 0) {
+    guard promptCampaigns < options.promptCampaigns else { return }
+    promptCampaigns += 1
+    electionDeadline = min(electionDeadline, now + afterMilliseconds + promptWait())
+  }
+
   /// Asks whether a campaign would be won, without disturbing anybody's term.
   mutating func preCampaign() {
     guard mayCampaign else { return }
     role = .preCandidate
+    lostLeaderID = leaderID ?? lostLeaderID
     leaderID = nil
     lastLeaderContact = nil
     votes = [:]
@@ -64,10 +90,11 @@ extension Raft {
     if configuration.hasQuorum({ votes[$0] == true }) {
       if role == .preCandidate { campaign(isTransfer: false) } else { becomeLeader() }
     } else if !configuration.hasQuorum({ votes[$0] != false }) {
-      let wasCandidate = role == .candidate
       becomeFollower(term: hardState.term, leader: nil)
-      // A quorum had said before the campaign that nobody leads: who loses a split vote tries again soon.
-      if wasCandidate { electionDeadline = now + 1 + random.next(below: 2 * options.promptCampaignMilliseconds) }
+      hasten()
+    } else if !isGranted {
+      // Who is silent may be dead, and so the outcome open for long: after what an answer takes, the next one.
+      hasten(afterMilliseconds: options.promptCampaignMilliseconds)
     }
   }
 
@@ -106,8 +133,7 @@ extension Raft {
 
   /// Whether a candidate whose log ends there may have this node's vote.
   private func mayVote(lastIndex: UInt64, lastTerm: UInt64) -> Bool {
-    if isForeignDisk || (isUnproven && lastIndex > 0) { return false }
-    return LogPosition(index: lastIndex, term: lastTerm) >= votingPosition
+    !isForeignDisk && LogPosition(index: lastIndex, term: lastTerm) >= votingPosition
   }
 
   private mutating func forEachOtherVoter(_ body: (inout Raft, NodeID) -> Void) {
@@ -134,10 +160,10 @@ extension Raft {
       progress[slot].isConnected = false
       if progress[slot].mode != .snapshot { probe(slot) }
     } else if role == .follower, peer == leaderID {
+      lostLeaderID = leaderID
       leaderID = nil
       lastLeaderContact = nil
-      let wait = 1 + random.next(below: options.promptCampaignMilliseconds)
-      electionDeadline = min(electionDeadline, now + wait)
+      hasten()
     }
   }
 }

@@ -9,9 +9,7 @@ extension Raft {
     isDiskFull = isFull
     if isFull {
       if role == .leader {
-        // Whoever is furthest need not wait until it misses the heartbeats.
-        if let successor = furthestVoter { send(.timeoutNow, to: successor) }
-        becomeFollower(term: hardState.term, leader: nil)
+        handOver()
       } else if role != .follower {
         becomeFollower(term: hardState.term, leader: nil)
       }

@@ -27,8 +27,11 @@ extension Raft {
   }
 
   mutating func tickLeader() {
-    if isDiskStalled { return becomeFollower(term: hardState.term, leader: nil) }
-    if now >= quorumCheckDeadline {
+    if isDiskStalled { return handOver() }
+    if now >= quorumCheckDeadline + options.heartbeatMilliseconds {
+      // This node was held up itself: what has arrived meanwhile is heard first.
+      quorumCheckDeadline = now + options.heartbeatMilliseconds
+    } else if now >= quorumCheckDeadline {
       quorumCheckDeadline = now + options.electionTimeoutMilliseconds
       let oldest = now - min(now, options.electionTimeoutMilliseconds)
       let isFollowed = configuration.hasQuorum { member in
@@ -37,12 +40,13 @@ extension Raft {
       if !isFollowed { return becomeFollower(term: hardState.term, leader: nil) }
     }
     if let transfer, now >= transfer.deadline {
-      self.transfer = nil
-      effects.append(.transferAbandoned(to: transfer.target))
+      abandonTransfer()
+      guard role == .leader else { return }
     }
     if now >= heartbeatDeadline {
       heartbeatDeadline = now + options.heartbeatMilliseconds
-      startRound()
+      // A leader whose disk hangs must not keep others from leading (etcd #13527).
+      if writes.stalledMilliseconds(at: now) < options.electionTimeoutMilliseconds { startRound() }
     }
   }
 

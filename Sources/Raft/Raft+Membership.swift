@@ -38,15 +38,40 @@ extension Raft {
     return index
   }
 
-  /// After a commit: leaves a joint configuration, or steps down where this node is no longer among the voters.
+  /// After a commit: leaves a joint configuration, or hands over where this node is no longer among the voters.
   mutating func continueMembershipChange() {
     guard configurationIndex <= commitIndex else { return }
     if configuration.isJoint {
       appendConfiguration(configuration.leavingJoint)
-    } else if !configuration.isVoter(id) {
+    } else if !configuration.isVoter(id), transfer == nil {
       // The others must learn that it is committed, from this leader, before it falls silent.
       writeUnflushed()
       for slot in progress.indices { replicate(to: slot) }
+      guard let target = furthestVoter else { return becomeFollower(term: hardState.term, leader: nil) }
+      startTransfer(to: target)
+    }
+  }
+
+  private mutating func startTransfer(to target: NodeID) {
+    transfer = Transfer(target: target, deadline: now + options.electionTimeoutMilliseconds)
+    isReplicationDue = true
+    continueTransfer()
+  }
+
+  /// Has the target campaign once it has everything. A leader that is to leave the group is done then.
+  mutating func continueTransfer() {
+    guard let transfer, let slot = slot(of: transfer.target), progress[slot].matchIndex == terms.lastIndex else {
+      return
+    }
+    send(.timeoutNow, to: transfer.target)
+    if !configuration.isVoter(id) { becomeFollower(term: hardState.term, leader: nil) }
+  }
+
+  /// The target did not take over in time.
+  mutating func abandonTransfer() {
+    if let transfer { effects.append(.transferAbandoned(to: transfer.target)) }
+    transfer = nil
+    if !configuration.isVoter(id), configurationIndex <= commitIndex {
       becomeFollower(term: hardState.term, leader: nil)
     }
   }
@@ -54,18 +79,19 @@ extension Raft {
   mutating func transferLeadership(to wanted: NodeID) {
     guard role == .leader else { return effects.append(.refused(.notLeader(leaderID))) }
     let target = wanted == 0 ? furthestVoter : wanted
-    guard let target, target != id, configuration.voters.contains(target), let slot = slot(of: target) else {
+    guard let target, target != id, configuration.voters.contains(target), slot(of: target) != nil else {
       return effects.append(.refused(.membership(.notMember(wanted))))
     }
-    transfer = Transfer(target: target, deadline: now + options.electionTimeoutMilliseconds)
-    if progress[slot].matchIndex == terms.lastIndex {
-      send(.timeoutNow, to: target)
-    } else {
-      isReplicationDue = true
-    }
+    startTransfer(to: target)
   }
 
-  var furthestVoter: NodeID? {
+  /// Steps down at once; the voter that is furthest need not wait for a timeout to take over.
+  mutating func handOver() {
+    if let target = furthestVoter { send(.timeoutNow, to: target) }
+    becomeFollower(term: hardState.term, leader: nil)
+  }
+
+  private var furthestVoter: NodeID? {
     var best: Progress?
     for candidate in progress where candidate.isConnected && configuration.voters.contains(candidate.id) {
       if candidate.matchIndex > best?.matchIndex ?? 0 { best = candidate }

@@ -5,13 +5,14 @@ extension Raft {
       effects.append(.peerFault(from: message.from, "a message for member \(message.to) reached member \(id)"))
       return
     }
-    guard isFromKnownDisk(message) else { return }
+    guard isHeard(message) else { return }
     switch message.body {
     case .preVoteRequest(let lastIndex, let lastTerm):
       return receivePreVoteRequest(message, lastIndex: lastIndex, lastTerm: lastTerm)
     case .preVoteResponse(let isGranted):
       return receivePreVoteResponse(message, isGranted: isGranted)
-    case .voteRequest(_, _, let isTransfer) where !isTransfer && hasLiveLeader && message.term > hardState.term:
+    case .voteRequest(_, _, let isTransfer)
+    where message.term > hardState.term && hasLiveLeader && !(isTransfer && configuration.isVoter(message.from)):
       return
     default:
       break
@@ -51,7 +52,7 @@ extension Raft {
         from: from, previousIndex: previousIndex, hintIndex: hintIndex, hintTerm: hintTerm, round: round)
     case .heartbeatResponse(let round): receiveHeartbeatResponse(from: from, round: round)
     case .timeoutNow:
-      if role != .leader, mayCampaign { campaign(isTransfer: true) }
+      if role != .leader, mayCampaign, !isDiskStalled { campaign(isTransfer: true) }
     case .readIndexRequest(let id): readIndex(id: id, from: from)
     case .readIndexResponse(let id, let index):
       effects.append(index.map { .readReady(id: id, index: $0) } ?? .readRefused(id: id, .notLeader(leaderID)))
@@ -80,6 +81,9 @@ extension Raft {
     if role != .follower { becomeFollower(term: hardState.term, leader: leader) }
     leaderID = leader
     lastLeaderContact = now
+    promptCampaigns = 0
+    deferredCampaigns = 0
+    isLateTickExcused = false
     electionDeadline = now + electionWait()
     return true
   }

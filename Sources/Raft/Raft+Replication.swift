@@ -86,7 +86,7 @@ extension Raft {
     progress[slot].nextIndex = max(progress[slot].nextIndex, matchIndex + 1)
     advanceCommit()
     guard role == .leader else { return }
-    if let transfer, transfer.target == follower, matchIndex == terms.lastIndex { send(.timeoutNow, to: follower) }
+    if transfer?.target == follower { continueTransfer() }
     isReplicationDue = true
   }
 

@@ -61,6 +61,11 @@ package struct Raft: Sendable {
   // Following.
   var electionDeadline: UInt64 = 0
   var lastLeaderContact: UInt64?
+  // The leader that was given up, and what was done since to find another one.
+  var lostLeaderID: NodeID?
+  var promptCampaigns = 0
+  var deferredCampaigns = 0
+  var isLateTickExcused = false
 
   // Campaigning. The own vote counts once it is durable.
   var votes: [NodeID: Bool] = [:]
@@ -257,7 +262,7 @@ package struct Raft: Sendable {
   }
 
   mutating func written(through sequence: UInt64) {
-    writes.written(through: sequence)
+    writes.written(through: sequence, at: now)
     if role == .candidate, !isOwnVoteDurable, writes.writtenSequence >= hardStateSequence {
       isOwnVoteDurable = true
       recordVote(from: id, isGranted: true)
@@ -267,6 +272,7 @@ package struct Raft: Sendable {
   }
 
   mutating func electionWait() -> UInt64 {
-    options.electionTimeoutMilliseconds + random.next(below: options.electionTimeoutMilliseconds)
+    let timeout = options.electionTimeoutMilliseconds
+    return timeout + timeout / 10 + random.next(below: timeout * 2 / 5)
   }
 }

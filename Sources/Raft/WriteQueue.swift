@@ -18,8 +18,18 @@ struct WriteQueue: Sendable {
 
   init(durableIndex: UInt64) { self.durableIndex = durableIndex }
 
-  /// When the oldest outstanding write was given out; nil when there is none.
-  var oldestIssuedMilliseconds: UInt64? { writes.first?.issuedMilliseconds }
+  // When a write last became durable, and how long it took.
+  private var writtenMilliseconds: UInt64 = 0
+  private var tookMilliseconds: UInt64 = 0
+
+  /// For how long nothing has become durable although a write is due.
+  func stalledMilliseconds(at now: UInt64) -> UInt64 {
+    guard let oldest = writes.first else { return 0 }
+    return now - min(now, max(oldest.issuedMilliseconds, writtenMilliseconds))
+  }
+
+  /// How long the disk takes for a write.
+  func latencyMilliseconds(at now: UInt64) -> UInt64 { max(tookMilliseconds, stalledMilliseconds(at: now)) }
 
   /// Numbers a write after which the log ends at `lastIndex`, and which replaced entries from `replacedFrom` on.
   mutating func issue(lastIndex: UInt64, replacedFrom: UInt64? = nil, at now: UInt64) -> UInt64 {
@@ -33,10 +43,12 @@ struct WriteQueue: Sendable {
   }
 
   /// Takes note that writes are durable.
-  mutating func written(through sequence: UInt64) {
+  mutating func written(through sequence: UInt64, at now: UInt64) {
     precondition(sequence <= lastSequence, "a write that was never given out cannot be durable")
     guard sequence > writtenSequence else { return }
     writtenSequence = sequence
+    if let oldest = writes.first { tookMilliseconds = now - min(now, oldest.issuedMilliseconds) }
+    writtenMilliseconds = now
     var done = 0
     while done < writes.count, writes[done].sequence <= sequence {
       durableIndex = max(durableIndex, writes[done].lastIndex)

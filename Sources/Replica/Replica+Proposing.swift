@@ -83,8 +83,9 @@ extension Replica {
 
   func error(of refusal: Refusal) -> ReplicaError {
     switch refusal {
-    case .notLeader: return notLeader
-    case .overloaded, .transferring: return .overloaded
+    // While leadership is handed over nobody leads, soon another one.
+    case .notLeader, .transferring: return notLeader
+    case .overloaded: return .overloaded
     case .diskFull: return .diskFull(configuration.dataDirectory)
     case .membershipChangePending, .notCaughtUp, .membership: return .refused(refusal)
     }

@@ -248,6 +248,8 @@ package struct ReplicaCore: Sendable {
       // Of what is compacted, a leader that has not lost its term until now was the author.
       index <= raft.commitIndex && raft.terms.term(at: index).map { $0 == proposedTerm } ?? true
     }
+    // A leader that left the group has lost its leadership by the change that it is asked for.
+    settleChanges()
     for change in changes { actions.append(.changeFailed(change.token, .lostLeadership)) }
     changes = []
     guard isReady else { return }

@@ -56,6 +56,7 @@ private struct RandomRun {
     cluster.options.maximumInflightAppends = 1 + Int(random.next(below: 8))
     cluster.options.maximumAppendBytes = 40 + Int(random.next(below: 400))
     cluster.options.recentBytes = seed % 5 == 0 ? 100 : 4000
+    cluster.hasDiskIdentities = seed % 7 < 3
     let voters: [NodeID] = seed % 4 == 0 ? [1, 2, 3, 4, 5] : [1, 2, 3]
     for id: NodeID in 1...5 { cluster.add(id, voters: voters.contains(id) ? voters : []) }
   }

@@ -29,10 +29,11 @@ struct TraceTests {
   func present() {
     #expect(
       Self.names == [
-        "conflict.txt", "disk_identity.txt", "durable_vote.txt", "election.txt", "flow_control.txt", "forgotten.txt",
-        "leader_change.txt", "membership.txt", "overload.txt", "prevote.txt", "promise.txt", "read_index.txt",
-        "replication.txt", "slow_disk.txt", "snapshot.txt",
-        "transfer.txt",
+        "broken_connection.txt", "conflict.txt", "disk_identity.txt", "durable_vote.txt", "election.txt",
+        "flow_control.txt", "forgotten.txt", "leader_change.txt", "leader_replaced.txt", "membership.txt",
+        "membership_restart.txt", "overload.txt", "prevote.txt", "promise.txt", "read_index.txt",
+        "removed_member.txt", "replication.txt", "slow_disk.txt", "slow_voter.txt", "snapshot.txt",
+        "snapshot_members.txt", "split_vote.txt", "transfer.txt",
       ])
   }
 }
