@@ -30,7 +30,7 @@ enum BoundOrder {
       type.oid == SQLType.bool.oid ? (integer == 0 ? "false" : "true") : integerText(integer, type)
     case .real(let real): "'\(real)'"
     case .text(let text): quotedLiteral(text)
-    case .blob(let bytes): "'\\x\(RecordHash(bytes: bytes))'"
+    case .blob(let bytes): "'\(ByteaText.text(bytes))'"
     }
   }
 

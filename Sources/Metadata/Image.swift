@@ -3,55 +3,171 @@ import SQLTypes
 
 /// The fold of all events up to an index: an immutable value with structural sharing, so that keeping an old image, or
 /// branching a speculative one, costs what differs. Every map iterates in no order: readers sort.
+///
+/// What every record changes lies in the image itself; the rest behind one reference, so that a copy of an image costs a few
+/// counts of references, not one for each map.
 package struct Image: Sendable, Equatable {
   /// The last record that is folded in; 0 before the first.
   package var index: UInt64 = 0
   /// The hash of that record: where the chain goes on.
   package var hash = RecordHash.zero
-  package var clusterID: ClusterID?
-  package var clusterName = ""
   package var featureLevel: UInt32 = 0
-  package var settings: TreeDictionary<String, String> = [:]
-
-  package var nodes: TreeDictionary<NodeID, NodeDefinition> = [:]
-  /// Identities that are never used again.
-  package var removedNodes: TreeSet<NodeID> = []
-  package var shards: TreeDictionary<ShardID, ShardDefinition> = [:]
-
-  package var databases: TreeDictionary<ObjectID, DatabaseDefinition> = [:]
-  package var schemas: TreeDictionary<ObjectID, SchemaDefinition> = [:]
-  package var tables: TreeDictionary<ObjectID, TableDefinition> = [:]
-  package var indexes: TreeDictionary<ObjectID, IndexDefinition> = [:]
-  package var sequences: TreeDictionary<ObjectID, SequenceDefinition> = [:]
-  package var views: TreeDictionary<ObjectID, ViewDefinition> = [:]
-  package var roles: TreeDictionary<ObjectID, RoleDefinition> = [:]
-
-  package var tablets: TreeDictionary<TabletID, TabletDefinition> = [:]
-
   package var nextObjectID = ObjectID.firstUser
   package var nextTabletID = TabletID(rawValue: 1)
-
-  /// An object's version: the index of the record that last changed it. What `Precondition` compares.
-  package var versions: TreeDictionary<ObjectID, UInt64> = [:]
   /// By topic.
   package var notes: TreeDictionary<String, NoteTopic> = [:]
   /// The results of the latest requests, so that a retry gets the first one's.
   package var requests = RequestTable()
-
-  // Derived from the maps above by `applying`, for look-ups that need not walk.
-  /// Tables, views, sequences and indexes share one name space per schema, as in PostgreSQL.
-  package var relationNames: TreeDictionary<RelationKey, ObjectID> = [:]
-  package var schemaNames: TreeDictionary<String, ObjectID> = [:]
-  package var roleNames: TreeDictionary<String, ObjectID> = [:]
-  package var tabletOfTable: TreeDictionary<ObjectID, TabletID> = [:]
-  /// How many tablets a shard owns; no entry where none.
-  package var tabletCounts: TreeDictionary<ShardID, Int> = [:]
-  /// Partitions of a partitioned table, in the order of creation.
-  package var partitionsOfTable: TreeDictionary<ObjectID, [ObjectID]> = [:]
-  /// Indexes of a table, in the order of creation.
-  package var indexesOfTable: TreeDictionary<ObjectID, [ObjectID]> = [:]
+  private var objects = Boxed(ImageObjects())
 
   package init() {}
+}
+
+/// The part of an image that changes with the cluster and its catalog.
+private struct ImageObjects: Sendable, Equatable {
+  var clusterID: ClusterID?
+  var clusterName: String = ""
+  var settings: TreeDictionary<String, String> = [:]
+  var nodes: TreeDictionary<NodeID, NodeDefinition> = [:]
+  var removedNodes: TreeSet<NodeID> = []
+  var shards: TreeDictionary<ShardID, ShardDefinition> = [:]
+  var databases: TreeDictionary<ObjectID, DatabaseDefinition> = [:]
+  var schemas: TreeDictionary<ObjectID, SchemaDefinition> = [:]
+  var tables: TreeDictionary<ObjectID, TableDefinition> = [:]
+  var indexes: TreeDictionary<ObjectID, IndexDefinition> = [:]
+  var sequences: TreeDictionary<ObjectID, SequenceDefinition> = [:]
+  var views: TreeDictionary<ObjectID, ViewDefinition> = [:]
+  var roles: TreeDictionary<ObjectID, RoleDefinition> = [:]
+  var tablets: TreeDictionary<TabletID, TabletDefinition> = [:]
+  var versions: TreeDictionary<ObjectID, UInt64> = [:]
+  var relationNames: TreeDictionary<RelationKey, ObjectID> = [:]
+  var schemaNames: TreeDictionary<String, ObjectID> = [:]
+  var roleNames: TreeDictionary<String, ObjectID> = [:]
+  var tabletOfTable: TreeDictionary<ObjectID, TabletID> = [:]
+  var tabletCounts: TreeDictionary<ShardID, Int> = [:]
+  var partitionsOfTable: TreeDictionary<ObjectID, [ObjectID]> = [:]
+  var indexesOfTable: TreeDictionary<ObjectID, [ObjectID]> = [:]
+}
+
+extension Image {
+  package var clusterID: ClusterID? {
+    get { objects.value.clusterID }
+    _modify { yield &objects.value.clusterID }
+  }
+  package var clusterName: String {
+    get { objects.value.clusterName }
+    _modify { yield &objects.value.clusterName }
+  }
+  package var settings: TreeDictionary<String, String> {
+    get { objects.value.settings }
+    _modify { yield &objects.value.settings }
+  }
+  package var nodes: TreeDictionary<NodeID, NodeDefinition> {
+    get { objects.value.nodes }
+    _modify { yield &objects.value.nodes }
+  }
+  /// Identities that are never used again.
+  package var removedNodes: TreeSet<NodeID> {
+    get { objects.value.removedNodes }
+    _modify { yield &objects.value.removedNodes }
+  }
+  package var shards: TreeDictionary<ShardID, ShardDefinition> {
+    get { objects.value.shards }
+    _modify { yield &objects.value.shards }
+  }
+  package var databases: TreeDictionary<ObjectID, DatabaseDefinition> {
+    get { objects.value.databases }
+    _modify { yield &objects.value.databases }
+  }
+  package var schemas: TreeDictionary<ObjectID, SchemaDefinition> {
+    get { objects.value.schemas }
+    _modify { yield &objects.value.schemas }
+  }
+  package var tables: TreeDictionary<ObjectID, TableDefinition> {
+    get { objects.value.tables }
+    _modify { yield &objects.value.tables }
+  }
+  package var indexes: TreeDictionary<ObjectID, IndexDefinition> {
+    get { objects.value.indexes }
+    _modify { yield &objects.value.indexes }
+  }
+  package var sequences: TreeDictionary<ObjectID, SequenceDefinition> {
+    get { objects.value.sequences }
+    _modify { yield &objects.value.sequences }
+  }
+  package var views: TreeDictionary<ObjectID, ViewDefinition> {
+    get { objects.value.views }
+    _modify { yield &objects.value.views }
+  }
+  package var roles: TreeDictionary<ObjectID, RoleDefinition> {
+    get { objects.value.roles }
+    _modify { yield &objects.value.roles }
+  }
+  package var tablets: TreeDictionary<TabletID, TabletDefinition> {
+    get { objects.value.tablets }
+    _modify { yield &objects.value.tablets }
+  }
+  /// An object's version: the index of the record that last changed it. What `Precondition` compares.
+  package var versions: TreeDictionary<ObjectID, UInt64> {
+    get { objects.value.versions }
+    _modify { yield &objects.value.versions }
+  }
+  // Derived from the maps above by `applying`, for look-ups that need not walk.
+
+  /// Tables, views, sequences and indexes share one name space per schema, as in PostgreSQL.
+  package var relationNames: TreeDictionary<RelationKey, ObjectID> {
+    get { objects.value.relationNames }
+    _modify { yield &objects.value.relationNames }
+  }
+  package var schemaNames: TreeDictionary<String, ObjectID> {
+    get { objects.value.schemaNames }
+    _modify { yield &objects.value.schemaNames }
+  }
+  package var roleNames: TreeDictionary<String, ObjectID> {
+    get { objects.value.roleNames }
+    _modify { yield &objects.value.roleNames }
+  }
+  package var tabletOfTable: TreeDictionary<ObjectID, TabletID> {
+    get { objects.value.tabletOfTable }
+    _modify { yield &objects.value.tabletOfTable }
+  }
+  /// How many tablets a shard owns; no entry where none.
+  package var tabletCounts: TreeDictionary<ShardID, Int> {
+    get { objects.value.tabletCounts }
+    _modify { yield &objects.value.tabletCounts }
+  }
+  /// Partitions of a partitioned table, in the order of creation.
+  package var partitionsOfTable: TreeDictionary<ObjectID, [ObjectID]> {
+    get { objects.value.partitionsOfTable }
+    _modify { yield &objects.value.partitionsOfTable }
+  }
+  /// Indexes of a table, in the order of creation.
+  package var indexesOfTable: TreeDictionary<ObjectID, [ObjectID]> {
+    get { objects.value.indexesOfTable }
+    _modify { yield &objects.value.indexesOfTable }
+  }
+}
+
+/// A value behind a reference: copied when it is changed while it is shared.
+private struct Boxed<Value: Sendable & Equatable>: Sendable, Equatable {
+  /// Unchecked: changed only where nobody else refers to it.
+  private final class Box: @unchecked Sendable {
+    var value: Value
+    init(_ value: Value) { self.value = value }
+  }
+  private var box: Box
+
+  init(_ value: Value) { box = Box(value) }
+
+  var value: Value {
+    _read { yield box.value }
+    _modify {
+      if !isKnownUniquelyReferenced(&box) { box = Box(box.value) }
+      yield &box.value
+    }
+  }
+
+  static func == (left: Self, right: Self) -> Bool { left.box === right.box || left.value == right.value }
 }
 
 /// A relation's name within its schema.

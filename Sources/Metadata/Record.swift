@@ -52,38 +52,3 @@ package struct RequestID: Sendable, Hashable {
     self.sequence = sequence
   }
 }
-
-/// A link of the chain that makes the log tamper-evident.
-package struct RecordHash: Sendable, Hashable, CustomStringConvertible {
-  /// 32 bytes.
-  package var bytes: [UInt8]
-  package init(bytes: [UInt8]) { self.bytes = bytes }
-
-  /// What precedes the first record.
-  package static let zero = RecordHash(bytes: [UInt8](repeating: 0, count: 32))
-
-  /// SHA-256 of: index and term (8 bytes each, little-endian), and the record's body as the leader encoded it (`RecordBody` in
-  /// record.proto) and every replica logged it. The body names the hash of the record before.
-  package static func of(index: UInt64, term: UInt64, body: [UInt8]) -> RecordHash {
-    var hasher = SHA256()
-    hasher.update(littleEndian(index))
-    hasher.update(littleEndian(term))
-    hasher.update(body)
-    return RecordHash(bytes: hasher.finish())
-  }
-
-  private static func littleEndian(_ value: UInt64) -> [UInt8] {
-    (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
-  }
-
-  /// Lower-case hexadecimal.
-  package var description: String {
-    let digits = Array("0123456789abcdef".utf8)
-    var text: [UInt8] = []
-    for byte in bytes {
-      text.append(digits[Int(byte >> 4)])
-      text.append(digits[Int(byte & 15)])
-    }
-    return String(decoding: text, as: UTF8.self)
-  }
-}

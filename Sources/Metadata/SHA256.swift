@@ -7,9 +7,31 @@ package struct SHA256: Sendable {
   private var lengthBytes: UInt64 = 0
   private var schedule = [UInt32](repeating: 0, count: 64)
 
+  /// A library's implementation of `digest`: two pieces of input, room for 32 bytes.
+  package typealias Implementation =
+    @Sendable (UnsafeRawBufferPointer, UnsafeRawBufferPointer, UnsafeMutableRawBufferPointer) -> Void
+
+  /// Used by `digest` where it is set: processors have instructions for this that a compiler does not find.
+  ///
+  /// Unsafe: set by a process's main function before there is another thread, only read from then on.
+  nonisolated(unsafe) package static var accelerated: Implementation?
+
+  /// The digest of the two pieces, one after the other, into 32 bytes.
+  package static func digest(
+    _ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer, into result: UnsafeMutableRawBufferPointer
+  ) {
+    if let accelerated { return accelerated(first, second, result) }
+    var hasher = SHA256()
+    hasher.update(first)
+    hasher.update(second)
+    result.copyBytes(from: hasher.finish())
+  }
+
   package init() { pending.reserveCapacity(64) }
 
-  package mutating func update(_ bytes: [UInt8]) {
+  package mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
+
+  package mutating func update(_ bytes: UnsafeRawBufferPointer) {
     lengthBytes += UInt64(bytes.count)
     var taken = 0
     if !pending.isEmpty {
@@ -20,7 +42,7 @@ package struct SHA256: Sendable {
       block.withUnsafeBufferPointer { compress($0.baseAddress!) }
       pending.removeAll(keepingCapacity: true)
     }
-    bytes.withUnsafeBufferPointer { buffer in
+    bytes.withMemoryRebound(to: UInt8.self) { buffer in
       while buffer.count - taken >= 64 {
         compress(buffer.baseAddress! + taken)
         taken += 64

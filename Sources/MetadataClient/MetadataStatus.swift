@@ -39,7 +39,7 @@ package struct MetadataStatus: Sendable, Hashable {
     appliedIndex = wire.appliedIndex
     lastIndex = wire.lastIndex
     recordIndex = wire.recordIndex
-    recordHash = RecordHash(bytes: [UInt8](wire.recordHash))
+    recordHash = RecordHash([UInt8](wire.recordHash)) ?? .zero
     subscribers = Int(wire.subscribers)
     members = wire.members.map {
       Member(nodeID: NodeID(rawValue: $0.nodeID), address: $0.address, matchIndex: $0.matchIndex, isAlive: $0.alive)

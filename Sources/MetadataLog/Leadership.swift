@@ -2,10 +2,20 @@ import Metadata
 
 /// What a leader knows beyond the committed state: its term, the records in flight, and the image with them.
 struct Leadership: Sendable {
+  /// A record that was proposed. A class: it is wide, and moves through a queue.
+  final class InFlight: Sendable {
+    let record: Record
+    let body: [UInt8]
+    init(record: Record, body: [UInt8]) {
+      self.record = record
+      self.body = body
+    }
+  }
+
   let term: UInt64
   /// Committed and in flight: what the next request is decided against.
   private(set) var speculation: Image
-  private var inFlight: [RecentRecords.Element] = []
+  private var inFlight: [InFlight] = []
   // Committed ones at the head, dropped together.
   private var first = 0
 
@@ -16,11 +26,11 @@ struct Leadership: Sendable {
 
   mutating func append(_ record: Record, body: [UInt8]) {
     speculation.apply(record)
-    inFlight.append(RecentRecords.Element(record: record, body: body))
+    inFlight.append(InFlight(record: record, body: body))
   }
 
   /// The record in flight that has been committed now; nil where this leader did not propose it as the next one.
-  mutating func takeFirst(index: UInt64, term: UInt64) -> RecentRecords.Element? {
+  mutating func takeFirst(index: UInt64, term: UInt64) -> InFlight? {
     guard first < inFlight.count, inFlight[first].record.index == index, inFlight[first].record.term == term else {
       return nil
     }

@@ -1,12 +1,7 @@
 import Metadata
-import MetadataWire
-import SQLTypes
 
 /// The append desk: decides requests against what is committed and in flight.
 extension MetadataState {
-  /// A record's body beyond this is refused: it would hold up all others.
-  package static let maximumRecordBytes = 8 * 1024 * 1024
-
   /// Whether this replica decides.
   package var isLeading: Bool { leadership != nil }
 
@@ -17,24 +12,7 @@ extension MetadataState {
   /// or it has been given up.
   /// - Parameter timeMicroseconds: the wall clock, since 1970-01-01 UTC; for people only.
   package func decide(_ request: AppendRequest, timeMicroseconds: Int64) -> AppendVerdict {
-    guard let leadership else { return .notLeader }
-    let image = leadership.speculation
-    let settlement = Settlement(term: leadership.term, index: image.index)
-    if let id = request.requestID {
-      switch image.requests.lookup(id) {
-      case .new: break
-      case .answered(let index): return .firstResult(index: index, settlement)
-      case .forgotten: return .settle(.rejected(MetadataState.forgotten(id)), settlement)
-      }
-    }
-    switch Metadata.decide(request, image) {
-    case .failure(let rejection): return .settle(.rejected(rejection), settlement)
-    case .success(let events) where events.isEmpty:
-      return .settle(.appended(index: image.index, events: [], areEventsCompacted: false), settlement)
-    case .success(let events):
-      return proposal(events, request, timeMicroseconds, leadership).map { .propose($0) }
-        ?? .settle(.rejected(MetadataState.tooLarge), settlement)
-    }
+    leadership?.decide(request, timeMicroseconds: timeMicroseconds) ?? .notLeader
   }
 
   /// Tells the place of the entry that a proposal has become: later requests are decided against the image with it.
@@ -50,39 +28,13 @@ extension MetadataState {
   /// How far an answer that records nothing has come.
   package func progress(of settlement: Settlement) -> Settlement.Progress {
     if mutants.contains(.refusesBeforeFinal) { return .reached }
-    guard let leadership, leadership.term == settlement.term else { return .lost }
+    guard leadership?.term == settlement.term else { return .lost }
     return image.index >= settlement.index ? .reached : .waiting
   }
 
   /// The first result of a request, from the latest records; nil where the log has to be read (`AppendAnswer.init(firstResult:)`).
   package func firstResult(at index: UInt64) -> AppendAnswer? {
     recent.element(at: index).map { AppendAnswer(firstResult: $0.record) }
-  }
-
-  private func proposal(
-    _ events: [Event], _ request: AppendRequest, _ timeMicroseconds: Int64, _ leadership: Leadership
-  ) -> AppendProposal? {
-    let image = leadership.speculation
-    let body = try? RecordBody(
-      after: image, timeMicroseconds: timeMicroseconds, principal: request.principal, requestID: request.requestID,
-      cause: request.cause, events: events
-    ).encoded()
-    guard let body, body.count <= MetadataState.maximumRecordBytes else { return nil }
-    return AppendProposal(
-      body: body, events: events, term: leadership.term, timeMicroseconds: timeMicroseconds,
-      principal: request.principal, requestID: request.requestID, cause: request.cause, previousIndex: image.index,
-      previousHash: image.hash)
-  }
-
-  private static var tooLarge: Rejection {
-    Rejection(
-      .programLimitExceeded, "the change is too large: its record may have \(maximumRecordBytes) bytes at most")
-  }
-
-  private static func forgotten(_ id: RequestID) -> Rejection {
-    Rejection(
-      SQLState(rawValue: "08007"),
-      "request \(id.sequence) of \(id.client) is so old that whether it was carried out is not known any more")
   }
 }
 

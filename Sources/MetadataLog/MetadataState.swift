@@ -34,20 +34,17 @@ package struct MetadataState: Sendable {
     if leadership != nil {
       guard let known = leadership?.takeFirst(index: index, term: term) else { throw .notProposed(index: index) }
       assert(known.body == body, "entry \(index) is not what this leader proposed")
-      try fold(known)
+      try fold(known.record, body)
       leadership?.settle(image)
     } else {
-      let record = try MetadataState.decode(index: index, term: term, body: body)
-      try fold(RecentRecords.Element(record: record, body: body))
+      try fold(try MetadataState.decode(index: index, term: term, body: body), body)
     }
   }
 
-  /// The same for an entry that was decoded beforehand, on a replica that does not lead.
-  package mutating func apply(_ element: RecentRecords.Element) throws(ApplyError) {
-    guard leadership == nil else {
-      return try apply(index: element.record.index, term: element.record.term, body: element.body)
-    }
-    try fold(element)
+  /// The same for an entry that was decoded beforehand.
+  package mutating func apply(_ record: Record, body: [UInt8]) throws(ApplyError) {
+    guard leadership == nil else { return try apply(index: record.index, term: record.term, body: body) }
+    try fold(record, body)
   }
 
   /// The record that a committed entry is. Depends on nothing but the bytes: may be done beforehand, on any thread.
@@ -57,14 +54,13 @@ package struct MetadataState: Sendable {
     }
   }
 
-  private mutating func fold(_ element: RecentRecords.Element) throws(ApplyError) {
-    let record = element.record
+  private mutating func fold(_ record: Record, _ body: [UInt8]) throws(ApplyError) {
     guard record.continues(image) else {
       throw .brokenChain(index: record.index, previous: record.previousIndex, known: image.index)
     }
     image.apply(record)
     if mutants.contains(.forgetsRequests) { image.requests = RequestTable() }
-    recent.append(element)
+    recent.append(RecentRecords.Element(record: record, body: body))
     guard image.featureLevel <= FeatureLevel.current else { throw .featureLevel(image.featureLevel) }
   }
 

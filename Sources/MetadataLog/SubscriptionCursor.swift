@@ -136,15 +136,15 @@ package struct SubscriptionCursor: Sendable {
     var wanted: [RecentRecords.Element] = []
     wanted.reserveCapacity(elements.count)
     for element in elements {
-      if let end, element.record.index > end {
+      if let end, element.index > end {
         position = end
         return .records(wanted)
       }
-      if request.filter.passes(element.record) { wanted.append(element) }
-      position = element.record.index
+      if request.filter.passes(element) { wanted.append(element) }
+      position = element.index
     }
     if mutants.contains(.repeatsBatchEnds), elements.count == Self.batchRecords, let last = elements.last {
-      position = last.record.previousIndex
+      position = last.previousIndex
     }
     return .records(wanted)
   }

@@ -3,7 +3,7 @@ import Metadata
 /// Which records a subscriber wants.
 package struct SubscriptionFilter: Sendable {
   /// nil: all.
-  private let families: Set<EventFamily>?
+  private let families: EventFamilies?
   private let shards: Set<ShardID>?
 
   /// There is no such family.
@@ -17,7 +17,7 @@ package struct SubscriptionFilter: Sendable {
 
   /// Empty lists: all.
   package init(families: [EventFamily] = [], shards: [ShardID] = []) {
-    self.families = families.isEmpty ? nil : Set(families)
+    self.families = families.isEmpty ? nil : EventFamilies(families)
     self.shards = shards.isEmpty ? nil : Set(shards)
   }
 
@@ -32,9 +32,10 @@ package struct SubscriptionFilter: Sendable {
   }
 
   /// Whether one of its events is wanted.
-  package func passes(_ record: Record) -> Bool {
-    guard families != nil || shards != nil else { return true }
-    return record.events.contains(where: passes)
+  func passes(_ element: RecentRecords.Element) -> Bool {
+    if let families, !families.intersects(element.families) { return false }
+    // Only shards ask for more than the families.
+    return shards == nil || element.record.events.contains(where: passes)
   }
 
   private func passes(_ event: Event) -> Bool {

@@ -19,6 +19,9 @@ final class MetadataMachine: StateMachine {
   /// Called at the same moments, before those who wait go on.
   var onChange: (@LoopActor () -> Void)?
   private let worker = WorkerThread(name: "metadata-snapshot")
+  private let decoder = WorkerThread(name: "metadata-decode")
+  /// Entries from which on it pays to decode them on two threads.
+  private static let sharedBatch = 512
 
   var image: Image { state.image }
 
@@ -29,9 +32,24 @@ final class MetadataMachine: StateMachine {
   nonisolated init(recentBytes: Int) { state = MetadataState(recentBytes: recentBytes) }
 
   func apply(_ entries: [CommittedEntry]) async throws -> [Applied] {
-    for entry in entries { try state.apply(index: entry.index, term: entry.term, body: entry.payload) }
+    var position = 0
+    if entries.count >= Self.sharedBatch, !state.isLeading {
+      // After a restart, or far behind: another thread decodes what comes last meanwhile.
+      let split = entries.count / 3
+      let rest = DecodedEntries(Array(entries[split...]), on: decoder)
+      try fold(entries[..<split])
+      for (entry, record) in zip(entries[split...], try await rest.records()) {
+        try state.apply(record, body: entry.payload)
+      }
+      position = entries.count
+    }
+    try fold(entries[position...])
     changed()
     return entries.map { Applied(index: $0.index) }
+  }
+
+  private func fold(_ entries: ArraySlice<CommittedEntry>) throws {
+    for entry in entries { try state.apply(index: entry.index, term: entry.term, body: entry.payload) }
   }
 
   /// Decides a request; see `MetadataState.decide`.
@@ -58,10 +76,41 @@ final class MetadataMachine: StateMachine {
     changed()
   }
 
-  func close() { worker.shutdown() }
+  func close() {
+    worker.shutdown()
+    decoder.shutdown()
+  }
 
   private func changed() {
     onChange?()
     changes.fire()
+  }
+}
+
+/// Entries that are being decoded on a worker's thread.
+@LoopActor
+private final class DecodedEntries {
+  private var result: Result<[Record], any Error>?
+  private var continuation: UnsafeContinuation<Void, Never>?
+
+  init(_ entries: [CommittedEntry], on worker: WorkerThread) {
+    let isTaken = worker.run(
+      {
+        Result<[Record], any Error> {
+          try entries.map { try MetadataState.decode(index: $0.index, term: $0.term, body: $0.payload) }
+        }
+      }, then: { [self] in finish($0) })
+    if !isTaken { result = .failure(CancellationError()) }
+  }
+
+  func records() async throws -> [Record] {
+    if result == nil { await withUnsafeContinuation { continuation = $0 } }
+    return try result?.get() ?? []
+  }
+
+  private func finish(_ result: Result<[Record], any Error>) {
+    self.result = result
+    continuation?.resume()
+    continuation = nil
   }
 }

@@ -38,7 +38,10 @@ extension MetadataService {
       switch cursor.next(machine.state, credit: .max, isBookmarkDue: isBookmarkDue) {
       case .records(let elements):
         for element in elements {
-          try await writer.send(.with { $0.record = .init(element.record, body: element.body) })
+          try await writer.send(
+            .with {
+              $0.record = .init(index: element.index, term: element.term, hash: element.hash, body: element.body)
+            })
         }
         if !elements.isEmpty { lastSent = Loop.now }
       case .image(let image):

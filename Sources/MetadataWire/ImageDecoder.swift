@@ -21,7 +21,6 @@ package struct ImageDecoder: Sendable {
     guard let kind = part.kind else { throw .malformed("part of an image, of an unknown kind") }
     if case .header(let header) = kind {
       guard self.header == nil else { throw .malformed("image: two headers") }
-      guard header.hash.count == 32 else { throw .malformed("image: hash") }
       self.header = header
     } else if header == nil {
       throw .malformed("image: no header")
@@ -52,8 +51,9 @@ package struct ImageDecoder: Sendable {
     guard let header, [UInt8](end.checksum) == hasher.finish() else {
       throw .corrupt("image: its checksum does not match its content")
     }
+    guard let hash = RecordHash([UInt8](header.hash)) else { throw .malformed("image: hash") }
     image.index = header.index
-    image.hash = RecordHash(bytes: [UInt8](header.hash))
+    image.hash = hash
     image.nextObjectID = ObjectID(rawValue: header.nextObjectID)
     image.nextTabletID = TabletID(rawValue: header.nextTabletID)
     image.removedNodes = TreeSet(header.removedNodes.map(NodeID.init))

@@ -1,4 +1,6 @@
 import ArgumentParser
+import EventLoop
+import Metadata
 
 /// The one executable: a subcommand per role, and the operator's commands.
 @main
@@ -11,4 +13,10 @@ struct Kunlog: AsyncParsableCommand {
       CommandGroup(
         name: "Roles", subcommands: [MetaCommand.self, StorageCommand.self, ComputeCommand.self, ManagerCommand.self]),
     ])
+
+  static func main() async {
+    // Before there is another thread: see `SHA256.accelerated`.
+    SHA256.accelerated = OpenSSLDigest.sha256
+    await main(nil)
+  }
 }

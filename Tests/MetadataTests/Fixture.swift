@@ -38,8 +38,8 @@ struct Fixture {
     let events = try decide(request, image).get()
     guard !events.isEmpty else { return [] }
     let body = try RecordBody(
-      after: image, timeMicroseconds: 1_700_000_000_000_000, principal: request.principal, requestID: requestID,
-      cause: nil, events: events
+      after: image.index, image.hash, timeMicroseconds: 1_700_000_000_000_000, principal: request.principal,
+      requestID: requestID, cause: nil, events: events
     ).encoded()
     // Consensus takes every other index.
     let record = try Record(body: body, index: image.index + 2, term: term)

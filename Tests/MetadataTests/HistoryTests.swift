@@ -190,7 +190,8 @@ import Testing
     }
     let record = fixture.records[3]
     let body = fixture.bodies[3]
-    let sealed = Kunlog_Metadata_V1_SealedRecord(record, body: body)
+    let sealed = Kunlog_Metadata_V1_SealedRecord(
+      index: record.index, term: record.term, hash: record.hash, body: body)
     #expect(try sealed.opened() == record)
     for position in body.indices {
       var altered = sealed
@@ -205,7 +206,9 @@ import Testing
   @Test func aSealedRecordIsARecordOnTheWire() throws {
     let fixture = try history()
     let record = fixture.records[2]
-    let bytes: [UInt8] = try Kunlog_Metadata_V1_SealedRecord(record, body: fixture.bodies[2]).serializedBytes()
+    let bytes: [UInt8] = try Kunlog_Metadata_V1_SealedRecord(
+      index: record.index, term: record.term, hash: record.hash, body: fixture.bodies[2]
+    ).serializedBytes()
     let open = try Kunlog_Metadata_V1_Record(serializedBytes: bytes)
     #expect(open.index == record.index)
     #expect(open.body.principal == "tester")

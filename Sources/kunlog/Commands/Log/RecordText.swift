@@ -21,7 +21,7 @@ enum EventText {
   static func text(_ event: Event, _ names: ObjectNames) -> String {
     switch event {
     case .clusterCreated(let id, let name, let level):
-      return "\(name), id \(RecordHash(bytes: id.rawValue)), feature level \(level)"
+      return "\(name), id \(ByteaText.hexadecimal(id.rawValue)), feature level \(level)"
     case .featureLevelRaised(let level): return "\(level)"
     case .settingChanged(let name, let value): return "\(name) = \(value ?? "(default)")"
     case .nodeRegistered(let node): return "\(node.role) node \(node.name) (\(node.id)) at \(address(node))"
@@ -51,7 +51,7 @@ enum EventText {
   private static func text(_ content: [UInt8]) -> String {
     let text = String(decoding: content, as: UTF8.self)
     let isText = text.utf8.elementsEqual(content) && text.unicodeScalars.allSatisfy { $0.value >= 32 || $0 == "\t" }
-    return isText ? text : "\\x\(RecordHash(bytes: content))"
+    return isText ? text : ByteaText.text(content)
   }
 
   private static func text(_ role: RoleDefinition) -> String {
@@ -122,7 +122,7 @@ enum EventText {
       case .integer(let integer): "\(integer)"
       case .real(let real): "\(real)"
       case .text(let text): "'\(text)'"
-      case .blob(let bytes): "'\\x\(RecordHash(bytes: bytes))'"
+      case .blob(let bytes): "'\(ByteaText.text(bytes))'"
       }
     }
     func datum(_ datum: PartitionBound.Datum) -> String {
