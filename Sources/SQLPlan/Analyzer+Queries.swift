@@ -12,9 +12,7 @@ extension Analyzer {
     (hasAggregates, hasWindows, setReturningRelations) = (false, false, [])
     if statement.isWithTies { throw unsupported("WITH TIES") }
     if let locking = statement.locking.first {
-      throw failure(
-        .featureNotSupported, "\(locking.strength.clause) is not supported", at: -1,
-        hint: "UPDATE locks what it changes; a transaction's writers of one table wait for each other.")
+      throw failure(.featureNotSupported, "\(locking.strength.clause) is not supported in a subquery", at: -1)
     }
     let scope = Scope(parent: parent)
     var tables: [CommonTableQuery] = []

@@ -139,6 +139,24 @@ extension KeyedModifyPlan {
   package func fragment(tabletID: TabletID, parameters: [StoredValue]) -> Fragment? {
     relation.tablets.first { $0.tabletID == tabletID }.map { template.fragment([$0], parameters, isWrite: true) }
   }
+
+  /// Where a row goes, given as the parameters of the template; nil where it stays. Throws 23514 where no partition takes it.
+  package func destination(of row: [StoredValue], from tabletID: TabletID) throws(SQLError) -> TabletTarget? {
+    guard let move else { return nil }
+    let target = move.router.tree.leaves[try move.router.leaf(for: move.newRow.map { row[$0] })]
+    return target.tabletID == tabletID ? nil : target
+  }
+
+  /// What takes rows out of the tablet with this id, for those that move; nil where the plan does not know the tablet.
+  package func removal(tabletID: TabletID, parameters: [StoredValue]) -> Fragment? {
+    guard let move, let tablet = relation.tablets.first(where: { $0.tabletID == tabletID }) else { return nil }
+    return move.delete.fragment([tablet], parameters, isWrite: true)
+  }
+
+  /// What puts rows into the tablet.
+  package func arrival(_ target: TabletTarget, parameters: [StoredValue]) -> Fragment? {
+    move?.insert.fragment([target], parameters, isWrite: true)
+  }
 }
 
 extension Plan {

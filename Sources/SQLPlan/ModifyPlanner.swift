@@ -18,17 +18,15 @@ struct ModifyPlanner {
   private let returning: [TypedExpression]
   let columns: [Query.Column]
   private let commonTables: [CommonTableQuery]
+  /// The partition key is assigned: rows may belong to another tablet afterwards.
+  private var movesRows = false
 
   init(_ statement: UpdateStatement, _ analyzer: Analyzer) throws(SQLError) {
     try self.init(
       analyzer, statement.table, statement.alias, statement.with, statement.from, statement.condition,
       statement.returning, assignments: statement.assignments)
     let keyColumns = analyzer.partitionColumns(table)
-    if let moved = values?.first(where: { keyColumns.contains($0.column) }) {
-      throw analyzer.unsupported(
-        "UPDATE of partition key column \"\(table.columns[moved.column].name)\"",
-        hint: "Delete the row and insert it with its new key.")
-    }
+    movesRows = values?.contains { keyColumns.contains($0.column) } == true
   }
 
   init(_ statement: DeleteStatement, _ analyzer: Analyzer) throws(SQLError) {
@@ -68,7 +66,7 @@ struct ModifyPlanner {
 
   func plan() throws(SQLError) -> WritePlan {
     let atTablet = (values ?? []).map(\.value) + [condition].compactMap { $0 }
-    if from.isEmpty, commonTables.isEmpty, analyzer.staysAtTablet(atTablet) {
+    if from.isEmpty, commonTables.isEmpty, !movesRows, analyzer.staysAtTablet(atTablet) {
       guard analyzer.staysAtTablet(returning) else { throw analyzer.unsupported("a subquery in RETURNING") }
       return .modify(try direct())
     }
@@ -115,7 +113,8 @@ struct ModifyPlanner {
     let keyIndexes = primaryKey?.parts.map { $0.column - 1 } ?? [width + 1]
     let keys = keyIndexes.map { column($0) }
     let assigned = (values ?? []).map(\.value)
-    var witnesses: [TypedExpression] = []
+    // A row that moves is written anew, whole.
+    var witnesses = movesRows ? table.columns.indices.filter { !keyIndexes.contains($0) }.map { column($0) } : []
     for expression in assigned + [condition].compactMap({ $0 }) + from.flatMap(\.conditions) {
       expression.visit {
         if case .column(target, let index, _) = $0, !keyIndexes.contains(index), !witnesses.contains($0) {
@@ -141,7 +140,61 @@ struct ModifyPlanner {
     let plan = try QueryPlanner(rangeTable: analyzer.rangeTable, image: analyzer.planner.image, query: query).plan()
     return KeyedModifyPlan(
       query: plan, relation: access(condition?.conjuncts ?? []),
-      template: try changeByKey(row: row, keys: keys, witnesses: witnesses, others: others))
+      template: try changeByKey(row: row, keys: keys, witnesses: witnesses, others: others),
+      move: movesRows ? try move(row: row, keys: keys, witnesses: witnesses, others: others) : nil)
+  }
+
+  /// What takes a row out of its tablet and puts it, changed, into another.
+  private func move(
+    row: [TypedExpression], keys: [TypedExpression], witnesses: [TypedExpression], others: [TypedExpression]
+  ) throws(SQLError) -> RowMove {
+    let found = keys + witnesses
+    let places = table.columns.indices.map { index in
+      if let assigned = (values ?? []).firstIndex(where: { $0.column == index }) { return found.count + assigned }
+      return found.firstIndex(of: column(index)) ?? 0
+    }
+    var deleter = writer(after: row)
+    let delete = "DELETE FROM \(deleter.mark("T", 0)) WHERE " + (try tests(&deleter, keys, witnesses))
+    var inserter = writer(after: row)
+    let names = try table.columns.map { column throws(SQLError) in try inserter.identifier(column.name) }
+    let list = places.map { "?\($0 + 1)" }.joined(separator: ", ")
+    var insert = "INSERT INTO \(inserter.mark("T", 0)) (\(names.joined(separator: ", "))) VALUES (\(list))"
+    insert += try returningText(&inserter, row, others)
+    let root = analyzer.root(of: table)
+    if root.id != table.id { analyzer.use(root) }
+    return RowMove(
+      router: PartitionRouter(
+        tree: PartitionTree(root.id, image: analyzer.planner.image), onlyBelow: root.id == table.id ? nil : table),
+      newRow: places, delete: deleter.template(delete, columnCount: 0),
+      insert: inserter.template(insert, columnCount: returning.count))
+  }
+
+  /// A writer of a text that runs once per row, whose values are its first parameters.
+  private func writer(after row: [TypedExpression]) -> SQLWriter {
+    SQLWriter(
+      rangeTable: analyzer.rangeTable, place: .storage, tables: [target: .written(0)], firstParameter: row.count + 1)
+  }
+
+  /// That the row is the one that was found, and is as it was found.
+  private func tests(
+    _ writer: inout SQLWriter, _ keys: [TypedExpression], _ witnesses: [TypedExpression]
+  ) throws(SQLError) -> String {
+    var tests: [String] = []
+    for (index, key) in (keys + witnesses).enumerated() {
+      let operation = index < keys.count ? "=" : "IS"
+      tests.append("\(try writer.expression(key)) \(operation) ?\(index + 1)")
+    }
+    return tests.joined(separator: " AND ")
+  }
+
+  private func returningText(
+    _ writer: inout SQLWriter, _ row: [TypedExpression], _ others: [TypedExpression]
+  ) throws(SQLError) -> String {
+    for (index, other) in others.enumerated() {
+      writer.replacements[other] = "?\(row.count - others.count + index + 1)"
+    }
+    guard analyzer.staysAtTablet(returning) else { throw analyzer.unsupported("a subquery in RETURNING") }
+    return returning.isEmpty ? "" : " RETURNING " + (try writer.list(returning).joined(separator: ", "))
   }
 
   private func column(_ index: Int) -> TypedExpression {
@@ -151,24 +204,14 @@ struct ModifyPlanner {
   private func changeByKey(
     row: [TypedExpression], keys: [TypedExpression], witnesses: [TypedExpression], others: [TypedExpression]
   ) throws(SQLError) -> SQLTemplate {
-    var writer = SQLWriter(
-      rangeTable: analyzer.rangeTable, place: .storage, tables: [target: .written(0)], firstParameter: row.count + 1)
+    var writer = writer(after: row)
     var next = keys.count + witnesses.count
     var text = try head(&writer) { _, _ throws(SQLError) in
       next += 1
       return "?\(next)"
     }
-    var tests: [String] = []
-    for (index, key) in (keys + witnesses).enumerated() {
-      let operation = index < keys.count ? "=" : "IS"
-      tests.append("\(try writer.expression(key)) \(operation) ?\(index + 1)")
-    }
-    text += " WHERE " + tests.joined(separator: " AND ")
-    for (index, other) in others.enumerated() {
-      writer.replacements[other] = "?\(row.count - others.count + index + 1)"
-    }
-    guard analyzer.staysAtTablet(returning) else { throw analyzer.unsupported("a subquery in RETURNING") }
-    if !returning.isEmpty { text += " RETURNING " + (try writer.list(returning).joined(separator: ", ")) }
+    text += " WHERE " + (try tests(&writer, keys, witnesses))
+    text += try returningText(&writer, row, others)
     return writer.template(text, columnCount: returning.count)
   }
 }

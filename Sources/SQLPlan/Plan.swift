@@ -168,6 +168,8 @@ package struct QueryPlan: Sendable {
   package var columnCount: Int
   /// Values that the executor must check before it runs anything: LIMIT and OFFSET.
   package var rowCounts: [RowCountCheck]
+  /// What must be locked before it runs.
+  package var locks: RowLocks?
   package init(
     relations: [RelationAccess], pushdown: SQLTemplate?, distributed: DistributedPlan, columnCount: Int,
     rowCounts: [RowCountCheck] = []
@@ -404,9 +406,42 @@ package struct KeyedModifyPlan: Sendable {
   package var relation: RelationAccess
   /// Runs once per row of the query, with the row's columns from the second on as ?1 …; its own parameters follow.
   package var template: SQLTemplate
-  package init(query: QueryPlan, relation: RelationAccess, template: SQLTemplate) {
+  /// For UPDATE of the partition key: `template` serves rows that stay in their tablet.
+  package var move: RowMove?
+  package init(query: QueryPlan, relation: RelationAccess, template: SQLTemplate, move: RowMove? = nil) {
     self.query = query
     self.relation = relation
     self.template = template
+    self.move = move
+  }
+}
+
+/// How an UPDATE takes a row to another tablet. Both texts have the same parameters as `KeyedModifyPlan.template`.
+package struct RowMove: Sendable {
+  package var router: PartitionRouter
+  /// For each column of the table, which of a row's parameters is its new value, from 0.
+  package var newRow: [Int]
+  package var delete: SQLTemplate
+  package var insert: SQLTemplate
+  package init(router: PartitionRouter, newRow: [Int], delete: SQLTemplate, insert: SQLTemplate) {
+    self.router = router
+    self.newRow = newRow
+    self.delete = delete
+    self.insert = insert
+  }
+}
+
+/// `SELECT … FOR UPDATE` and its like. Writers lock whole tablets, and so does this: those of the named tables that are left
+/// after pruning.
+package struct RowLocks: Sendable {
+  /// `FOR UPDATE`.
+  package var clause: String
+  package var relations: [RelationAccess]
+  /// NOWAIT.
+  package var isNoWait: Bool
+  package init(clause: String, relations: [RelationAccess], isNoWait: Bool) {
+    self.clause = clause
+    self.relations = relations
+    self.isNoWait = isNoWait
   }
 }

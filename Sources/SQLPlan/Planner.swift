@@ -30,12 +30,16 @@ package struct Planner: Sendable {
     let command: AnalyzedStatement.Command
     switch statement {
     case .select(let select):
-      let query = try analyzer.analyzeQuery(select, parent: Scope(parent: nil))
+      var plain = select
+      plain.locking = []
+      let query = try analyzer.analyzeQuery(plain, parent: Scope(parent: nil))
       try analyzer.checkParameters()
       if query.columns.isEmpty, case .select(let inner) = query.body, !inner.from.isEmpty {
         throw SQLError(.featureNotSupported, "a query of rows without columns is not supported")
       }
-      plan = .query(try QueryPlanner(rangeTable: analyzer.rangeTable, image: image, query: query).plan())
+      var planned = try QueryPlanner(rangeTable: analyzer.rangeTable, image: image, query: query).plan()
+      planned.locks = try analyzer.rowLocks(select.locking, query)
+      plan = .query(planned)
       (columns, command) = (query.columns, .select)
     case .insert(let insert):
       let (insertion, returning) = try InsertPlanner(insert, analyzer).plan()

@@ -37,6 +37,9 @@ final class ChangeRecorder {
   /// Where the changes end now: to come back to when a statement is undone.
   var mark: Int { bytes.count }
 
+  /// Whether something was changed.
+  var hasChanges: Bool { bytes.count > header.count }
+
   func truncate(to mark: Int) { bytes.removeLast(bytes.count - mark) }
 
   func reset() {
@@ -46,7 +49,7 @@ final class ChangeRecorder {
 
   /// Hands the changes out; empty where there is none. Nothing is recorded after it.
   func takeChangeset() -> [UInt8] {
-    guard bytes.count > header.count else { return [] }
+    guard hasChanges else { return [] }
     defer { bytes = header }
     return bytes
   }

@@ -131,7 +131,7 @@ extension SQLiteEngine {
         error: SQLError(.readOnlySQLTransaction, "cannot execute a statement that writes in a read-only transaction"))
     }
     let others = fragment.tablets.dropFirst().filter { $0 != target }
-    for other in others where transaction.writers[other] != nil { throw severalWritten() }
+    for other in others where transaction.hasWritten(other) { throw severalWritten() }
     let connection = try await writer(of: target, transaction)
     let directory = directory
     let savepoints = transaction.savepoints
@@ -182,9 +182,11 @@ extension SQLiteEngine {
       throw EngineFailure(error: SQLError(.protocolViolation, "a fragment must name the tablets that it reads"))
     }
     // A statement that names a tablet twice, such as a self-join, still reads one.
-    let written = unique(fragment.tablets).filter { transaction.writers[$0] != nil }
+    let held = unique(fragment.tablets).filter { transaction.writers[$0] != nil }
+    let written = held.filter { transaction.hasWritten($0) }
     guard written.count <= 1 else { throw severalWritten() }
-    if let own = written.first {
+    // What is locked only is as others see it.
+    if let own = written.first ?? held.first {
       return try await readOwnWrites(fragment, own, transaction, session, rows)
     }
     if transaction.options.isRepeatableRead {
@@ -384,6 +386,9 @@ extension SQLiteEngine {
 }
 
 extension EngineTransaction {
+  /// Whether it has changed the tablet, rather than locked it only.
+  fileprivate func hasWritten(_ tablet: TabletID) -> Bool { writers[tablet]?.recorder?.hasChanges == true }
+
   fileprivate func enterOrFail() throws(EngineFailure) {
     do throws(SQLError) { try enter() } catch { throw EngineFailure(error: error) }
   }

@@ -29,6 +29,7 @@ extension ComputeSession {
       }
       switch analyzed.plan {
       case .query(let plan):
+        if let locks = plan.locks { try await self.lock(locks, parameters, scope) }
         let source = try await self.open(plan, parameters, scope)
         return .rows(
           self.rows(analyzed.columns.map(\.resultColumn), source, scope) { analyzed.tag($0) })
@@ -40,6 +41,24 @@ extension ComputeSession {
         return .rows(
           self.rows(analyzed.columns.map(\.resultColumn), StaticSource(rows), scope) { _ in analyzed.tag(affected) })
       }
+    }
+  }
+
+  /// FOR UPDATE: what the query reads then is the newest, and stays so until the transaction's end.
+  private func lock(
+    _ locks: RowLocks, _ parameters: [StoredValue], _ scope: StatementScope
+  ) async throws(AttemptFailure) {
+    try failing { () throws(SQLError) in try self.checkWritable("SELECT \(locks.clause)") }
+    let tablets = Set(locks.relations.flatMap { $0.remaining(parameters) }).sorted { $0.tabletID < $1.tabletID }
+    guard !tablets.isEmpty else { return }
+    do {
+      try await lock(tablets, scope, isNoWait: locks.isNoWait)
+    } catch {
+      guard locks.isNoWait, case .failed(let failure) = error, failure.sqlState == .lockNotAvailable else {
+        throw error
+      }
+      let name = locks.relations.first?.name ?? ""
+      throw .failed(SQLError(.lockNotAvailable, "could not obtain lock on row in relation \"\(name)\""))
     }
   }
 

@@ -27,7 +27,9 @@ extension ComputeSession {
         return list
       }
     case .modifyByKey(let keyed):
-      fragments = try await keyedFragments(keyed, parameters, scope)
+      let changes = try await keyedChanges(keyed, parameters, scope)
+      try await remove(changes.removals, scope)
+      fragments = changes.fragments
     }
     // Without rows there is nothing to send.
     fragments.removeAll { $0.rows.isEmpty }
@@ -44,36 +46,86 @@ extension ComputeSession {
   /// Finds the rows with a query, then changes them by key. What the query has seen must still be so when the rows are
   /// changed: the tablets are locked first. Where it is not known beforehand which shard they are on, a first run of the
   /// query tells.
-  private func keyedFragments(
+  private func keyedChanges(
     _ plan: KeyedModifyPlan, _ parameters: [StoredValue], _ scope: StatementScope
-  ) async throws(AttemptFailure) -> [WriteFragment] {
+  ) async throws(AttemptFailure) -> KeyedChanges {
     var tablets = plan.relation.remaining(parameters)
     if Set(tablets.map(\.shardID)).count > 1 {
       let rows = try await keyedRows(plan, parameters, scope)
       tablets = tablets.filter { rows[$0.tabletID] != nil }
-      try failing { () throws(SQLError) in try self.transaction?.checkWrite(to: tablets.map(\.shardID)) }
     }
-    guard let shard = tablets.first?.shardID else { return [] }
-    let locks = tablets.map { tablet in
-      WriteFragment(
-        fragment: Fragment(
-          shardID: shard, tablets: [tablet], sql: "DELETE FROM \"t\(tablet.tabletID)\" WHERE 0", parameters: [],
-          columnCount: 0, isWrite: true), rows: [[]])
-    }
-    _ = try await send(locks, columnCount: 0, scope, mayCommit: false)
+    guard !tablets.isEmpty else { return KeyedChanges() }
+    try await lock(tablets, scope)
     let rows = try await keyedRows(plan, parameters, scope)
     return try await failingAsync { () throws(SQLError) in
-      var fragments: [WriteFragment] = []
-      for tablet in rows.keys.sorted() {
-        guard let fragment = plan.fragment(tabletID: tablet, parameters: parameters) else {
-          throw SQLError(
-            .serializationFailure, "a table moved while the statement ran", hint: "Repeat the transaction.")
+      let changes = try await self.changes(plan, rows, parameters)
+      try self.transaction?.checkWrite(to: (changes.fragments + changes.removals).map(\.fragment.shardID))
+      return changes
+    }
+  }
+
+  /// Takes the write locks of tablets, which are on one shard, until the transaction's end.
+  ///
+  /// - Parameter isNoWait: fails with 55P03 rather than wait.
+  func lock(
+    _ tablets: [TabletTarget], _ scope: StatementScope, isNoWait: Bool = false
+  ) async throws(AttemptFailure) {
+    let fragments = tablets.map { tablet in
+      WriteFragment(
+        fragment: Fragment(
+          shardID: tablet.shardID, tablets: [tablet], sql: "DELETE FROM \"t\(tablet.tabletID)\" WHERE 0",
+          parameters: [],
+          columnCount: 0, isWrite: true), rows: [[]])
+    }
+    var outcome = WriteOutcome(columnCount: 0)
+    try await send(fragments, &outcome, scope, mayCommit: false, lockTimeoutMilliseconds: isNoWait ? 1 : nil)
+  }
+
+  /// What becomes of the rows that were found, by tablet.
+  private func changes(
+    _ plan: KeyedModifyPlan, _ rows: [TabletID: [[StoredValue]]], _ parameters: [StoredValue]
+  ) async throws(SQLError) -> KeyedChanges {
+    let moved = SQLError(
+      .serializationFailure, "a table moved while the statement ran", hint: "Repeat the transaction.")
+    var changes = KeyedChanges()
+    var arriving: [TabletTarget: [[StoredValue]]] = [:]
+    for tablet in rows.keys.sorted() {
+      guard let fragment = plan.fragment(tabletID: tablet, parameters: parameters) else { throw moved }
+      var (staying, leaving): ([[StoredValue]], [[StoredValue]]) = ([], [])
+      for (index, row) in (rows[tablet] ?? []).enumerated() {
+        if index % Self.sliceRows == Self.sliceRows - 1 { await nextTurn() }
+        if let target = try plan.destination(of: row, from: tablet) {
+          leaving.append(row)
+          arriving[target, default: []].append(row)
+        } else {
+          staying.append(row)
         }
-        let common = try await self.evaluate(fragment.parameters)
-        fragments.append(WriteFragment(fragment: fragment, rows: (rows[tablet] ?? []).map { $0 + common }))
       }
-      try self.transaction?.checkWrite(to: fragments.map(\.fragment.shardID))
-      return fragments
+      changes.fragments.append(try await with(fragment, staying))
+      if !leaving.isEmpty, let removal = plan.removal(tabletID: tablet, parameters: parameters) {
+        changes.removals.append(try await with(removal, leaving))
+      }
+    }
+    for target in arriving.keys.sorted(by: { $0.tabletID < $1.tabletID }) {
+      guard let arrival = plan.arrival(target, parameters: parameters) else { continue }
+      changes.fragments.append(try await with(arrival, arriving[target] ?? []))
+    }
+    return changes
+  }
+
+  /// A fragment for rows, each followed by the values that the fragment itself needs.
+  private func with(_ fragment: Fragment, _ rows: [[StoredValue]]) async throws(SQLError) -> WriteFragment {
+    let common = try await evaluate(fragment.parameters)
+    return WriteFragment(fragment: fragment, rows: common.isEmpty ? rows : rows.map { $0 + common })
+  }
+
+  /// Takes rows out of their tablets that are about to be put into others: they count once, there.
+  private func remove(_ fragments: [WriteFragment], _ scope: StatementScope) async throws(AttemptFailure) {
+    guard !fragments.isEmpty else { return }
+    let gone = try await send(fragments, columnCount: 0, scope, mayCommit: false)
+    guard gone.affected == fragments.reduce(0, { $0 + $1.rows.count }) else {
+      throw .failed(
+        SQLError(.serializationFailure, "could not serialize access due to concurrent update"))
     }
   }
 
@@ -111,10 +163,12 @@ extension ComputeSession {
 
   /// Sends writing fragments to their shard and adds up what they do.
   ///
-  /// - Parameter isFirst: nothing of the statement has been sent yet: where a tablet has moved, it can be planned anew.
+  /// - Parameters:
+  ///   - isFirst: nothing of the statement has been sent yet: where a tablet has moved, it can be planned anew.
+  ///   - lockTimeoutMilliseconds: nil: the session's.
   func send(
     _ fragments: [WriteFragment], _ outcome: inout WriteOutcome, _ scope: StatementScope, mayCommit: Bool,
-    isFirst: Bool = true
+    isFirst: Bool = true, lockTimeoutMilliseconds: Int? = nil
   ) async throws(AttemptFailure) {
     guard let shard = fragments.first?.fragment.shardID, let transaction else { return }
     try failing { () throws(SQLError) in try transaction.checkWrite(to: fragments.map(\.fragment.shardID)) }
@@ -132,7 +186,7 @@ extension ComputeSession {
         shardID: shard, metadataIndex: services.metadata.schemaIndex,
         transactionID: commits ? services.names.next() : transaction.id,
         isContinuation: transaction.knows(shard), fragments: chunk.fragments, commits: commits, session: shardSession,
-        lockTimeoutMilliseconds: settings.milliseconds("lock_timeout"))
+        lockTimeoutMilliseconds: lockTimeoutMilliseconds ?? settings.milliseconds("lock_timeout"))
       request.isRepeatableRead = transaction.isRepeatableRead
       request.savepoints = transaction.savepoints.map(\.number)
       if !commits { transaction.wrote(shard) }

@@ -21,6 +21,13 @@ struct WriteFragment {
   var rows: [[StoredValue]]
 }
 
+/// What UPDATE or DELETE by key does.
+struct KeyedChanges {
+  var fragments: [WriteFragment] = []
+  /// Rows that an UPDATE moves to other tablets leave theirs first.
+  var removals: [WriteFragment] = []
+}
+
 /// A request's fragments, and for the errors the rows that each was made from.
 struct WriteChunk {
   var fragments: [ShardFragment] = []

@@ -88,7 +88,8 @@ final class SQLiteShards: ShardAccess {
     var values: [UInt8] = []
     var rowCount = 0
     for run in 0..<runs {
-      try statement.bind(run < parameters.count ? parameters[run] : [])
+      // What a text does not use is left over, as the engine does.
+      try statement.bind(run < parameters.count ? Array(parameters[run].prefix(statement.parameterCount)) : [])
       while try statement.step() {
         statement.appendRow(to: &values)
         rowCount += 1
