@@ -25,6 +25,7 @@ package final class GRPCTransport: RaftTransport {
   private var streams: [Int: RPCReader<Kunlog_Raft_V1_ExchangeRequest>] = [:]
   private var lastStream = 0
   private var isStopped = false
+  private var encodedEntries = EncodedEntries()
 
   /// Makes a transport; the service is registered at the server when it starts. `tls` is for the calls to others.
   package init(
@@ -86,7 +87,7 @@ package final class GRPCTransport: RaftTransport {
 
   private static let maximumCallers = 32
 
-  package func send(_ message: Message) { links[message.to]?.send(message) }
+  package func send(_ message: Message) { links[message.to]?.send(message, &encodedEntries) }
 
   package func stop() async {
     isStopped = true

@@ -8,8 +8,8 @@ struct MalformedMessage: Error, Sendable, Equatable, CustomStringConvertible {
 
 /// Between the core's messages and those of `kunlog.raft.v1`. Sender, receiver and the sender's disk are the stream's.
 extension Message {
-  /// As it travels.
-  var wire: Kunlog_Raft_V1_Message {
+  /// As it travels. Its entries are taken from those encoded last, where they are the same.
+  func wire(_ encoded: inout EncodedEntries) -> Kunlog_Raft_V1_Message {
     var wire = Kunlog_Raft_V1_Message()
     wire.term = term
     switch body {
@@ -19,7 +19,7 @@ extension Message {
     case .voteRequest(let index, let term, let isTransfer):
       wire.voteRequest = .with { ($0.lastIndex, $0.lastTerm, $0.isTransfer) = (index, term, isTransfer) }
     case .voteResponse(let isGranted): wire.voteResponse = .with { $0.isGranted = isGranted }
-    case .appendRequest(let request): wire.appendRequest = request.wire
+    case .appendRequest(let request): wire.appendRequest = request.wire(&encoded)
     case .promiseRecalled(let position):
       wire.promiseRecalled = .with { ($0.lastIndex, $0.lastTerm) = (position.index, position.term) }
     case .promiseKept: wire.promiseKept = .init()
@@ -81,47 +81,21 @@ extension Message.Body {
 }
 
 extension Message.AppendRequest {
-  fileprivate var wire: Kunlog_Raft_V1_AppendRequest {
+  fileprivate func wire(_ encoded: inout EncodedEntries) -> Kunlog_Raft_V1_AppendRequest {
     var wire = Kunlog_Raft_V1_AppendRequest()
     wire.previousIndex = previousIndex
     wire.previousTerm = previousTerm
     wire.commitIndex = commitIndex
     wire.round = round
-    wire.entries.reserveCapacity(entries.count)
-    for entry in entries {
-      var item = Kunlog_Raft_V1_Entry()
-      item.term = entry.term
-      switch entry.kind {
-      case .command: item.kind = .command
-      case .noOp: item.kind = .noOp
-      case .configuration: item.kind = .configuration
-      }
-      item.payload = .init(entry.payload)
-      wire.entries.append(item)
-    }
+    wire.entries = encoded.data(of: entries)
     return wire
   }
 
   fileprivate init(wire: Kunlog_Raft_V1_AppendRequest) throws(MalformedMessage) {
     guard wire.previousIndex <= UInt64.max / 2 else { throw MalformedMessage(description: "an index out of range") }
-    var entries: [Entry] = []
-    entries.reserveCapacity(wire.entries.count)
-    var index = wire.previousIndex
-    for item in wire.entries {
-      index += 1
-      let kind: Entry.Kind
-      switch item.kind {
-      case .command: kind = .command
-      case .noOp: kind = .noOp
-      case .configuration: kind = .configuration
-      case .UNRECOGNIZED(let number):
-        throw MalformedMessage(description: "an entry of kind \(number), which this version does not know")
-      }
-      entries.append(Entry(index: index, term: item.term, kind: kind, payload: [UInt8](item.payload)))
-    }
     self.init(
       previousIndex: wire.previousIndex, previousTerm: wire.previousTerm, commitIndex: wire.commitIndex,
-      round: wire.round, entries: entries)
+      round: wire.round, entries: try EntryBatch.decode(wire.entries, after: wire.previousIndex))
   }
 }
 

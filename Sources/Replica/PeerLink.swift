@@ -77,11 +77,12 @@ final class PeerLink: TurnParticipant {
     channel.close()
   }
 
-  func send(_ message: Message) {
+  /// - Parameter encoded: the entries that were encoded last, maybe for another member.
+  func send(_ message: Message, _ encoded: inout EncodedEntries) {
     guard isWelcome else { return }
     if queuedBytes >= Self.maximumRequestBytes { sendQueued() }
     guard queuedBytes < Self.maximumQueuedBytes else { return }
-    queued.messages.append(message.wire)
+    queued.messages.append(message.wire(&encoded))
     queuedBytes += 64
     if case .appendRequest(let request) = message.body {
       for entry in request.entries { queuedBytes += entry.sizeBytes }

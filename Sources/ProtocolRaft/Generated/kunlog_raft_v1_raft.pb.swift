@@ -349,7 +349,20 @@ package nonisolated struct Kunlog_Raft_V1_AppendRequest: Sendable {
 
   package var round: UInt64 = 0
 
-  /// Contiguous: the first one's index is previous_index + 1.
+  /// An EntryBatch, left as its bytes: those who code millions of entries do it apart from this message. Contiguous: the first
+  /// one's index is previous_index + 1.
+  package var entries: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Kunlog_Raft_V1_EntryBatch: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
   package var entries: [Kunlog_Raft_V1_Entry] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1165,7 +1178,7 @@ nonisolated extension Kunlog_Raft_V1_VoteResponse: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Kunlog_Raft_V1_AppendRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AppendRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}previous_index\0\u{3}previous_term\0\u{3}commit_index\0\u{1}round\0\u{1}entries\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}previous_index\0\u{3}previous_term\0\u{3}commit_index\0\u{1}round\0\u{2}\u{2}entries\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1177,7 +1190,7 @@ nonisolated extension Kunlog_Raft_V1_AppendRequest: SwiftProtobuf.Message, Swift
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.previousTerm) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.commitIndex) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.round) }()
-      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.entries) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self.entries) }()
       default: break
       }
     }
@@ -1197,7 +1210,7 @@ nonisolated extension Kunlog_Raft_V1_AppendRequest: SwiftProtobuf.Message, Swift
       try visitor.visitSingularUInt64Field(value: self.round, fieldNumber: 4)
     }
     if !self.entries.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.entries, fieldNumber: 5)
+      try visitor.visitSingularBytesField(value: self.entries, fieldNumber: 6)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1207,6 +1220,36 @@ nonisolated extension Kunlog_Raft_V1_AppendRequest: SwiftProtobuf.Message, Swift
     if lhs.previousTerm != rhs.previousTerm {return false}
     if lhs.commitIndex != rhs.commitIndex {return false}
     if lhs.round != rhs.round {return false}
+    if lhs.entries != rhs.entries {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Raft_V1_EntryBatch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".EntryBatch"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entries\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.entries) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.entries.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.entries, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Raft_V1_EntryBatch, rhs: Kunlog_Raft_V1_EntryBatch) -> Bool {
     if lhs.entries != rhs.entries {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
