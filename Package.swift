@@ -129,7 +129,9 @@ let package = Package(
     tests("RPCTests", ["RPC", "EventLoop", protobuf], exclude: ["Protos", "Python"]),
     tests("RaftTests", ["Raft"], resources: [.copy("Traces")]),
     tests("ReplicaCoreTests", ["Raft", "ReplicaCore"]),
-    tests("ReplicaTests", ["EventLoop", "LogStore", "SegmentedLog", "Raft", "Replica", "RPC", "ProtocolRaft"]),
+    tests(
+      "ReplicaTests",
+      ["EventLoop", "LogStore", "ReplicaCore", "SegmentedLog", "Raft", "Replica", "RPC", "ProtocolRaft"]),
     tests("SegmentedLogTests", ["Raft", "SegmentedLog"]),
     tests("SimulatorTests", ["Simulator"]),
     tests("SQLParserTests", ["SQLParser"]),

@@ -34,6 +34,8 @@ package struct MetaNodeConfiguration: Sendable {
   package var raft = Options()
   /// After how many bytes of applied entries a snapshot is taken.
   package var snapshotLogBytes = 64 * 1024 * 1024
+  /// Whether the log may begin in an empty directory; false for a node that has run before.
+  package var mayBegin = true
   /// How many entries before a snapshot stay in the log, for subscribers that are a little behind.
   package var keptEntries: UInt64 = 50_000
   /// How many bytes of records are kept in memory for subscribers that keep up; others read the log.
@@ -87,6 +89,7 @@ package final class MetaNode {
         return Member(id: member.nodeID.rawValue, address: "\(host):\(member.port)")
       },
       dataDirectory: configuration.dataDirectory + "/metadata")
+    replicaConfiguration.mayBegin = configuration.mayBegin
     replicaConfiguration.raft = configuration.raft
     replicaConfiguration.snapshotLogBytes = configuration.snapshotLogBytes
     replicaConfiguration.keptEntries = configuration.keptEntries

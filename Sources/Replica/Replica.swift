@@ -160,7 +160,8 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
     return ReplicaStatus(
       role: raft.role, isReady: core.isReady, term: raft.hardState.term, leaderID: raft.leaderID,
       leaderAddress: leaderAddress, commitIndex: raft.commitIndex, appliedIndex: core.appliedIndex,
-      lastIndex: raft.lastIndex, firstIndex: raft.terms.baseIndex + 1, snapshotIndex: raft.snapshot.index,
+      lastIndex: raft.lastIndex, promisedIndex: raft.promised?.index, firstIndex: raft.terms.baseIndex + 1,
+      snapshotIndex: raft.snapshot.index,
       configurationIndex: raft.configurationIndex, isJoint: raft.configuration.isJoint, members: members)
   }
 

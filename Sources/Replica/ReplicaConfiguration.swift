@@ -14,6 +14,9 @@ package struct ReplicaConfiguration: Sendable {
   package var members: [Member]
   /// A directory of the replica's own: the log in `log`, snapshots in `snapshots`.
   package var dataDirectory: String
+  /// Whether the log may begin in an empty directory. False for a member that had one: its disk was lost, and what it had
+  /// promised with it.
+  package var mayBegin = true
   /// Timeouts and windows of consensus.
   package var raft = Options()
   /// Length of a segment of the log.
@@ -61,6 +64,7 @@ package struct ReplicaConfiguration: Sendable {
     log.segmentBytes = segmentBytes
     log.cacheBytes = cacheBytes
     log.archive = archive
+    log.mayBegin = mayBegin
     log.newDisk = UInt64.random(in: 1...UInt64.max)
     return log
   }

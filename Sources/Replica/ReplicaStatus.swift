@@ -34,6 +34,8 @@ package struct ReplicaStatus: Sendable, Equatable {
   package var appliedIndex: UInt64
   /// The last entry of the log.
   package var lastIndex: UInt64
+  /// Up to where the log had promised to reach, while damage keeps it from that.
+  package var promisedIndex: UInt64?
   /// The first entry of the log.
   package var firstIndex: UInt64
   /// The latest snapshot.

@@ -87,8 +87,9 @@ package final class StorageNode {
       await engine.close()
       throw error
     }
-    // Tablets hold committed entries only: what the log lacks was lost with it, and they with it.
-    let lastIndex = replica.status.lastIndex
+    // Tablets hold committed entries only: what the log lacks was lost with it, and they with it. Of a damaged log the
+    // leader brings again what is missing.
+    let lastIndex = max(replica.status.lastIndex, replica.status.promisedIndex ?? 0)
     if engine.highestIndex > lastIndex {
       logger.critical("the tablets contain entry \(engine.highestIndex), but the log ends at \(lastIndex)")
       await stop()

@@ -15,6 +15,7 @@
 ///     1 change add 4             also: promote 4, remove 3; several in one line
 ///     1 compact 5 keep 2         a snapshot at entry 5; the log keeps two entries before it
 ///     1 snapshot 2               node 1's snapshot reaches node 2
+///     1 full                     the disk is full; `1 space`: it has space again
 ///     1 damage 3                 (crashed) entries from 3 on are damaged; `1 forget 3`: they are gone without a trace
 ///     deliver 1 2                the first waiting message from 1 to 2; `deliver 1 2 all`
 ///     drop 1 2                   all waiting messages from 1 to 2 are lost
@@ -89,6 +90,8 @@ struct TraceRunner {
       return try cluster.step(
         id, .snapshotTaken(metadata, compactThrough: index - (rest.count > 2 ? number(rest[2]) : 0)))
     case "snapshot": return try sendSnapshot(from: id, to: number(rest[0]))
+    case "full": return try cluster.step(id, .diskFull(true))
+    case "space": return try cluster.step(id, .diskFull(false))
     case "crash": cluster.crash(id)
     case "restart": cluster.restart(id)
     case "damage": cluster.lose(id, from: try number(rest[0]), noticed: true)

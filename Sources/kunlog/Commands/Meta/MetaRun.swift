@@ -35,10 +35,11 @@ struct MetaRun: AsyncParsableCommand {
 
   func run() async throws {
     let listen = try node.endpoint()
-    let configuration = MetaNodeConfiguration(
+    var configuration = MetaNodeConfiguration(
       clusterID: try node.cluster(), nodeID: NodeID(rawValue: node.nodeID),
       members: member.map { .init(nodeID: NodeID(rawValue: $0.id), host: $0.endpoint.host, port: $0.endpoint.port) },
       dataDirectory: data, host: listen.host, port: listen.port, tls: node.tls)
+    configuration.mayBegin = !node.existing
     try await NodeProcess.run(node.name, parent: node.parent) { fail in
       let meta = MetaNode(configuration)
       meta.onFailure = fail

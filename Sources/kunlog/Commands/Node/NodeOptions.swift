@@ -26,6 +26,12 @@ struct NodeOptions: ParsableArguments {
   @Option(name: .long, help: "Certificate of the cluster's authority (PEM).")
   var authority: String
 
+  @Flag(
+    name: .long,
+    help: "This node has run before: an empty data directory is refused, as its disk was lost (meta and storage nodes)."
+  )
+  var existing = false
+
   @Option(name: .long, help: "End when the parent is no longer this process (for supervisors).")
   var parent: Int32?
 

@@ -29,7 +29,8 @@ struct StorageCommand: AsyncParsableCommand {
     let configuration = StorageNodeConfiguration(
       clusterID: try node.cluster(), shardID: ShardID(rawValue: shard), nodeID: NodeID(rawValue: node.nodeID),
       members: member.map { .init(id: NodeID(rawValue: $0.id), host: $0.endpoint.host, port: $0.endpoint.port) },
-      dataDirectory: data, host: listen.host, port: listen.port, tls: node.tls)
+      dataDirectory: data, host: listen.host, port: listen.port, tls: node.tls,
+      tune: { [mayBegin = !node.existing] in $0.mayBegin = mayBegin })
     let endpoints = try MetadataEndpoint.list(metadata)
     let name = node.name
     try await NodeProcess.run(name, parent: node.parent) { [tls = node.tls] fail in

@@ -29,6 +29,9 @@ struct QuickstartDirectory: Sendable {
   var metaEndpointsFile: String { path + "/meta-nodes" }
   /// Exists while every process of the cluster has been ready since the supervisor's start.
   var readyFile: String { path + "/run/ready" }
+  /// Exists once every process of the cluster was ready for the first time: a node that has no data later has lost it.
+  var begunFile: String { path + "/begun" }
+  var hasBegun: Bool { access(begunFile, F_OK) == 0 }
 
   /// The layout of an existing quick start; nil where there is none yet.
   func loadLayout() throws -> ClusterLayout? {

@@ -49,6 +49,7 @@ final class QuickstartSession {
       say("Starting \(layout.processes.count) processes in \(directory.path) …")
       try supervisor.startAll()
       try await becomeReady(client)
+      try Data().write(to: URL(filePath: directory.begunFile))
       try Data().write(to: URL(filePath: directory.readyFile))
       say(QuickstartGreeting.text(layout: layout, directory: directory, isDetached: false))
       if isInTerminal { try await showTable(ClusterProbe(client: client, tls: tls)) }
