@@ -69,6 +69,24 @@ package enum FileSystem {
     try writeAll(descriptor, bytes, path)
   }
 
+  /// Replaces the content by pieces, until there are no more; durable on return. Synced bit by bit, so that what others sync on
+  /// the same disk need not wait for all of it.
+  package static func write(
+    _ path: String, syncedEveryBytes: Int, permissions: UInt32 = 0o600, pieces: () throws -> [UInt8]?
+  ) throws {
+    let descriptor = try openFile(path, O_WRONLY | O_CREAT | O_TRUNC, permissions)
+    defer { close(descriptor) }
+    var unsyncedBytes = 0
+    while let piece = try pieces() {
+      try writeAll(descriptor, piece, path)
+      unsyncedBytes += piece.count
+      guard unsyncedBytes >= syncedEveryBytes else { continue }
+      guard fdatasync(descriptor) == 0 else { throw FileError("sync", path) }
+      unsyncedBytes = 0
+    }
+    guard fsync(descriptor) == 0 else { throw FileError("sync", path) }
+  }
+
   /// Replaces the content such that after a crash the file has the old content or the new one; durable on return.
   package static func atomicReplace(_ path: String, _ bytes: [UInt8], permissions: UInt32 = 0o600) throws(FileError) {
     let temporary = "\(path).new"

@@ -16,9 +16,10 @@ package final class WorkerThread: Sendable {
   private let queue: WorkQueue
 
   /// Starts the thread.
-  package init(name: String) {
+  /// - Parameter isBackground: the work may wait for the processor while others want it: a tenth is left for it.
+  package init(name: String, isBackground: Bool = false) {
     self.name = name
-    queue = WorkQueue(name: name)
+    queue = WorkQueue(name: name, isBackground: isBackground)
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     pthread_attr_setstacksize(&attributes, 8 << 20)
@@ -76,11 +77,13 @@ private final class WorkQueue: @unchecked Sendable {
   private let mutex: UnsafeMutablePointer<pthread_mutex_t> = .allocate(capacity: 1)
   private let condition: UnsafeMutablePointer<pthread_cond_t> = .allocate(capacity: 1)
   private let name: String
+  private let isBackground: Bool
   private var works: [@Sendable () -> Void] = []
   private var isClosed = false
 
-  init(name: String) {
+  init(name: String, isBackground: Bool) {
     self.name = name
+    self.isBackground = isBackground
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(condition, nil)
   }
@@ -110,6 +113,7 @@ private final class WorkQueue: @unchecked Sendable {
 
   func drain() {
     kunlog_thread_set_name(name)
+    if isBackground { kunlog_thread_lower_priority() }
     var taken: [@Sendable () -> Void] = []
     while true {
       pthread_mutex_lock(mutex)

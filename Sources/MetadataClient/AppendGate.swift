@@ -1,10 +1,14 @@
 import EventLoop
+import Metadata
 
-/// Bounds the appends of one client that are under way: meta nodes keep the results of a client's last 64 requests, so that of
+/// Bounds the appends of one client that are under way: meta nodes keep the results of a client's last requests, so that of
 /// requests fewer than that none is forgotten while it is retried.
 @LoopActor
 final class AppendGate {
-  static let maximumUnderWay = 32
+  /// How many a client may have under way in a cluster of that level: half of those whose results are kept.
+  static func maximumUnderWay(featureLevel: UInt32) -> Int {
+    (featureLevel >= FeatureLevel.notes ? RequestTable.resultsPerClient : RequestTable.resultsPerClientAtLevel1) / 2
+  }
   static let maximumWaiting = 10_000
   private var underWay = 0
   private var waiting: [UnsafeContinuation<Void, Never>] = []
@@ -12,8 +16,8 @@ final class AppendGate {
 
   nonisolated init() {}
 
-  func enter() async throws(MetadataError) {
-    if underWay < Self.maximumUnderWay {
+  func enter(featureLevel: UInt32) async throws(MetadataError) {
+    if underWay < Self.maximumUnderWay(featureLevel: featureLevel) {
       underWay += 1
       return
     }

@@ -37,7 +37,7 @@ extension MetadataClient {
     _ request: AppendRequest, timeoutMilliseconds: Int? = nil
   ) async throws(MetadataError) -> AppendResult {
     let deadline = Deadline(milliseconds: timeoutMilliseconds ?? configuration.appendTimeoutMilliseconds)
-    try await appends.enter()
+    try await appends.enter(featureLevel: image.featureLevel)
     defer { appends.leave() }
     var request = request
     if request.requestID == nil {

@@ -13,10 +13,7 @@ enum ImageFile {
 
   static func write(_ image: Image, to path: String) throws {
     var writer = ImageSnapshot.Writer(image)
-    var bytes: [UInt8] = []
-    while let piece = try writer.next() { bytes.append(contentsOf: piece) }
-    try FileSystem.write(path, bytes)
-    try FileSystem.syncFile(path)
+    try FileSystem.write(path, syncedEveryBytes: 1 << 20) { try writer.next() }
   }
 
   static func read(_ path: String) throws -> Image {

@@ -18,7 +18,7 @@ final class MetadataMachine: StateMachine {
   let changes = ChangeSignal()
   /// Called at the same moments, before those who wait go on.
   var onChange: (@LoopActor () -> Void)?
-  private let worker = WorkerThread(name: "metadata-snapshot")
+  private let worker = WorkerThread(name: "metadata-snapshot", isBackground: true)
   private let decoder = WorkerThread(name: "metadata-decode")
   /// Entries from which on it pays to decode them on two threads.
   private static let sharedBatch = 512

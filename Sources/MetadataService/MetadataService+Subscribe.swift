@@ -38,10 +38,7 @@ extension MetadataService {
       switch cursor.next(machine.state, credit: .max, isBookmarkDue: isBookmarkDue) {
       case .records(let elements):
         for element in elements {
-          try await writer.send(
-            .with {
-              $0.record = .init(index: element.index, term: element.term, hash: element.hash, body: element.body)
-            })
+          try await writer.send(try sealed.message(element))
         }
         if !elements.isEmpty { lastSent = Loop.now }
       case .image(let image):

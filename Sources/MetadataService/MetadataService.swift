@@ -14,6 +14,7 @@ final class MetadataService {
   let replica: Replica<MetadataMachine>
   let logger = Logger(label: "metadata-service")
   let desk: AppendDesk
+  let sealed = SealedRecords()
   var subscribers = 0
 
   var machine: MetadataMachine { replica.machine }

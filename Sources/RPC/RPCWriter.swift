@@ -33,16 +33,17 @@ package final class RPCWriter<Element: Message & Sendable> {
 
   /// Waits for room, then queues the message. Throws how the call failed; CANCELLED where the task is cancelled.
   package func send(_ element: Element) async throws(RPCError) {
-    while failure() == nil, !stream.isWritable {
-      guard !Task.isCancelled else { throw RPCError(.cancelled, "cancelled") }
-      await withTaskCancellationHandler {
-        await withUnsafeContinuation { waiters.append($0) }
-      } onCancel: {
-        LoopActor.post { self.resumeWaiters() }
-      }
-    }
+    while failure() == nil, !stream.isWritable { try await awaitRoom() }
     if let error = failure() { throw error }
     try queue(element)
+  }
+
+  /// The same for a message that was serialized before, to go to many.
+  package func send(_ message: RPCSerialized<Element>) async throws(RPCError) {
+    while failure() == nil, !stream.isWritable { try await awaitRoom() }
+    if let error = failure() { throw error }
+    beforeFirst()
+    stream.enqueue(message.frame)
   }
 
   /// Queues the message. False, and it is not queued, where there is no room or the call is over.
@@ -59,6 +60,15 @@ package final class RPCWriter<Element: Message & Sendable> {
   /// Nothing more follows. (A server's stream ends when its handler returns.)
   package func finish() {
     stream.finishOutbound()
+  }
+
+  private func awaitRoom() async throws(RPCError) {
+    guard !Task.isCancelled else { throw RPCError(.cancelled, "cancelled") }
+    await withTaskCancellationHandler {
+      await withUnsafeContinuation { waiters.append($0) }
+    } onCancel: {
+      LoopActor.post { self.resumeWaiters() }
+    }
   }
 
   private func queue(_ element: Element) throws(RPCError) {
@@ -78,4 +88,16 @@ package final class RPCWriter<Element: Message & Sendable> {
     waiters = []
     for waiter in waiting { waiter.resume() }
   }
+}
+
+/// A message as it is queued: serialized once, it may be sent to many, who share its bytes.
+package struct RPCSerialized<Element: Message & Sendable>: Sendable {
+  let frame: [UInt8]
+
+  package init(_ element: Element, options: RPCOptions = RPCOptions()) throws(RPCError) {
+    frame = try FramedBytes.encode(element, maximumBytes: options.maximumMessageBytes)
+  }
+
+  /// Bytes that it takes.
+  package var sizeBytes: Int { frame.count }
 }
