@@ -31,6 +31,8 @@ package final class Connection: TurnParticipant {
   private let writeRequest: UnsafeMutablePointer<uv_write_t>
   private var isReading = false
   private var isPaused = false
+  /// Whether the rest of what the peer has sent waits for the next turn.
+  private var isYielding = false
   private var isScheduled = false
   private var isWriting = false
   private var isAboveHighWaterMark = false
@@ -159,7 +161,7 @@ package final class Connection: TurnParticipant {
   private func readingChanged() {
     let mustRead =
       switch state {
-      case .open: delivers || (tls.map { !$0.isEstablished } ?? false)
+      case .open: !isYielding && (delivers || (tls.map { !$0.isEstablished } ?? false))
       // Discards, to see the end that the peer sends.
       case .closing: true
       case .connecting, .closed: false
@@ -178,6 +180,13 @@ package final class Connection: TurnParticipant {
 
   private func received(_ count: Int) {
     guard count != 0 else { return }
+    // libuv would read on. So what has come is worked first: the disk and the peers have their part while the rest is read,
+    // and one busy peer does not keep the others waiting.
+    if count == readBuffer.memory.count {
+      isYielding = true
+      readingChanged()
+      schedule()
+    }
     guard count > 0 else {
       let status = Int32(count)
       finish(status == UV_EOF.rawValue ? nil : .broken(uvMessage(status)))
@@ -240,6 +249,10 @@ package final class Connection: TurnParticipant {
     // What this delivers leaves with `transmit` below: to register again for it would keep the loop awake for ever.
     deliverDecrypted()
     isScheduled = false
+    if isYielding {
+      isYielding = false
+      readingChanged()
+    }
     transmit()
   }
 
