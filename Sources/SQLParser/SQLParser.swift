@@ -57,6 +57,20 @@ package enum SQLParser {
     return bytes.prefix(offset).reduce(into: 1) { count, byte in if byte & 0xC0 != 0x80 { count += 1 } }
   }
 
+  /// The first `$n` of a text that is no string, name or comment: its number, and the byte where it stands.
+  package static func firstParameter(in text: String) -> (number: Int, location: SourceLocation)? {
+    var text = text
+    return text.withUTF8 { bytes in
+      var scanner = SQLScanner(bytes)
+      while let token = scanner.next() {
+        guard scanner.isSign(token, UInt8(ascii: "$")) else { continue }
+        let digits = bytes[token.end...].prefix { (0x30...0x39).contains($0) }
+        if let number = Int(String(decoding: digits, as: UTF8.self)) { return (number, token.start) }
+      }
+      return nil
+    }
+  }
+
   /// The parser recurses in C over the whole tree: what could be too deep for a stack is refused before it starts.
   private static func checkSize(of text: String) throws(SQLError) {
     var text = text

@@ -105,6 +105,7 @@ extension TreeBuilder {
     let isLocal = body.flag("is_local")
     switch body.string("kind") {
     case "VAR_RESET_ALL": return .resetAll
+    case "VAR_RESET": return .reset(name: name)
     case "VAR_SET_MULTI":
       if name == "TRANSACTION SNAPSHOT" { throw unsupported("SET TRANSACTION SNAPSHOT") }
       return .setTransaction(options(body.list("args")), isSession: name == "SESSION CHARACTERISTICS")
@@ -128,8 +129,10 @@ extension TreeBuilder {
     case "TRANS_STMT_ROLLBACK_PREPARED": kind = .rollbackPrepared(body.string("gid"))
     default: kind = .begin
     }
-    return .transaction(
-      TransactionStatement(kind: kind, options: options(body.list("options")), isChained: body.flag("chain")))
+    var statement = TransactionStatement(
+      kind: kind, options: options(body.list("options")), isChained: body.flag("chain"))
+    statement.isStart = body.string("kind") == "TRANS_STMT_START"
+    return .transaction(statement)
   }
 
   /// The options of WITH (…), roles, sequences, COPY and transactions.

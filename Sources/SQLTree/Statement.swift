@@ -19,8 +19,9 @@ package indirect enum Statement: Sendable, Hashable {
   case copy(CopyStatement)
   case explain(Statement, options: [DefinitionOption])
   case transaction(TransactionStatement)
-  /// `SET [LOCAL] name = values`; an empty list of values is `TO DEFAULT` and RESET.
+  /// `SET [LOCAL] name = values`; an empty list of values is `TO DEFAULT`.
   case set(name: String, values: [Expression], isLocal: Bool)
+  case reset(name: String)
   /// `SET TRANSACTION …`, or `SET SESSION CHARACTERISTICS AS TRANSACTION …`: options as those of BEGIN.
   case setTransaction([DefinitionOption], isSession: Bool)
   case resetAll
@@ -166,6 +167,8 @@ package struct TransactionStatement: Sendable, Hashable {
     case prepare(String), commitPrepared(String), rollbackPrepared(String)
   }
   package var kind: Kind
+  /// BEGIN that was said as START TRANSACTION, which its command tag repeats.
+  package var isStart = false
   /// `ISOLATION LEVEL …` as "transaction_isolation", "transaction_read_only", "transaction_deferrable".
   package var options: [DefinitionOption]
   package var isChained: Bool

@@ -113,7 +113,7 @@ import Testing
         == .set(
           name: "search_path",
           values: [.constant(.string("a"), location: 25), .constant(.string("B"), location: 28)], isLocal: true))
-    #expect(try one("reset work_mem") == .set(name: "work_mem", values: [], isLocal: false))
+    #expect(try one("reset work_mem") == .reset(name: "work_mem"))
     #expect(try one("show all") == .show(name: "all"))
     #expect(try one("discard all") == .discard("all"))
     #expect(try one("deallocate all") == .deallocate(name: nil))
@@ -164,5 +164,13 @@ import Testing
     #expect(
       try one("drop database d")
         == .drop(DropStatement(kind: .database, names: [["d"]], ifExists: false, isCascade: false)))
+  }
+
+  @Test("The first parameter of a text, not one in a string, a name or a comment")
+  func firstParameter() {
+    let found = SQLParser.firstParameter(in: "select '$1', \"a$2\", a$3, $tag$ $4 $tag$ /* $5 */ + $12 + $1 -- $6")
+    #expect(found?.number == 12)
+    #expect(found?.location == 51)
+    #expect(SQLParser.firstParameter(in: "select '$1'") == nil)
   }
 }

@@ -163,22 +163,56 @@ import Testing
     let catalog = SampleCatalog.standard
     let planner = catalog.planner()
     #expect(
-      planner.explain(try catalog.analyze("SELECT name FROM customers WHERE id = 1")) == [
+      planner.explain(try catalog.analyze("SELECT name FROM customers WHERE id = 1")).lines == [
         "Remote Query on shard 2  (tier 1: whole statement)",
         #"  Remote SQL: SELECT r0."name" AS c1 FROM "t2" AS r0 WHERE (r0."id" = ?1)"#,
       ])
     #expect(
-      planner.explain(try catalog.analyze("SELECT note FROM events WHERE day >= '2025-02-01'")) == [
+      planner.explain(try catalog.analyze("SELECT note FROM events WHERE day >= '2025-02-01'")).lines == [
         "Remote Query on shard 2  (tier 1: whole statement)", "  Partitions: 1 of 2 of events",
         #"  Remote SQL: SELECT r0."note" AS c1 FROM "t9" AS r0 WHERE (r0."day" >= ?1)"#,
       ])
     #expect(
-      planner.explain(try catalog.analyze("DELETE FROM kinds WHERE kind IN ('a', 'q')")) == [
+      planner.explain(try catalog.analyze("DELETE FROM kinds WHERE kind IN ('a', 'q')")).lines == [
         "Delete on kinds", "  Partitions: 2 of 3 of kinds", "  ->  Remote Delete on kinds_ab  (shard 1)",
         #"        Remote SQL: DELETE FROM "t10" WHERE ("t10"."kind" IN (?1, ?2))"#,
         "  ->  Remote Delete on kinds_rest  (shard 2)",
         #"        Remote SQL: DELETE FROM "t12" WHERE ("t12"."kind" IN (?1, ?2))"#,
       ])
+  }
+
+  @Test func explainHasAFormInJSON() throws {
+    let catalog = SampleCatalog.standard
+    let planner = catalog.planner()
+    #expect(
+      planner.explain(try catalog.analyze("DELETE FROM kinds WHERE kind IN ('a', 'q')")).json([("Actual Rows", "3")])
+        == #"""
+        [
+          {
+            "Plan": {
+              "Node Type": "ModifyTable",
+              "Operation": "Delete",
+              "Relation Name": "kinds",
+              "Partitions": "2 of 3 of kinds",
+              "Plans": [
+                {
+                  "Node Type": "Remote Delete",
+                  "Relation Name": "kinds_ab",
+                  "Shard": 1,
+                  "Remote SQL": "DELETE FROM \"t10\" WHERE (\"t10\".\"kind\" IN (?1, ?2))"
+                },
+                {
+                  "Node Type": "Remote Delete",
+                  "Relation Name": "kinds_rest",
+                  "Shard": 2,
+                  "Remote SQL": "DELETE FROM \"t12\" WHERE (\"t12\".\"kind\" IN (?1, ?2))"
+                }
+              ]
+            },
+            "Actual Rows": 3
+          }
+        ]
+        """#)
   }
 
   @Test func aPlanHoldsUntilSomethingThatItUsesChanges() throws {

@@ -29,7 +29,7 @@ extension ComputeSession {
       }
       switch analyzed.plan {
       case .query(let plan):
-        if let locks = plan.locks { try await self.lock(locks, parameters, scope) }
+        if let locks = plan.locks { try await self.lockRows(locks, parameters, scope) }
         let source = try await self.open(plan, parameters, scope)
         return .rows(
           self.rows(analyzed.columns.map(\.resultColumn), source, scope) { analyzed.tag($0) })
@@ -45,7 +45,7 @@ extension ComputeSession {
   }
 
   /// FOR UPDATE: what the query reads then is the newest, and stays so until the transaction's end.
-  private func lock(
+  func lockRows(
     _ locks: RowLocks, _ parameters: [StoredValue], _ scope: StatementScope
   ) async throws(AttemptFailure) {
     try failing { () throws(SQLError) in try self.checkWritable("SELECT \(locks.clause)") }

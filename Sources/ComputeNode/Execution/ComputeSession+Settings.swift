@@ -8,6 +8,9 @@ extension ComputeSession {
   func runSetting(_ tree: Statement, _ scope: StatementScope) async throws(SQLError) -> StatementResult {
     switch tree {
     case .set(let name, let values, let isLocal): return try set(name, values, isLocal: isLocal)
+    case .reset(let name):
+      _ = try set(name, [], isLocal: false)
+      return .command(tag: "RESET")
     case .setTransaction(let options, let isSession): return try setTransaction(options, isSession: isSession)
     case .resetAll:
       settings.resetAll(isInTransaction: transaction != nil)
@@ -32,7 +35,7 @@ extension ComputeSession {
       }
       return .command(tag: "SET")
     case "transaction_isolation", "transaction_read_only":
-      guard !values.isEmpty else { return .command(tag: "RESET") }
+      guard !values.isEmpty else { return .command(tag: "SET") }
       let value = try text(values, name)
       let option: DefinitionOption.Value =
         name == "transaction_isolation"

@@ -15,7 +15,8 @@ extension ComputeSession {
     SessionTransaction(
       id: services.names.next(), isBlock: isBlock,
       isRepeatableRead: settings.known("default_transaction_isolation") == "repeatable read",
-      isReadOnly: settings.flag("default_transaction_read_only"), startMicroseconds: services.now)
+      isReadOnly: settings.flag("default_transaction_read_only"), startMicroseconds: services.now,
+      number: services.names.nextNumber(atMicroseconds: services.now))
   }
 
   /// BEGIN, COMMIT, ROLLBACK; answers the command tag.
@@ -33,10 +34,11 @@ extension ComputeSession {
   }
 
   private func begin(_ statement: TransactionStatement) throws(SQLError) -> String {
+    let tag = statement.isStart ? "START TRANSACTION" : "BEGIN"
     if let transaction, transaction.isBlock {
       report(.warning(.activeSQLTransaction, "there is already a transaction in progress"))
       try apply(statement.options, to: transaction)
-      return "BEGIN"
+      return tag
     }
     // Statements of the same query text before it belong to the block.
     let block: SessionTransaction
@@ -48,7 +50,7 @@ extension ComputeSession {
     }
     try apply(statement.options, to: block)
     transaction = block
-    return "BEGIN"
+    return tag
   }
 
   /// ISOLATION LEVEL, READ ONLY and DEFERRABLE of BEGIN and SET TRANSACTION.

@@ -131,11 +131,13 @@ final class ComputeSession: SessionBackend {
       return command(text, tree, declaredTypes, analyzed)
     case .show(let name):
       return PreparedCommand(text: text, tree: tree, columns: try showColumns(name))
-    case .explain(let inner, _):
+    case .explain(let inner, let options):
       let types = try await explainedParameterTypes(inner, text: text, declaredTypes: declaredTypes)
       return PreparedCommand(
         text: text, tree: tree, declaredTypes: declaredTypes, parameterTypes: types,
-        columns: [ResultColumn(name: "QUERY PLAN", type: .text)])
+        columns: [
+          Self.explanationColumn(isJSON: options.contains { $0.name == "format" && $0.value == .string("json") })
+        ])
     case .execute(let name, _):
       return PreparedCommand(text: text, tree: tree, columns: try preparedCommand(name).columns)
     default:
@@ -240,7 +242,7 @@ final class ComputeSession: SessionBackend {
       return try await explain(inner, options, command, parameters, scope)
     case .prepare, .execute, .deallocate:
       return try await runPreparedStatement(tree, command, scope, endsTransaction: endsTransaction)
-    case .set, .setTransaction, .resetAll, .show, .discard:
+    case .set, .reset, .setTransaction, .resetAll, .show, .discard:
       return try await runSetting(tree, scope)
     case .maintenance(let name):
       if transaction?.isBlock == true, name == "VACUUM" {
@@ -299,7 +301,7 @@ final class ComputeSession: SessionBackend {
     return LocalContext(
       image: image, session: info, functions: functions, sessionUser: user, currentSchemas: schemas,
       transactionTimeMicroseconds: transaction?.startMicroseconds ?? statementMicroseconds,
-      statementTimeMicroseconds: statementMicroseconds)
+      statementTimeMicroseconds: statementMicroseconds, transactionNumber: transaction?.number ?? 0)
   }
 
   /// Sends a NOTICE or WARNING unless `client_min_messages` keeps it back.

@@ -51,6 +51,7 @@ final class LocalConnection {
     session.conversion = CatalogNames(image: context.image, session: context.session)
       .conversion(transactionTimeMicroseconds: context.transactionTimeMicroseconds)
     session.statementTimestamp = context.statementTimeMicroseconds
+    session.transactionID = context.transactionNumber
     session.user = context.session.user
     session.sessionUser = context.sessionUser
     session.database = context.session.database

@@ -62,10 +62,12 @@ package struct LocalContext: Sendable {
   package var transactionTimeMicroseconds: Int64
   /// Microseconds since 2000-01-01 UTC.
   package var statementTimeMicroseconds: Int64
+  /// What txid_current() answers.
+  package var transactionNumber: Int64
   package init(
     image: Image, session: SessionInfo, functions: (any LocalSessionFunctions)? = nil, sessionUser: String,
     currentSchemas: [String], transactionTimeMicroseconds: Int64,
-    statementTimeMicroseconds: Int64
+    statementTimeMicroseconds: Int64, transactionNumber: Int64 = 0
   ) {
     self.image = image
     self.session = session
@@ -74,6 +76,7 @@ package struct LocalContext: Sendable {
     self.currentSchemas = currentSchemas
     self.transactionTimeMicroseconds = transactionTimeMicroseconds
     self.statementTimeMicroseconds = statementTimeMicroseconds
+    self.transactionNumber = transactionNumber
   }
 }
 

@@ -16,6 +16,8 @@ final class SessionTransaction {
   var isReadOnly: Bool
   /// What now() answers: microseconds since 2000-01-01 UTC.
   let startMicroseconds: Int64
+  /// What txid_current() answers.
+  let number: Int64
   /// Shards that know it, hence have to be told its end.
   private(set) var joined: Set<ShardID> = []
   private(set) var writtenShard: ShardID?
@@ -27,7 +29,10 @@ final class SessionTransaction {
   var savepoints: [Savepoint] = []
   private var lastSavepoint: UInt32 = 0
 
-  init(id: [UInt8], isBlock: Bool, isRepeatableRead: Bool, isReadOnly: Bool, startMicroseconds: Int64) {
+  init(
+    id: [UInt8], isBlock: Bool, isRepeatableRead: Bool, isReadOnly: Bool, startMicroseconds: Int64, number: Int64
+  ) {
+    self.number = number
     self.id = id
     self.isBlock = isBlock
     self.isRepeatableRead = isRepeatableRead
@@ -101,12 +106,22 @@ struct Savepoint {
 final class TransactionNames {
   private let prefix: [UInt8]
   private var counter: UInt64 = 0
+  private let nodeID: NodeID
+  private var lastNumber: Int64 = 0
 
   init(nodeID: NodeID, startMicroseconds: Int64) {
+    self.nodeID = nodeID
     var bytes: [UInt8] = []
     withUnsafeBytes(of: nodeID.rawValue.bigEndian) { bytes.append(contentsOf: $0) }
     withUnsafeBytes(of: startMicroseconds.bigEndian) { bytes.append(contentsOf: $0) }
     prefix = bytes
+  }
+
+  /// A number that no other transaction of the cluster has (of nodes whose ids agree in their last ten bits, one might): rising
+  /// at each node, and over all of them as far as their clocks agree.
+  func nextNumber(atMicroseconds now: Int64) -> Int64 {
+    lastNumber = max(lastNumber + 1, now)
+    return lastNumber << 10 | Int64(nodeID.rawValue & 1023)
   }
 
   func next() -> [UInt8] {

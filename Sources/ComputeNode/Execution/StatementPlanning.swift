@@ -27,6 +27,6 @@ package protocol StatementPlanning: Sendable {
   func view(
     _ select: SelectStatement, columnNames: [String], text: String
   ) throws(SQLError) -> (columns: [ViewDefinition.Column], dependencies: [ObjectID])
-  /// The lines of EXPLAIN.
-  func explain(_ analyzed: AnalyzedStatement, parameters: [StoredValue]) -> [String]
+  /// What EXPLAIN shows.
+  func explain(_ analyzed: AnalyzedStatement, parameters: [StoredValue]) -> Explanation
 }

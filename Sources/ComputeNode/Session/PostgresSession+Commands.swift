@@ -1,5 +1,6 @@
 import EventLoop
 import PostgresWire
+import SQLParser
 import SQLTypes
 
 /// The open session: interprets `SessionMachine`.
@@ -92,8 +93,10 @@ extension PostgresSession {
   private func runSimple(
     _ text: StatementText, _ endsTransaction: Bool, _ backend: any SessionBackend
   ) async throws(SQLError) -> SessionMachine.Step? {
-    do {
+    do throws(SQLError) {
       let statement = try await backend.parse(text.text, parameterTypes: [])
+      // Nobody gives a simple query's parameters their values.
+      guard statement.parameterTypes.isEmpty else { throw Self.noParameter(in: text.text) }
       let result = try await backend.execute(statement, parameters: [], endsTransaction: endsTransaction)
       return try await deliver(result, formats: [], rowLimit: 0, portal: nil, backend)
     } catch {
@@ -102,6 +105,13 @@ extension PostgresSession {
       if let position = error.position { error.position = position + text.characterOffset }
       throw error
     }
+  }
+
+  private static func noParameter(in text: String) -> SQLError {
+    let first = SQLParser.firstParameter(in: text)
+    return SQLError(
+      .undefinedParameter, "there is no parameter $\(first?.number ?? 1)",
+      position: first.flatMap { SQLParser.characterPosition(ofByte: $0.location, in: text) })
   }
 
   private func execute(

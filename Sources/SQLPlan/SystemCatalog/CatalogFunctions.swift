@@ -42,7 +42,7 @@ package enum CatalogFunctions {
     pg_get_viewdef oid bool => text stable pg_catalog_get_viewdef
     pg_get_viewdef oid int4 => text stable pg_catalog_get_viewdef
     pg_get_partkeydef oid => text stable pg_catalog_get_partkeydef
-    pg_get_partition_constraintdef oid => text stable NULL
+    pg_get_partition_constraintdef oid => text stable pg_catalog_get_partition_constraintdef
     pg_get_ruledef oid => text stable NULL
     pg_get_ruledef oid bool => text stable NULL
     pg_get_triggerdef oid => text stable NULL
@@ -122,6 +122,9 @@ package enum CatalogFunctions {
     },
     "pg_catalog_get_viewdef": { view, arguments in
       text(oid(arguments).flatMap { view.image.views[ObjectID(rawValue: $0)].map { " \($0.query);" } })
+    },
+    "pg_catalog_get_partition_constraintdef": { view, arguments in
+      text(oid(arguments).flatMap(view.partitionConstraint))
     },
     "pg_catalog_get_partkeydef": { view, arguments in text(oid(arguments).flatMap(view.partitionKeyDefinition)) },
     "pg_catalog_get_function_result": { view, arguments in

@@ -162,7 +162,7 @@ extension CatalogView {
     }.joined(separator: ", ")
   }
 
-  private func boundLiteral(_ value: StoredValue, _ type: SQLType?) -> String {
+  func boundLiteral(_ value: StoredValue, _ type: SQLType?) -> String {
     guard !value.isNull else { return "NULL" }
     let type = type ?? .text
     let text = ValueText.text(value, type)

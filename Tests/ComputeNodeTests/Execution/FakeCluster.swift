@@ -130,7 +130,9 @@ final class FakePlanning: StatementPlanning {
     _ select: SelectStatement, columnNames: [String], text: String
   ) throws(SQLError) -> (columns: [ViewDefinition.Column], dependencies: [ObjectID]) { ([], []) }
 
-  func explain(_ analyzed: AnalyzedStatement, parameters: [StoredValue]) -> [String] { ["Plan"] }
+  func explain(_ analyzed: AnalyzedStatement, parameters: [StoredValue]) -> Explanation {
+    Explanation(analyzed, parameters: parameters)
+  }
 }
 
 /// Remembers what a session tells its client.
