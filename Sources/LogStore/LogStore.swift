@@ -326,12 +326,21 @@ package final class LogStore: TurnParticipant {
     from first: UInt64, through last: UInt64, limitBytes: Int
   ) async throws(LogStoreError) -> [Entry] {
     if let error = failure { throw error }
-    guard let segment = archive.segment(holding: first) else {
-      throw .compacted(firstIndex: archive.segments.first { $0.firstIndex > first }?.firstIndex ?? base.base.index + 1)
-    }
     let reader = readerThread ?? WorkerThread(name: "log-read")
     readerThread = reader
     let (disk, identity, path) = (disk, identity, path)
+    guard let segment = archive.segment(holding: first) else {
+      // Dropped, but its segment holds later entries that are not.
+      if let extent = positions.extent(from: first, through: min(last, positionedIndex), limitBytes: limitBytes),
+        let file = files[extent.segment]
+      {
+        return try await Self.run(on: reader) { () throws(LogStoreError) in
+          try extent.read(from: file, identity: identity, directory: path)
+        }.get()
+      }
+      let next = archive.segments.first { $0.firstIndex > first }?.firstIndex ?? positions.runs.first?.firstIndex
+      throw .compacted(firstIndex: min(next ?? .max, base.base.index + 1))
+    }
     if archived?.segment != segment {
       let loading: Result<(EntryPositions, any LogFile), LogStoreError> = await Self.run(on: reader) {
         () throws(LogStoreError) in

@@ -25,6 +25,8 @@ package final class MetadataSubscription {
     package var wantsImage = false
     package var families: [EventFamily] = []
     package var endsAtPresent = false
+    /// For audits: see service.proto.
+    package var readsArchive = false
     package init() {}
 
     var wire: Kunlog_Metadata_V1_SubscribeRequest {
@@ -35,6 +37,7 @@ package final class MetadataSubscription {
         $0.wantImage = wantsImage
         $0.families = families.map(\.rawValue)
         $0.endAtPresent = endsAtPresent
+        $0.readArchive = readsArchive
       }
     }
   }

@@ -16,6 +16,9 @@ package struct SubscriptionCursor: Sendable {
     package var wantsImage = false
     /// End after the records that this replica has applied when the subscription begins.
     package var endsAtPresent = false
+    /// For audits: records that the log has dropped come from the archive; where that does not reach back far enough, the
+    /// subscription begins with the oldest record that there is.
+    package var readsArchive = false
     package var filter = SubscriptionFilter()
     package init() {}
   }
@@ -28,7 +31,8 @@ package struct SubscriptionCursor: Sendable {
     case image(Image)
     /// Send the index: all up to it has been delivered.
     case bookmark(UInt64)
-    /// Read applied entries from this index on, tell `logRead` or `logCompacted`, then ask again.
+    /// Read applied entries from this index on (from the archive too, where the request says so), tell `logRead` or
+    /// `logCompacted`, then ask again.
     case readLog(from: UInt64)
     /// The subscriber is at the present: ask again after the next change, or when a bookmark is due.
     case wait
@@ -115,7 +119,7 @@ package struct SubscriptionCursor: Sendable {
 
   private mutating func jump(_ state: MetadataState, _ firstIndex: UInt64) -> Step {
     compactedTo = nil
-    if state.mutants.contains(.skipsCompactedRecords) {
+    if request.readsArchive || state.mutants.contains(.skipsCompactedRecords) {
       position = firstIndex - 1
       return .records([])
     }

@@ -106,7 +106,9 @@ final class AppendDesk {
   private func firstResult(_ index: UInt64, _ omitsEvents: Bool) async -> Result<Response, RPCError> {
     if let answer = machine.state.firstResult(at: index) { return .success(Response(answer, omitsEvents)) }
     do {
-      if let entry = try await replica.entries(from: index, limitBytes: 1).first, entry.index == index {
+      if let entry = try await replica.entries(from: index, limitBytes: 1, readsArchive: true).first,
+        entry.index == index
+      {
         let record = try MetadataState.decode(index: index, term: entry.term, body: entry.payload)
         return .success(Response(AppendAnswer(firstResult: record), omitsEvents))
       }

@@ -38,6 +38,8 @@ package struct MetaNodeConfiguration: Sendable {
   package var mayBegin = true
   /// How many entries before a snapshot stay in the log, for subscribers that are a little behind.
   package var keptEntries: UInt64 = 50_000
+  /// How many bytes of records that the log does not need any more are kept for audits, about; nil: all.
+  package var archiveBytes: Int? = 1024 * 1024 * 1024
   /// How many bytes of records are kept in memory for subscribers that keep up; others read the log.
   package var recentBytes = 4 * 1024 * 1024
 
@@ -93,6 +95,7 @@ package final class MetaNode {
     replicaConfiguration.raft = configuration.raft
     replicaConfiguration.snapshotLogBytes = configuration.snapshotLogBytes
     replicaConfiguration.keptEntries = configuration.keptEntries
+    replicaConfiguration.archive = configuration.archiveBytes.map { $0 > 0 ? .bytes($0) : .none } ?? .all
     replica = Replica(
       configuration: replicaConfiguration, machine: machine, server: server, tls: configuration.tls)
     service = MetadataService(clusterID: configuration.clusterID, replica: replica)

@@ -48,7 +48,7 @@ extension MetadataService {
         try checkLeader(since: &leaderlessSince)
         try await writer.send(.with { $0.bookmark = index })
         lastSent = Loop.now
-      case .readLog(let index): try await readLog(from: index, for: &cursor)
+      case .readLog(let index): try await readLog(from: index, readsArchive: request.readArchive, for: &cursor)
       case .wait: _ = await machine.changes.wait(milliseconds: Self.bookmarkMilliseconds)
       case .behind:
         guard milliseconds(since: start) < Self.behindMilliseconds else {
@@ -72,10 +72,10 @@ extension MetadataService {
     }
   }
 
-  private func readLog(from index: UInt64, for cursor: inout SubscriptionCursor) async throws {
+  private func readLog(from index: UInt64, readsArchive: Bool, for cursor: inout SubscriptionCursor) async throws {
     let entries: [CommittedEntry]
     do throws(ReplicaError) {
-      entries = try await replica.entries(from: index, limitBytes: Self.batchBytes)
+      entries = try await replica.entries(from: index, limitBytes: Self.batchBytes, readsArchive: readsArchive)
     } catch {
       guard case .compacted(let first) = error else { throw RPCError(error) }
       return cursor.logCompacted(firstIndex: first)
@@ -110,6 +110,7 @@ extension SubscriptionCursor.Request {
     allowsImage = wire.allowImage
     wantsImage = wire.wantImage
     endsAtPresent = wire.endAtPresent
+    readsArchive = wire.readArchive
     do throws(SubscriptionFilter.UnknownFamily) {
       filter = try SubscriptionFilter(familyNames: wire.families, shards: wire.shards.map(ShardID.init))
     } catch { throw RPCError(.invalidArgument, error.description) }

@@ -53,13 +53,21 @@ extension Replica {
 
   /// Applied entries from an index on, about as many as fit the limit; empty when none is applied from there on. Throws
   /// `compacted` when the first one is only in the snapshot.
-  package func entries(from index: UInt64, limitBytes: Int) async throws(ReplicaError) -> [CommittedEntry] {
+  /// - Parameter readsArchive: entries that the log has dropped come from its archive, as far as that goes.
+  package func entries(
+    from index: UInt64, limitBytes: Int, readsArchive: Bool = false
+  ) async throws(ReplicaError) -> [CommittedEntry] {
     var next = max(1, index)
     while next <= core.appliedIndex {
       guard let log else { throw endedError }
       let last = core.appliedIndex
-      let result: Result<[Entry], LogStoreError> = await withCheckedContinuation { continuation in
+      var result: Result<[Entry], LogStoreError> = await withCheckedContinuation { continuation in
         log.readEntries(from: next, through: last, limitBytes: limitBytes) { continuation.resume(returning: $0) }
+      }
+      if readsArchive, case .failure(.compacted) = result {
+        do throws(LogStoreError) {
+          result = .success(try await log.readArchived(from: next, through: last, limitBytes: limitBytes))
+        } catch { result = .failure(error) }
       }
       switch result {
       case .failure(.compacted(let first)): throw .compacted(firstIndex: first)

@@ -84,6 +84,16 @@ import Testing
     #expect(try steps(request { $0.wantsImage = true }, fixture) == ["image 20", "wait"])
   }
 
+  @Test func anAuditBeginsWithTheOldestRecordThatThereIs() throws {
+    let fixture = try fixture(recentBytes: 1)
+    #expect(
+      try steps(
+        request {
+          $0.readsArchive = true
+          $0.endsAtPresent = true
+        }, fixture, logBegins: 15) == ["log", "16 18 20", "end"])
+  }
+
   @Test func aFilterLeavesOutRecordsAndTheBookmarkTellsHowFar() throws {
     let fixture = try fixture()
     var cursor = SubscriptionCursor(request { $0.filter = SubscriptionFilter(families: [.cluster]) })

@@ -118,6 +118,40 @@ import Testing
     }
   }
 
+  @Test func auditsReadFromTheArchiveWhatTheLogHasDropped() async throws {
+    try await withMetaCluster(1, keptEntries: 2, recentBytes: 1_000) { cluster in
+      let client = try await cluster.bootstrapped()
+      var appended = [client.image.index]
+      let content = [UInt8](repeating: 65, count: 60_000)
+      // 18 MB: a segment of the log and part of another one.
+      for _ in 0..<3 {
+        appended.append(
+          try await client.append(Array(repeating: .recordNote(topic: "t", content: content), count: 100)).index)
+      }
+      _ = try await cluster.nodes[0]?.takeSnapshot()
+      appended.append(try await client.append([.setSetting(name: "a", value: "1")]).index)
+      // Twice: a restart begins with the files.
+      for _ in 0..<2 {
+        let error = await #expect(throws: MetadataError.self) { try await history(cluster, node: 0) }
+        guard case .compacted = error else {
+          Issue.record("not compacted: \(String(describing: error))")
+          return
+        }
+        let all = records(try await history(cluster, node: 0) { $0.readsArchive = true })
+        #expect(all.map(\.index) == appended)
+        var image = Image()
+        for record in all {
+          #expect(record.continues(image))
+          image.apply(record)
+        }
+        #expect(image == client.image)
+        await cluster.stop(0)
+        try await cluster.start(0)
+        try await cluster.eventually { cluster.leader != nil }
+      }
+    }
+  }
+
   @Test func aClientGoesOnAtAnotherReplicaWithoutGapOrDuplicate() async throws {
     try await withMetaCluster { cluster in
       let writer = try await cluster.bootstrapped()

@@ -243,6 +243,10 @@ package nonisolated struct Kunlog_Metadata_V1_SubscribeRequest: Sendable {
   /// End after the records that this replica has applied when the request arrives.
   package var endAtPresent: Bool = false
 
+  /// For audits: records that the log has dropped come from the archive. Where neither reaches back to `after_index`, the stream
+  /// begins with the oldest record that there is, whose `previous_index` shows the gap; `allow_image` then has no meaning.
+  package var readArchive: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -811,7 +815,7 @@ nonisolated extension Kunlog_Metadata_V1_ReadIndexResponse: SwiftProtobuf.Messag
 
 nonisolated extension Kunlog_Metadata_V1_SubscribeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SubscribeRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}after_index\0\u{3}allow_image\0\u{3}want_image\0\u{1}families\0\u{1}shards\0\u{3}end_at_present\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}after_index\0\u{3}allow_image\0\u{3}want_image\0\u{1}families\0\u{1}shards\0\u{3}end_at_present\0\u{3}read_archive\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -826,6 +830,7 @@ nonisolated extension Kunlog_Metadata_V1_SubscribeRequest: SwiftProtobuf.Message
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.families) }()
       case 6: try { try decoder.decodeRepeatedUInt32Field(value: &self.shards) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.endAtPresent) }()
+      case 8: try { try decoder.decodeSingularBoolField(value: &self.readArchive) }()
       default: break
       }
     }
@@ -853,6 +858,9 @@ nonisolated extension Kunlog_Metadata_V1_SubscribeRequest: SwiftProtobuf.Message
     if self.endAtPresent != false {
       try visitor.visitSingularBoolField(value: self.endAtPresent, fieldNumber: 7)
     }
+    if self.readArchive != false {
+      try visitor.visitSingularBoolField(value: self.readArchive, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -864,6 +872,7 @@ nonisolated extension Kunlog_Metadata_V1_SubscribeRequest: SwiftProtobuf.Message
     if lhs.families != rhs.families {return false}
     if lhs.shards != rhs.shards {return false}
     if lhs.endAtPresent != rhs.endAtPresent {return false}
+    if lhs.readArchive != rhs.readArchive {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

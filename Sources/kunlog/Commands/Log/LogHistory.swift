@@ -6,9 +6,9 @@ import RPC
 
 /// Reads records that are there, from the meta node that a client follows.
 enum LogHistory {
-  /// Gives the records from an index on (nil: from the oldest that is kept) to the body, until it returns false or the present
-  /// is reached. Each record is checked against the chain.
-  /// - Throws: where `from` has been compacted, or the chain is broken.
+  /// Gives the records from an index on (nil: from the oldest) to the body, until it returns false or the present is reached;
+  /// says on standard error where older ones than are kept were asked for. Each record is checked against the chain.
+  /// - Throws: where the chain is broken.
   @LoopActor
   static func read(
     _ client: MetadataClient, tls: TLSConfiguration, from: UInt64?, _ body: @LoopActor (Record) -> Bool
@@ -20,17 +20,18 @@ enum LogHistory {
     defer { channel.close() }
     var request = MetadataSubscription.Request()
     request.afterIndex = from.map { $0 > 0 ? $0 - 1 : 0 } ?? 0
-    request.allowsImage = from == nil
+    request.readsArchive = true
     request.endsAtPresent = true
     let subscription = MetadataSubscription(request, on: channel)
     defer { subscription.cancel() }
     var previous: Record?
-    while let message = try await next(subscription) {
+    while let message = try await subscription.next() {
       switch message {
-      case .bookmark: break
-      case .image(let image):
-        StandardStream.error.write("records up to \(image.index) have been compacted\n")
+      case .bookmark, .image: break
       case .record(let record):
+        if previous == nil, record.previousIndex > request.afterIndex {
+          StandardStream.error.write("records up to \(record.previousIndex) are not kept any more\n")
+        }
         if let previous, record.previousHash != previous.hash || record.previousIndex != previous.index {
           throw LogDamaged(
             description: "The log's chain is broken between records \(previous.index) and \(record.index).")
@@ -38,14 +39,6 @@ enum LogHistory {
         previous = record
         guard body(record) else { return }
       }
-    }
-  }
-
-  @LoopActor
-  private static func next(_ subscription: MetadataSubscription) async throws -> MetadataSubscription.Message? {
-    do throws(MetadataError) { return try await subscription.next() } catch {
-      guard case .compacted(let reason) = error else { throw error }
-      throw ValidationError("\(reason). Without --from, the log is shown from its oldest record.")
     }
   }
 }

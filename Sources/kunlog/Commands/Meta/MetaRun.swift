@@ -16,12 +16,21 @@ struct MetaRun: AsyncParsableCommand {
     help: "A meta node that the group starts with, this one included: id=host:port. Repeat.")
   var member: [Member] = []
 
+  @Option(
+    name: .long,
+    help: "How many MB of records that the log does not need any more are kept for audits ('kunlog log show'); 0: none."
+  )
+  var archiveMB = 1024
+
   @Flag(
     name: .long,
     help: "This node comes into a group that exists: it waits until 'kunlog meta member add' or 'replace' names it.")
   var join = false
 
   func validate() throws {
+    guard (0...1_000_000_000).contains(archiveMB) else {
+      throw ValidationError("--archive-mb is between 0 and 1000000000.")
+    }
     guard join != !member.isEmpty else {
       throw ValidationError(
         join
@@ -40,6 +49,7 @@ struct MetaRun: AsyncParsableCommand {
       members: member.map { .init(nodeID: NodeID(rawValue: $0.id), host: $0.endpoint.host, port: $0.endpoint.port) },
       dataDirectory: data, host: listen.host, port: listen.port, tls: node.tls)
     configuration.mayBegin = !node.existing
+    configuration.archiveBytes = archiveMB * 1024 * 1024
     try await NodeProcess.run(node.name, parent: node.parent) { fail in
       let meta = MetaNode(configuration)
       meta.onFailure = fail
