@@ -5,8 +5,17 @@ extension Raft {
   /// While true, votes are refused: a leader is alive, and nobody may disturb it (thesis, section 4.2.3).
   var hasLiveLeader: Bool {
     if role == .leader { return true }
-    guard leaderID != nil, let contact = lastLeaderContact else { return false }
-    return now < contact + options.electionTimeoutMilliseconds
+    guard let leaderID, let contact = lastLeaderContact else { return false }
+    return now < contact + (leaderID == brokenLeaderID ? silenceOfBroken : options.electionTimeoutMilliseconds)
+  }
+
+  // A leader that lives in spite of a broken connection is heard of within this time.
+  private var silenceOfBroken: UInt64 { options.heartbeatMilliseconds * 5 / 4 }
+
+  /// The leader was heard of: when to miss it next.
+  mutating func expectLeader() {
+    lastLeaderContact = now
+    electionDeadline = now + (leaderID == brokenLeaderID ? silenceOfBroken + promptWait() : electionWait())
   }
 
   /// Whether a write of this node takes so long that its disk must be assumed to hang.
@@ -24,13 +33,16 @@ extension Raft {
       return
     }
     isLateTickExcused = false
-    // Without a disk there is no vote to cast for oneself. With a slow one others go first, twice (tikv #18058).
-    if isDiskStalled || (isDiskSlow && deferredCampaigns < 2) {
-      deferredCampaigns += 1
+    if isDiskStalled {
+      // Without a disk there is no vote to cast for oneself; look again later.
       electionDeadline = now + electionWait()
-      return
+    } else if isDiskSlow, deferredCampaigns < 2 {
+      // Others go first, twice (tikv #18058).
+      deferredCampaigns += 1
+      electionDeadline = now + options.promptCampaignMilliseconds * UInt64(configuration.members.count) + promptWait()
+    } else {
+      preCampaign()
     }
-    preCampaign()
   }
 
   /// The wait before a campaign that has a better reason than the timeout. The voters campaign one after another.
@@ -144,6 +156,7 @@ extension Raft {
 
   /// The peer can be reached: as a leader, find out where its log stands.
   mutating func connected(_ peer: NodeID) {
+    if peer == brokenLeaderID { brokenLeaderID = nil }
     if role == .preCandidate || role == .candidate, votes[peer] == nil, configuration.isVoter(peer) {
       // What was asked before the connection stood is lost.
       return role == .candidate ? requestVote(of: peer, isTransfer: false) : requestPreVote(of: peer)
@@ -160,7 +173,8 @@ extension Raft {
       progress[slot].isConnected = false
       if progress[slot].mode != .snapshot { probe(slot) }
     } else if role == .follower, peer == leaderID {
-      lostLeaderID = leaderID
+      brokenLeaderID = peer
+      lostLeaderID = peer
       leaderID = nil
       lastLeaderContact = nil
       hasten()

@@ -80,11 +80,10 @@ extension Raft {
     }
     if role != .follower { becomeFollower(term: hardState.term, leader: leader) }
     leaderID = leader
-    lastLeaderContact = now
     promptCampaigns = 0
     deferredCampaigns = 0
     isLateTickExcused = false
-    electionDeadline = now + electionWait()
+    expectLeader()
     return true
   }
 }

@@ -61,6 +61,8 @@ package struct Raft: Sendable {
   // Following.
   var electionDeadline: UInt64 = 0
   var lastLeaderContact: UInt64?
+  // The leader to which the connection broke: what still arrives from it was sent before, or by another connection.
+  var brokenLeaderID: NodeID?
   // The leader that was given up, and what was done since to find another one.
   var lostLeaderID: NodeID?
   var promptCampaigns = 0
