@@ -301,10 +301,8 @@ package final class LogStore: TurnParticipant {
         from: first, through: min(last, positionedIndex), limitBytes: limitBytes),
       let file = files[extent.segment]
     else { return then(.failure(.beyondEnd(lastIndex: lastIndex))) }
-    let reader = readerThread ?? WorkerThread(name: "log-read")
-    readerThread = reader
     let (identity, path) = (identity, path)
-    reader.run(
+    reader().run(
       { () -> Result<[Entry], LogStoreError> in
         do throws(LogStoreError) {
           return .success(try extent.read(from: file, identity: identity, directory: path))
@@ -320,14 +318,30 @@ package final class LogStore: TurnParticipant {
       })
   }
 
+  private func reader() -> WorkerThread {
+    if let readerThread { return readerThread }
+    let started = WorkerThread(name: "log-read")
+    readerThread = started
+    return started
+  }
+
+  /// The same, to be waited for.
+  package func readEntries(
+    from first: UInt64, through last: UInt64, limitBytes: Int
+  ) async throws(LogStoreError) -> [Entry] {
+    let result: Result<[Entry], LogStoreError> = await withCheckedContinuation { continuation in
+      readEntries(from: first, through: last, limitBytes: limitBytes) { continuation.resume(returning: $0) }
+    }
+    return try result.get()
+  }
+
   /// Entries that the log has dropped and the archive holds: at least one, as many as fit the limit and lie together.
   /// `compacted` where they are not archived.
   package func readArchived(
     from first: UInt64, through last: UInt64, limitBytes: Int
   ) async throws(LogStoreError) -> [Entry] {
     if let error = failure { throw error }
-    let reader = readerThread ?? WorkerThread(name: "log-read")
-    readerThread = reader
+    let reader = reader()
     let (disk, identity, path) = (disk, identity, path)
     guard let segment = archive.segment(holding: first) else {
       // Dropped, but its segment holds later entries that are not.

@@ -32,7 +32,9 @@ extension Replica {
     case .send(let message): if log != nil { transport.send(message) }
     case .writeEntries(let entries, let sequence): log?.write(.entries(entries), sequence: sequence)
     case .writeHardState(let state, let sequence): log?.write(.hardState(state), sequence: sequence)
-    case .writePromise(let position, let sequence): log?.writePromise(position, sequence: sequence)
+    case .writePromise(let position, let sequence):
+      log?.writePromise(position, sequence: sequence)
+      watchPromise()
     case .resetLog(let metadata, let sequence):
       log?.write(.reset(LogBase(snapshot: metadata, base: metadata)), sequence: sequence)
     case .compactLog(let snapshot, let base, let sequence):

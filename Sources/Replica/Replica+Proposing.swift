@@ -61,25 +61,29 @@ extension Replica {
     while next <= core.appliedIndex {
       guard let log else { throw endedError }
       let last = core.appliedIndex
-      var result: Result<[Entry], LogStoreError> = await withCheckedContinuation { continuation in
-        log.readEntries(from: next, through: last, limitBytes: limitBytes) { continuation.resume(returning: $0) }
-      }
-      if readsArchive, case .failure(.compacted) = result {
-        do throws(LogStoreError) {
-          result = .success(try await log.readArchived(from: next, through: last, limitBytes: limitBytes))
-        } catch { result = .failure(error) }
-      }
-      switch result {
-      case .failure(.compacted(let first)): throw .compacted(firstIndex: first)
-      case .failure(.closed): throw .stopped
-      case .failure(let error): throw .failed(error.description)
-      case .success(let entries):
-        let commands = entries.filter { $0.kind == .command }
-        if !commands.isEmpty {
-          return commands.map { CommittedEntry(index: $0.index, term: $0.term, payload: $0.payload) }
+      let entries: [Entry]
+      do throws(LogStoreError) {
+        let isArchived = readsArchive && next <= log.base.base.index
+        entries =
+          isArchived
+          ? try await log.readArchived(from: next, through: last, limitBytes: limitBytes)
+          : try await log.readEntries(from: next, through: last, limitBytes: limitBytes)
+      } catch {
+        switch error {
+        case .compacted(let first): throw .compacted(firstIndex: first)
+        case .closed: throw .stopped
+        case .corrupt where next > log.base.base.index:
+          // The next start accounts for it, and the others have what is lost; here it would be met for ever.
+          fail(error.description)
+          throw .failed(error.description)
+        default: throw .failed(error.description)
         }
-        next = entries[entries.count - 1].index + 1
       }
+      let commands = entries.filter { $0.kind == .command }
+      if !commands.isEmpty {
+        return commands.map { CommittedEntry(index: $0.index, term: $0.term, payload: $0.payload) }
+      }
+      next = entries[entries.count - 1].index + 1
     }
     return []
   }

@@ -39,6 +39,7 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
   var isPerforming = false
   var isRegistered = false
   var timer: LoopTimer?
+  private var promiseTimer: LoopTimer?
   var timerDeadline: UInt64 = .max
 
   // Applying.
@@ -89,15 +90,8 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
     log.onFailure = { [weak self] in self?.fail($0.description) }
     log.onFull = { [weak self] in self?.diskFull($0) }
     for damage in log.damages { logger.error("\(damage)") }
-    if let loss = log.loss {
-      logger.critical("\(loss)")
-    } else if let promised = recovered.promised {
-      logger.error(
-        """
-        the log lacks entries up to \(promised.index) (of term \(promised.term)) that were lost to damage, and waits for \
-        a leader that has them
-        """)
-    }
+    if let loss = log.loss { logger.critical("\(loss)") }
+    if recovered.promised != nil { watchPromise() }
     transport.setMembers(core.raft.configuration.members)
     do { try transport.start(self) } catch {
       await stop()
@@ -184,6 +178,25 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
     return log
   }
 
+  /// Says again and again what is missing while nobody leads: where no member has it, that will not end by itself.
+  func watchPromise() {
+    guard promiseTimer?.isActive != true else { return }
+    promiseTimer = LoopTimer(afterMilliseconds: 10_000, repeatMilliseconds: 30_000) { [weak self] in
+      guard let self else { return }
+      guard let promised = self.core.raft.promised else {
+        self.logger.notice("the log has all again that it had lost")
+        self.promiseTimer?.cancel()
+        return
+      }
+      guard self.core.raft.leaderID == nil else { return }
+      self.logger.critical(
+        """
+        entries \(self.core.raft.lastIndex + 1) to \(promised.index) (of term \(promised.term)) were lost here, and no \
+        member that has them leads: start the members that are down, or restore the group from a backup
+        """)
+    }
+  }
+
   private func diskFull(_ isFull: Bool) {
     if isFull {
       logger.critical(
@@ -212,6 +225,7 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
     state = .ended(error)
     timer?.cancel()
     timer = nil
+    promiseTimer?.cancel()
     core.handle(.stopped, atMilliseconds: now)
     perform()
   }

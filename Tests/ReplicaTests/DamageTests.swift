@@ -91,4 +91,67 @@ struct DamageTests {
       StartDecision(recovered: recovered, appliedIndex: 10, latest: nil)
         == .stateAheadOfLog(appliedIndex: 10, lastIndex: 4))
   }
+
+  @Test("Damage that is met while entries are read ends the replica; the next start repairs it")
+  func metWhileReading() async throws {
+    let cluster = try ReplicaCluster()
+    cluster.adjust = { $0.cacheBytes = 1000 }
+    try await cluster.start(1, 2, 3)
+    let leader = try await cluster.leader()
+    let items = (1...100).map { "the item with number \($0)." }
+    for item in items { _ = try await leader.propose(item) }
+    try await cluster.everyoneHas(items)
+    let follower = try await cluster.follower()
+    let id = follower.configuration.nodeID
+    var failure: ReplicaError?
+    follower.onFailure = { failure = $0 }
+    let file = cluster.directory + "/\(id)/log/0000000001.log"
+    let place = try #require(try Data(contentsOf: URL(fileURLWithPath: file)).range(of: Data("number 12.".utf8)))
+    let handle = try FileHandle(forUpdating: URL(fileURLWithPath: file))
+    try handle.seek(toOffset: UInt64(place.lowerBound))
+    try handle.write(contentsOf: Data("N".utf8))
+    try handle.close()
+    await #expect(throws: ReplicaError.self) { try await follower.entries(from: 10, limitBytes: 10_000) }
+    #expect(failure?.description.contains("0000000001.log is damaged at byte") == true)
+    await cluster.stop(id)
+    // Its log is let go of in the background.
+    for _ in 0..<500 {
+      do {
+        try await cluster.start(id)
+        break
+      } catch { try await loopSleep(milliseconds: 10) }
+    }
+    try await cluster.everyoneHas(items)
+    _ = try await cluster.eventually("a log without promise") {
+      cluster.replicas[id]?.status.promisedIndex == nil ? true : nil
+    }
+    await cluster.stopAll()
+  }
+
+  @Test("The archive has what compaction dropped, for those who want the history")
+  func archive() async throws {
+    let cluster = try ReplicaCluster()
+    cluster.adjust = {
+      $0.segmentBytes = 4096
+      $0.archive = .all
+    }
+    try await cluster.start(1, members: [1])
+    let replica = try await cluster.leader()
+    let items = (1...200).map { "the item with number \($0)." }
+    for item in items { _ = try await replica.propose(item) }
+    _ = try await replica.takeSnapshot()
+    _ = try await cluster.eventually("a log that begins later") { replica.status.firstIndex > 100 ? true : nil }
+    _ = try await replica.propose("the last one")
+    await #expect(throws: ReplicaError.self) { try await replica.entries(from: 1, limitBytes: 500) }
+    var found: [String] = []
+    var next: UInt64 = 1
+    while true {
+      let entries = try await replica.entries(from: next, limitBytes: 500, readsArchive: true)
+      guard let last = entries.last else { break }
+      found += entries.map { String(decoding: $0.payload, as: UTF8.self) }
+      next = last.index + 1
+    }
+    #expect(found == items + ["the last one"])
+    await cluster.stopAll()
+  }
 }
