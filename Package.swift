@@ -78,7 +78,8 @@ let package = Package(
     target(
       "MetadataService",
       [
-        "Metadata", "MetadataLog", "MetadataWire", "ProtocolMetadata", "Raft", "Replica", "EventLoop", "RPC",
+        "Metadata", "MetadataLog", "MetadataWire", "ProtocolMetadata", "Raft", "Replica", "SegmentedLog", "EventLoop",
+        "RPC",
         "SQLTypes",
         logging,
       ]),

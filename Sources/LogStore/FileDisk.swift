@@ -11,6 +11,12 @@ package struct FileDisk: LogDisk {
     if mkdir(path, 0o700) != 0, errno != EEXIST { throw .io(operation: "create directory", path: path, errno: errno) }
   }
 
+  /// Uses a directory that is there.
+  package init(existing path: String) throws(LogStoreError) {
+    self.path = path
+    guard access(path, R_OK | X_OK) == 0 else { throw .io(operation: "open directory", path: path, errno: errno) }
+  }
+
   private func file(_ name: String) -> String { path + "/" + name }
 
   package func lock() throws(LogStoreError) -> any Sendable {

@@ -44,7 +44,7 @@ final class MembershipRecorder {
       }
       let commands = Self.commands(members: status.members, image: service.machine.image, names: names)
       guard !commands.isEmpty else { return }
-      switch await append(commands, principal: principal) {
+      switch await append(AppendRequest(principal: principal, commands: commands)) {
       case .success(let response):
         guard case .rejected(let rejection) = response.kind else { continue }
         logger.error("the members cannot be recorded in the metadata log: \(rejection.message)")
@@ -56,11 +56,37 @@ final class MembershipRecorder {
     }
   }
 
-  private func append(_ commands: [Command], principal: String) async -> Result<AppendDesk.Response, RPCError> {
-    let request = AppendRequest(principal: principal, commands: commands).wire(clusterID: service.clusterID)
+  private func append(_ request: AppendRequest) async -> Result<AppendDesk.Response, RPCError> {
+    let request = request.wire(clusterID: service.clusterID)
     return await withCheckedContinuation { continuation in
       service.desk.append(request, peer: nil) { continuation.resume(returning: $0) }
     }
+  }
+
+  /// Records that an operator has made this node the only voter; true once the log holds it.
+  func record(_ recovery: QuorumRecovery) async -> Bool {
+    let node = service.replica.configuration.nodeID
+    let request = AppendRequest(
+      // The same name at each attempt, so that it is recorded once.
+      principal: String(recovery.principal.prefix(100)),
+      requestID: RequestID(client: "recovery-\(node)-\(recovery.index)", sequence: 1),
+      commands: [.recordNote(topic: QuorumRecovery.topic, content: Array(recovery.note(node: node).utf8))])
+    while service.replica.isLeader {
+      switch await append(request) {
+      case .success(let response):
+        switch response.kind {
+        case .appended: return true
+        case .rejected(let rejection):
+          logger.error("the recovery of the quorum cannot be recorded in the metadata log: \(rejection.message)")
+          return false
+        default: return false
+        }
+      case .failure(let error):
+        logger.info("the recovery of the quorum is not recorded yet: \(error)")
+        guard (try? await loopSleep(milliseconds: 200)) != nil else { return false }
+      }
+    }
+    return false
   }
 
   /// What makes the image's meta nodes those members. Nothing before the cluster's first record.

@@ -75,6 +75,8 @@ package final class MetaNode {
   private let service: MetadataService
   private let recorder: MembershipRecorder
   private let admin: MetadataAdmin
+  private var recovery: QuorumRecovery?
+  private var isRecordingRecovery = false
   private var removalWatch: RemovalWatch?
   /// Whether this node has ended because it was removed from its group; it is of no use any more.
   package private(set) var isRemoved = false
@@ -111,7 +113,9 @@ package final class MetaNode {
       lock = try DirectoryLock(configuration.dataDirectory)
       service.register(at: server)
       admin.register(at: server)
-      replica.onChange = { [weak self] status in if status.isReady { self?.recorder.wake() } }
+      recovery = try QuorumRecovery.read(configuration.dataDirectory)
+      replica.refuse { [weak self] in self?.isOut($0) ?? false }
+      replica.onChange = { [weak self] status in if status.isReady { self?.leads() } }
       replica.onFailure = { [weak self] error in self?.onFailure?(error.description) }
       try await replica.start()
       try server.start()
@@ -130,6 +134,32 @@ package final class MetaNode {
     await replica.stop()
     machine.close()
     lock = nil
+  }
+
+  /// Whether the member was removed for ever: by a forced recovery of this node, or as a fact.
+  private func isOut(_ member: UInt64) -> Bool {
+    if let recovery, recovery.isOut(member, node: configuration.nodeID.rawValue),
+      // The decision was written before the entry that carries it out.
+      replica.status.lastIndex >= recovery.index, replica.status.term >= recovery.term
+    {
+      return true
+    }
+    return machine.image.removedNodes.contains(Metadata.NodeID(rawValue: member))
+  }
+
+  private func leads() {
+    guard let recovery, !recovery.isRecorded, !isRecordingRecovery, replica.status.term > recovery.term else {
+      return recorder.wake()
+    }
+    isRecordingRecovery = true
+    Task { @LoopActor in
+      if await self.recorder.record(recovery) {
+        self.recovery?.isRecorded = true
+        try? self.recovery?.write(self.configuration.dataDirectory)
+      }
+      self.isRecordingRecovery = false
+      self.recorder.wake()
+    }
   }
 
   private func removed() {

@@ -168,7 +168,7 @@ final class MetadataAdmin {
           guard let match = member.matchIndex, let isAlive = member.isAlive else { return }
           $0.matchIndex = match
           $0.isAlive = isAlive
-          $0.isCaughtUp = isAlive && match + lag >= status.lastIndex && match > 0
+          $0.isCaughtUp = isAlive && match + lag >= status.lastIndex && match >= max(1, status.configurationIndex)
         }
       }
     }

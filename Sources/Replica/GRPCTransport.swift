@@ -26,6 +26,7 @@ package final class GRPCTransport: RaftTransport {
   private var lastStream = 0
   private var isStopped = false
   private var encodedEntries = EncodedEntries()
+  private var isRefused: (@LoopActor (NodeID) -> Bool)?
 
   /// Makes a transport; the service is registered at the server when it starts. `tls` is for the calls to others.
   package init(
@@ -87,6 +88,8 @@ package final class GRPCTransport: RaftTransport {
 
   private static let maximumCallers = 32
 
+  package func refuse(_ isRefused: @escaping @LoopActor (UInt64) -> Bool) { self.isRefused = isRefused }
+
   package func send(_ message: Message) { links[message.to]?.send(message, &encodedEntries) }
 
   package func stop() async {
@@ -122,6 +125,9 @@ package final class GRPCTransport: RaftTransport {
     }
     guard hello.from != 0, hello.from != nodeID else {
       throw RPCError(.failedPrecondition, "member \(hello.from) cannot call member \(nodeID)")
+    }
+    guard isRefused?(hello.from) != true else {
+      throw RPCError(.failedPrecondition, "member \(hello.from) was removed from this group for ever")
     }
     return receiver
   }

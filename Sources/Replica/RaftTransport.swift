@@ -16,8 +16,15 @@ package protocol RaftTransport: AnyObject {
   /// Sends a snapshot's file; `then` tells whether the member has it in safe keeping.
   func sendSnapshot(
     _ offer: SnapshotOffer, from path: String, to member: NodeID, then: @escaping @LoopActor (Bool) -> Void)
+  /// Takes nothing from members for whom the predicate holds: they were removed for ever, and may not know it.
+  func refuse(_ isRefused: @escaping @LoopActor (UInt64) -> Bool)
   /// Ends all connections.
   func stop() async
+}
+
+extension RaftTransport {
+  /// A transport without strangers.
+  package func refuse(_ isRefused: @escaping @LoopActor (UInt64) -> Bool) {}
 }
 
 /// What a transport delivers to.

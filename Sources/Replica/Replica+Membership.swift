@@ -17,6 +17,9 @@ extension Replica {
     }
   }
 
+  /// Takes nothing from members for whom the predicate holds: they were removed for ever, and may not know it.
+  package func refuse(_ isRefused: @escaping @LoopActor (UInt64) -> Bool) { transport.refuse(isRefused) }
+
   private func change(_ ask: @LoopActor (UInt64) throws(Refusal) -> Void) async throws(ReplicaError) {
     guard log != nil else { throw endedError }
     let error: ReplicaError? = await withCheckedContinuation { continuation in

@@ -64,6 +64,12 @@ package struct LogIdentity: Sendable, Equatable {
     self.disk = disk
   }
 
+  /// Whose log a directory holds.
+  package init(of disk: any LogDisk) throws(LogStoreError) {
+    guard try disk.list().contains(Self.fileName) else { throw .noLog(path: disk.path) }
+    self = try LogIdentity(encoded: try disk.open(Self.fileName).readAll(), path: disk.path + "/" + Self.fileName)
+  }
+
   /// Throws `foreign` when the directory is another's.
   func check(found: LogIdentity, path: String) throws(LogStoreError) {
     if found.clusterID != clusterID {

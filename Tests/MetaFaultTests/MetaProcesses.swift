@@ -199,6 +199,17 @@ final class MetaProcesses {
     return client
   }
 
+  /// A client that was told of one node.
+  func client(of node: UInt64) -> MetadataClient {
+    let client = MetadataClient(
+      MetadataClient.Configuration(
+        endpoints: endpoints([node]), tls: tls, principal: "tester", clusterID: Self.clusterID))
+    clients.append(client)
+    client.start()
+    return client
+  }
+
+  /// An operator's client.
   func group() -> MetaGroupClient {
     let group = MetaGroupClient(endpoints: endpoints([1, 2, 3]), tls: tls, clusterID: Self.clusterID)
     groups.append(group)

@@ -184,6 +184,11 @@ struct ReplicaTests {
     _ = try await cluster.eventually("the learner's state") {
       cluster.replicas[4]?.machine.items.count == 100 ? true : nil
     }
+    _ = try await cluster.eventually("the learner's acknowledgement of the members") {
+      let status = leader.status
+      let match = status.members.first { $0.id == 4 }?.matchIndex ?? 0
+      return match >= status.configurationIndex ? true : nil
+    }
     try await leader.changeMembers([.promote(4)])
     let leaving = try await cluster.follower().configuration.nodeID
     try await leader.changeMembers([.remove(leaving)])
