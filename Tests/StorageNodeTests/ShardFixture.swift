@@ -62,7 +62,12 @@ final class ShardFixture {
   private var counter = 0
   private let maximumTransactionBytes: Int
 
-  init(maximumTransactionBytes: Int = 256 << 20) { self.maximumTransactionBytes = maximumTransactionBytes }
+  private let snapshotLogBytes: Int
+
+  init(maximumTransactionBytes: Int = 256 << 20, snapshotLogBytes: Int = 64 << 10) {
+    self.maximumTransactionBytes = maximumTransactionBytes
+    self.snapshotLogBytes = snapshotLogBytes
+  }
 
   func start() async throws {
     for _ in 0..<3 {
@@ -93,9 +98,9 @@ final class ShardFixture {
         StorageNodeConfiguration.Member(id: NodeID(rawValue: UInt64($0 + 1)), host: "127.0.0.1", port: $1)
       },
       dataDirectory: "\(directory)/\(place)", host: "127.0.0.1", port: ports[place])
-    configuration.tune = { replica in
+    configuration.tune = { [snapshotLogBytes] replica in
       replica.seed = UInt64(place)
-      replica.snapshotLogBytes = 64 << 10
+      replica.snapshotLogBytes = snapshotLogBytes
       replica.keptEntries = 10
     }
     let engine = SQLiteEngine(

@@ -154,7 +154,7 @@ struct ShardTests {
 
   @Test("A transaction of many entries is committed as a whole, on all replicas, while others go on")
   func largeTransaction() async throws {
-    let shard = ShardFixture()
+    let shard = ShardFixture(snapshotLogBytes: 2 << 20)
     try await shard.start()
     shard.metadata.createTable(1)
     shard.metadata.createTable(2)
