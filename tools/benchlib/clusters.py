@@ -119,9 +119,9 @@ class Cluster:
         """Runs the client program to its end; what it printed."""
         return run(self.client_command(command, *arguments, members=members), timeout=timeout)
 
-    def load(self, **options):
+    def load(self, *flags, **options):
         """One measurement of the client program: its report."""
-        arguments = []
+        arguments = list(flags)
         for name, value in options.items():
             arguments += ["--" + name.replace("_", "-"), value]
         for pid in self.pids():

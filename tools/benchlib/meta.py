@@ -183,8 +183,31 @@ def same_rate(arguments, clusters, systems):
 
 
 def batches(arguments, cluster):
-    """Streamed and batched appends, of which etcd has no counterpart."""
-    return {}
+    """Appends on one stream, and many events in one append: of these etcd has no counterpart."""
+    cases = {
+        "one stream, 1 outstanding": dict(outstanding=1, events=1),
+        "one stream, 64 outstanding": dict(outstanding=64, events=1),
+        "one stream, 1,000 outstanding": dict(outstanding=1000, events=1),
+        "one stream, 16 outstanding, 100 events each": dict(outstanding=16, events=100),
+    }
+    result = {}
+    for name, case in cases.items():
+        reports = [
+            cluster.load(
+                "--stream", operation="append", value_bytes=arguments.value_bytes, seconds=arguments.duration,
+                warmup=arguments.warmup, **case)
+            for _ in range(arguments.rounds)]
+        latency = {
+            key: round(statistics.median(one["latency_microseconds"][key] for one in reports), 1)
+            for key in ("p50", "p99", "p999")}
+        rate = statistics.median(one["per_second"] for one in reports) * case["events"]
+        events = [one["completed"] * case["events"] for one in reports]
+        result[name] = {
+            "events_per_second": round(rate), "latency_microseconds": latency,
+            "server_seconds_per_1000_events": round(statistics.median(
+                1000 * one["server_seconds"] / count for one, count in zip(reports, events)), 4)}
+        progress(f"{name}: {rate:,.0f} events/s")
+    return result
 
 
 def synchronizations(arguments, cluster):

@@ -31,6 +31,9 @@ struct BenchLoad: AsyncParsableCommand {
   @Flag(name: .long, help: "Append on one stream instead of by a call for each (Kunlog).")
   var stream = false
 
+  @Option(name: .long, help: "Operations to carry out, however long they take; 0: as many as the time allows.")
+  var total = 0
+
   @Option(name: .long, help: "Seconds that are measured.")
   var seconds = 5.0
 
@@ -41,7 +44,8 @@ struct BenchLoad: AsyncParsableCommand {
   var process: [Int32] = []
 
   func validate() throws {
-    guard (1...100_000).contains(outstanding), (0...10_000_000).contains(rate), (8...1_000_000).contains(valueBytes),
+    guard (1...100_000).contains(outstanding), (0...10_000_000).contains(rate), total >= 0,
+      (8...1_000_000).contains(valueBytes),
       (1...10_000).contains(events),
       (0.1...3600).contains(seconds), (0...600).contains(warmup)
     else {
@@ -73,6 +77,7 @@ private final class LoadRun {
   private var completed = 0
   private var failed = 0
   private var firstFailure: String?
+  private var started = 0
   private var outstanding = 0
   private var maximumOutstanding = 0
   private var waiter: CheckedContinuation<Void, Never>?
@@ -113,12 +118,16 @@ private final class LoadRun {
 
   func report() async throws -> Report {
     begin()
-    try await loopSleep(milliseconds: Int(options.warmup * 1000))
+    if options.total == 0 { try await loopSleep(milliseconds: Int(options.warmup * 1000)) }
     let serverBefore = ProcessTimes.seconds(options.process)
     let clientBefore = ProcessTimes.own()
     let start = Loop.now
     isMeasuring = true
-    try await loopSleep(milliseconds: Int(options.seconds * 1000))
+    if options.total > 0 {
+      while completed + failed < options.total { try await loopSleep(milliseconds: 1) }
+    } else {
+      try await loopSleep(milliseconds: Int(options.seconds * 1000))
+    }
     isMeasuring = false
     let seconds = Double(Loop.now - start) / 1e9
     let server = ProcessTimes.seconds(options.process) - serverBefore
@@ -152,6 +161,8 @@ private final class LoadRun {
   }
 
   private func start(_ writer: Int, due: UInt64?) {
+    guard options.total == 0 || started < options.total else { return }
+    started += 1
     outstanding += 1
     maximumOutstanding = max(maximumOutstanding, outstanding)
     let begun = due ?? Loop.now

@@ -18,7 +18,7 @@ struct BenchProbe: AsyncParsableCommand {
   var interval = 1
 
   @Option(name: .long, help: "Most appends that wait at one member.")
-  var outstanding = 64
+  var outstanding = 2000
 
   @Option(name: .long, help: "Milliseconds after which an append is given up.")
   var timeout = 1000

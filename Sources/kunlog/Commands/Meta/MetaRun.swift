@@ -27,10 +27,14 @@ struct MetaRun: AsyncParsableCommand {
     help: "This node comes into a group that exists: it waits until 'kunlog meta member add' or 'replace' names it.")
   var join = false
 
+  @Option(name: .long, help: "After how many MB of log a snapshot is taken.")
+  var snapshotMB = 64
+
   func validate() throws {
     guard (0...1_000_000_000).contains(archiveMB) else {
       throw ValidationError("--archive-mb is between 0 and 1000000000.")
     }
+    guard (1...1_000_000).contains(snapshotMB) else { throw ValidationError("--snapshot-mb is between 1 and 1000000.") }
     guard join != !member.isEmpty else {
       throw ValidationError(
         join
@@ -50,6 +54,7 @@ struct MetaRun: AsyncParsableCommand {
       dataDirectory: data, host: listen.host, port: listen.port, tls: node.tls)
     configuration.mayBegin = !node.existing
     configuration.archiveBytes = archiveMB * 1024 * 1024
+    configuration.snapshotLogBytes = snapshotMB * 1024 * 1024
     try await NodeProcess.run(node.name, parent: node.parent) { fail in
       let meta = MetaNode(configuration)
       meta.onFailure = fail
