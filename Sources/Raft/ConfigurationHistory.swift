@@ -8,11 +8,14 @@ struct ConfigurationHistory: Sendable {
     var configuration: Configuration
   }
   private(set) var items: [Item]
+  /// The configuration in force: that of the last item. Looked at for every message, so it has a place of its own.
+  private(set) var current: Configuration
 
-  init(base: Configuration, at index: UInt64) { items = [Item(index: index, configuration: base)] }
+  init(base: Configuration, at index: UInt64) {
+    items = [Item(index: index, configuration: base)]
+    current = base
+  }
 
-  /// The configuration in force.
-  var current: Configuration { items[items.count - 1].configuration }
   /// The entry that made it so.
   var currentIndex: UInt64 { items[items.count - 1].index }
 
@@ -28,12 +31,14 @@ struct ConfigurationHistory: Sendable {
   mutating func append(_ configuration: Configuration, at index: UInt64) {
     precondition(index > currentIndex, "configurations follow each other")
     items.append(Item(index: index, configuration: configuration))
+    current = configuration
   }
 
   /// Drops those whose entries are replaced; true when another one is in force thereby.
   mutating func truncate(from index: UInt64) -> Bool {
     let before = items.count
     while items.count > 1, items[items.count - 1].index >= index { items.removeLast() }
+    current = items[items.count - 1].configuration
     return items.count != before
   }
 

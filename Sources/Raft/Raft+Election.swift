@@ -19,7 +19,7 @@ extension Raft {
   }
 
   /// Whether a write of this node takes so long that its disk must be assumed to hang.
-  var isDiskStalled: Bool { writes.stalledMilliseconds(at: now) >= options.stalledWriteMilliseconds }
+  package var isDiskStalled: Bool { writes.stalledMilliseconds(at: now) >= options.stalledWriteMilliseconds }
 
   private var isDiskSlow: Bool { writes.latencyMilliseconds(at: now) >= options.slowWriteMilliseconds }
 

@@ -244,9 +244,12 @@ package struct ReplicaCore: Sendable {
   /// What is committed already will be applied and answered; the rest may yet be lost or not.
   private mutating func endLeadership(term: UInt64) {
     let raft = raft
+    // What a disk that hangs does not hold is not applied for long: those who wait shall ask the next leader.
+    let reach = raft.isDiskStalled ? min(raft.commitIndex, raft.durableIndex) : raft.commitIndex
+    if raft.isDiskStalled { reads.failAll(.lostLeadership, &actions) }
     proposals.fail(.lostLeadership, &actions) { index, proposedTerm in
       // Of what is compacted, a leader that has not lost its term until now was the author.
-      index <= raft.commitIndex && raft.terms.term(at: index).map { $0 == proposedTerm } ?? true
+      index <= reach && raft.terms.term(at: index).map { $0 == proposedTerm } ?? true
     }
     // A leader that left the group has lost its leadership by the change that it is asked for.
     settleChanges()
