@@ -108,7 +108,8 @@ let package = Package(
       name: "kunlog",
       dependencies: [
         "ClusterManager", "ComputeNode", "EventLoop", "Metadata", "MetadataClient", "MetadataService", "MetadataWire",
-        "PostgresWire", "ProtocolEtcd", "ProtocolMetadata", "RPC", "SQLTypes", "SQLiteEngine", "StorageNode", arguments,
+        "PostgresWire", "ProtocolEtcd", "ProtocolMetadata", "RPC", "SQLTypes", "SQLiteEngine", "SegmentedLog",
+        "StorageNode", arguments,
       ],
       swiftSettings: strict, linkerSettings: linking),
     tests("ClusterTests", ["kunlog"], exclude: ["Clients"]),

@@ -32,8 +32,7 @@ extension Image {
     case .placement: applyPlacement(event)
     case .notes:
       guard case .noteRecorded(let topic, _) = event else { return }
-      notes[topic, default: NoteTopic()].count += 1
-      notes[topic]?.lastIndex = recordIndex
+      notes[topic, default: NoteTopic()].add(at: recordIndex)
     }
   }
 

@@ -12,4 +12,9 @@ package struct NoteTopic: Sendable, Hashable {
     self.count = count
     self.lastIndex = lastIndex
   }
+
+  mutating func add(at index: UInt64) {
+    count += 1
+    lastIndex = index
+  }
 }

@@ -13,10 +13,15 @@ package struct RecordHash: Sendable, Hashable, CustomStringConvertible {
   private init(words: SIMD4<UInt64>) { self.words = words }
 
   /// nil where there are not exactly 32 bytes.
-  package init?(_ bytes: some Collection<UInt8>) {
+  package init?(_ bytes: UnsafeRawBufferPointer) {
     guard bytes.count == RecordHash.lengthBytes else { return nil }
-    words = SIMD4(repeating: 0)
-    withUnsafeMutableBytes(of: &words) { $0.copyBytes(from: bytes) }
+    words = bytes.loadUnaligned(as: SIMD4<UInt64>.self)
+  }
+
+  /// nil where there are not exactly 32 bytes.
+  package init?(_ bytes: [UInt8]) {
+    guard let hash = bytes.withUnsafeBytes({ RecordHash($0) }) else { return nil }
+    self = hash
   }
 
   /// 32 bytes.

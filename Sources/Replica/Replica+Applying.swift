@@ -28,10 +28,20 @@ extension Replica {
   func apply(from: UInt64, through: UInt64) {
     guard let log else { return }
     isApplying = true
-    log.readEntries(from: from, through: through, limitBytes: configuration.applyBatchBytes) { [weak self] result in
+    let limitBytes = configuration.applyBatchBytes
+    // What was read ahead was committed then, hence is what the log holds now.
+    let read = ahead.flatMap { $0.from == from ? $0 : nil }
+    ahead = nil
+    (read ?? EntryRead(log, from: from, through: through, limitBytes: limitBytes)).whenDone { [weak self] result in
       guard let self else { return }
       switch result {
-      case .success(let entries): LoopActor.start { await self.apply(entries) }
+      case .success(let entries):
+        if let last = entries.last?.index, last < through, let log = self.log {
+          // The next batch is read while this one is applied.
+          self.ahead = EntryRead(log, from: last + 1, through: through, limitBytes: limitBytes)
+        }
+        LoopActor.start { await self.apply(entries) }
+      case .failure where read != nil: self.apply(from: from, through: through)
       case .failure(let error):
         // A snapshot that arrived while the entries were read takes their place.
         if !self.core.hasSnapshotToRestore, self.log != nil { self.fail(error.description) }

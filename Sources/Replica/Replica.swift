@@ -45,6 +45,8 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
   // Applying.
   var applied = AppliedBatch<Machine.Output>()
   var isApplying = false
+  /// Entries to be applied after those that are being applied.
+  var ahead: EntryRead?
   var whenApplierRests: [@LoopActor () -> Void] = []
 
   // Those who wait: for outputs; for reads and changes, told nil or what went wrong.

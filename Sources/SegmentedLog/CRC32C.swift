@@ -3,6 +3,14 @@ package struct CRC32C: Sendable {
   // Written once, before anybody can read it, and never freed.
   private nonisolated(unsafe) static let table: UnsafePointer<UInt32> = makeTable()
 
+  /// An implementation by the processor's own instruction: the state before, and the bytes; the state after.
+  package typealias Implementation = @Sendable (UInt32, UnsafeRawBufferPointer) -> UInt32
+
+  /// Used where it is set.
+  ///
+  /// Unsafe: set by a process's main function before there is another thread, only read from then on.
+  nonisolated(unsafe) package static var accelerated: Implementation?
+
   private var state: UInt32
 
   /// Starts a checksum, or goes on from the value of an earlier one.
@@ -21,6 +29,10 @@ package struct CRC32C: Sendable {
   /// Takes in more bytes.
   package mutating func update(_ bytes: UnsafeRawBufferPointer) {
     guard let base = bytes.baseAddress else { return }
+    if let accelerated = Self.accelerated {
+      state = accelerated(state, bytes)
+      return
+    }
     let table = Self.table
     var crc = state
     var position = 0

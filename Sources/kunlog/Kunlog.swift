@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLoop
 import Metadata
+import SegmentedLog
 
 /// The one executable: a subcommand per role, and the operator's commands.
 @main
@@ -17,6 +18,7 @@ struct Kunlog: AsyncParsableCommand {
   static func main() async {
     // Before there is another thread: see `SHA256.accelerated`.
     SHA256.accelerated = OpenSSLDigest.sha256
+    CRC32C.accelerated = HardwareChecksum.crc32c
     await main(nil)
   }
 }

@@ -195,6 +195,10 @@ struct LogStoreTests {
     let (again, _) = try await LogStore.open(configuration, on: FileDisk(path: path))
     #expect(again.archive == log.archive)
     #expect(try await again.readArchived(from: 7, through: 7, limitBytes: 1) == [found[6]])
+    // Dropped too, but in a segment that the log still needs.
+    #expect(
+      try await again.readArchived(from: last + 1, through: last + 1, limitBytes: 1)
+        == [entry(last + 1, 1, "a somewhat longer value of entry \(last + 1)")])
     await #expect(throws: LogStoreError.self) {
       try await again.readArchived(from: 3001, through: 3001, limitBytes: 1)
     }
