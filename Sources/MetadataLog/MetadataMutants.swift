@@ -15,4 +15,8 @@ package struct MetadataMutants: OptionSet, Sendable {
   package static let bookmarksAhead = MetadataMutants(rawValue: 1 << 4)
   /// A subscriber is given the records again at which a batch ended.
   package static let repeatsBatchEnds = MetadataMutants(rawValue: 1 << 5)
+  /// A subscriber that is far behind is served only when nobody else wants anything, which is never (etcd #17529).
+  package static let starvesBehind = MetadataMutants(rawValue: 1 << 6)
+  /// What a subscriber does not take is read and kept for it all the same (etcd #16839).
+  package static let buffersForSlow = MetadataMutants(rawValue: 1 << 7)
 }

@@ -69,7 +69,13 @@ package struct SubscriptionCursor: Sendable {
   package mutating func next(_ state: MetadataState, credit: Int, isBookmarkDue: Bool) -> Step {
     if !isStarted, let step = start(state) { return step }
     if let end, position >= end { return .finished }
+    if credit == 0, state.mutants.contains(.buffersForSlow),
+      (pending.last?.record.index ?? position) < state.image.index
+    {
+      return .readLog(from: (pending.last?.record.index ?? position) + 1)
+    }
     guard credit > 0 else { return .wait }
+    if state.mutants.contains(.starvesBehind), state.image.index > position + 100 { return .wait }
     if let compactedTo { return jump(state, compactedTo) }
     if nextPending < pending.count { return handOutPending(min(credit, Self.batchRecords)) }
     if position < state.image.index {
@@ -83,11 +89,16 @@ package struct SubscriptionCursor: Sendable {
     return isBookmarkDue ? bookmark(state.mutants) : .wait
   }
 
+  /// How many records were read for the subscriber and not handed out: at most what one reading gave.
+  package var pendingCount: Int { pending.count - nextPending }
+
   /// What `readLog` asked for: applied entries in order, none where none is applied there yet.
   package mutating func logRead(_ entries: [(index: UInt64, term: UInt64, body: [UInt8])]) throws(ApplyError) {
     var elements: [RecentRecords.Element] = []
     elements.reserveCapacity(entries.count)
-    for entry in entries where entry.index > position {
+    // Without the mistake of reading ahead there is nothing left when the log is read.
+    elements += pending[nextPending...]
+    for entry in entries where entry.index > max(position, elements.last?.record.index ?? 0) {
       let record = try MetadataState.decode(index: entry.index, term: entry.term, body: entry.body)
       elements.append(RecentRecords.Element(record: record, body: entry.body))
     }

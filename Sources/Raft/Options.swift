@@ -31,6 +31,9 @@ package struct Options: Sendable, Equatable {
   /// From when on a disk counts as slow: others should lead, if they can.
   package var slowWriteMilliseconds: UInt64 { electionTimeoutMilliseconds / 2 }
 
+  /// Mistakes to make, for the simulator to find; none in production.
+  package var mutants: RaftMutants = []
+
   /// The defaults.
   package init() {}
 }

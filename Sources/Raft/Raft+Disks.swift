@@ -7,7 +7,9 @@
 extension Raft {
   /// Whether the members in force know this node by another disk.
   package var isForeignDisk: Bool {
-    guard disk != 0, let recorded = configuration.disk(of: id), recorded != 0 else { return false }
+    guard disk != 0, let recorded = configuration.disk(of: id), recorded != 0,
+      !options.mutants.contains(.trustsAnyDisk)
+    else { return false }
     return recorded != disk
   }
 
@@ -16,7 +18,7 @@ extension Raft {
   /// that are not known.
   mutating func isHeard(_ message: Message) -> Bool {
     guard let recorded = configuration.disk(of: message.from) else { return !message.body.isAnswer }
-    guard recorded != message.fromDisk else { return true }
+    guard recorded != message.fromDisk, !options.mutants.contains(.trustsAnyDisk) else { return true }
     guard recorded != 0 else {
       observedDisks[message.from] = message.fromDisk
       if role == .leader { recordDisks() }

@@ -145,7 +145,8 @@ extension Raft {
 
   /// Whether a candidate whose log ends there may have this node's vote.
   private func mayVote(lastIndex: UInt64, lastTerm: UInt64) -> Bool {
-    !isForeignDisk && LogPosition(index: lastIndex, term: lastTerm) >= votingPosition
+    if options.mutants.contains(.electsSlowVoter), lastTerm == terms.lastTerm { return true }
+    return !isForeignDisk && LogPosition(index: lastIndex, term: lastTerm) >= votingPosition
   }
 
   private mutating func forEachOtherVoter(_ body: (inout Raft, NodeID) -> Void) {

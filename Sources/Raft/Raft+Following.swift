@@ -10,7 +10,8 @@ extension Raft {
       accept(leader, matchIndex: commitIndex, round: request.round)
       return
     }
-    guard terms.term(at: request.previousIndex) == request.previousTerm else {
+    let isUnchecked = options.mutants.contains(.skipsLogCheck) && request.previousIndex <= terms.lastIndex
+    guard terms.term(at: request.previousIndex) == request.previousTerm || isUnchecked else {
       let hint = terms.lastIndex(notAbove: request.previousTerm, atOrBefore: request.previousIndex)
       send(
         .appendRejected(
@@ -41,7 +42,8 @@ extension Raft {
   }
 
   private mutating func accept(_ leader: NodeID, matchIndex: UInt64, round: UInt64) {
-    send(.appendAccepted(matchIndex: matchIndex, round: round), to: leader, after: entriesSequence)
+    let sequence = options.mutants.contains(.acknowledgesBeforeDurable) ? 0 : entriesSequence
+    send(.appendAccepted(matchIndex: matchIndex, round: round), to: leader, after: sequence)
   }
 
   private func isWellFormed(_ request: Message.AppendRequest) -> Bool {

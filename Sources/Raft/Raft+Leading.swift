@@ -27,7 +27,8 @@ extension Raft {
   }
 
   mutating func tickLeader() {
-    if isDiskStalled { return handOver() }
+    let isReckless = options.mutants.contains(.leadsWithHungDisk)
+    if isDiskStalled, !isReckless { return handOver() }
     if now >= quorumCheckDeadline + options.heartbeatMilliseconds {
       // This node was held up itself: what has arrived meanwhile is heard first.
       quorumCheckDeadline = now + options.heartbeatMilliseconds
@@ -46,7 +47,7 @@ extension Raft {
     if now >= heartbeatDeadline {
       heartbeatDeadline = now + options.heartbeatMilliseconds
       // A leader whose disk hangs must not keep others from leading (etcd #13527).
-      if writes.stalledMilliseconds(at: now) < options.electionTimeoutMilliseconds { startRound() }
+      if writes.stalledMilliseconds(at: now) < options.electionTimeoutMilliseconds || isReckless { startRound() }
     }
   }
 
@@ -105,7 +106,8 @@ extension Raft {
       if member == id { return writes.durableIndex }
       return slot(of: member).map { progress[$0].matchIndex } ?? 0
     }
-    guard index > commitIndex, terms.term(at: index) == hardState.term else { return }
+    guard index > commitIndex, terms.term(at: index) == hardState.term || options.mutants.contains(.countsOldTerms)
+    else { return }
     commit(through: index)
     uncommitted.release(through: index)
     isReplicationDue = true

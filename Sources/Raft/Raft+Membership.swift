@@ -12,7 +12,8 @@ extension Raft {
   mutating func changeMembership(_ changes: [MembershipChange]) {
     guard role == .leader else { return effects.append(.refused(.notLeader(leaderID))) }
     guard transfer == nil else { return effects.append(.refused(.transferring)) }
-    guard commitIndex >= firstIndexOfTerm, configurations.quorumIndex <= commitIndex, !configuration.isJoint else {
+    let isPending = commitIndex < firstIndexOfTerm || configurations.quorumIndex > commitIndex
+    guard !isPending || options.mutants.contains(.changesMembersAtOnce), !configuration.isJoint else {
       return effects.append(.refused(.membershipChangePending))
     }
     for case .promote(let learner) in changes {

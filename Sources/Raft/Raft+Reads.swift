@@ -36,6 +36,9 @@ extension Raft {
     }
     guard reads.count < options.maximumPendingReads else { return refuseRead(read, from: reader, .overloaded) }
     guard commitIndex >= firstIndexOfTerm else { return reads.untilTermCommitted.append((read, reader)) }
+    if reader == id, options.mutants.contains(.readsWithoutRound) {
+      return effects.append(.readReady(id: read, index: commitIndex))
+    }
     reads.unconfirmed.append(.init(id: read, from: reader, index: commitIndex, round: reads.round + 1))
   }
 

@@ -98,6 +98,7 @@ extension Raft {
     switch progress[slot].mode {
     case .snapshot: return
     case .replicating where previousIndex <= progress[slot].matchIndex: return
+    case .replicating where options.mutants.contains(.ignoresRejections): return
     case .probing where previousIndex != progress[slot].nextIndex - 1: return
     case .probing where previousIndex > 0 && previousIndex <= progress[slot].matchIndex:
       // It had acknowledged that entry. The probe is repeated when it answers, or with the next heartbeat.

@@ -20,7 +20,8 @@ extension Raft {
     terms = TermIndex(baseIndex: metadata.index, baseTerm: metadata.term)
     recent.removeAll()
     settlePromise()
-    configurations = ConfigurationHistory(base: metadata.configuration, at: metadata.index)
+    let members = options.mutants.contains(.keepsMembersAtSnapshot) ? configuration : metadata.configuration
+    configurations = ConfigurationHistory(base: members, at: metadata.index)
     flushedIndex = metadata.index
     commitIndex = metadata.index
     appliedIndex = metadata.index

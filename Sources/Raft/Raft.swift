@@ -138,12 +138,14 @@ package struct Raft: Sendable {
     disk = recovered.disk
     self.now = now
     hardState = recovered.hardState
-    promised = recovered.promised
+    promised = options.mutants.contains(.forgetsPromise) ? nil : recovered.promised
     snapshot = recovered.snapshot
     terms = recovered.terms
     recent = RecentEntries(limitBytes: options.recentBytes)
     configurations = ConfigurationHistory(base: recovered.baseConfiguration, at: recovered.terms.baseIndex)
-    for item in recovered.configurations { configurations.append(item.configuration, at: item.index) }
+    for item in recovered.configurations where !options.mutants.contains(.forgetsMembersAtRestart) {
+      configurations.append(item.configuration, at: item.index)
+    }
     writes = WriteQueue(durableIndex: recovered.terms.lastIndex)
     random = SplitMix64(seed: seed)
     commitIndex = min(max(recovered.commitIndex, recovered.snapshot.index), recovered.terms.lastIndex)
@@ -220,7 +222,8 @@ package struct Raft: Sendable {
 
   /// What describes a snapshot of the state that contains all entries up to an index; nil when that is not known.
   package func snapshotMetadata(at index: UInt64) -> SnapshotMetadata? {
-    guard let term = terms.term(at: index), let members = configurations.configuration(at: index) else { return nil }
+    let place = options.mutants.contains(.describesOldMembers) ? terms.baseIndex : index
+    guard let term = terms.term(at: index), let members = configurations.configuration(at: place) else { return nil }
     return SnapshotMetadata(index: index, term: term, configuration: members)
   }
 
@@ -236,7 +239,7 @@ package struct Raft: Sendable {
   /// Sends once the hard state that the message shows, and the write given, are durable.
   mutating func send(_ body: Message.Body, to peer: NodeID, term: UInt64? = nil, after sequence: UInt64 = 0) {
     let message = Message(from: id, to: peer, term: term ?? hardState.term, body: body, fromDisk: disk)
-    let needed = max(hardStateSequence, sequence)
+    let needed = options.mutants.contains(.votesBeforeDurable) ? sequence : max(hardStateSequence, sequence)
     effects.append(.send(message, after: needed <= writes.writtenSequence ? 0 : needed))
   }
 

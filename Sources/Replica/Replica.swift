@@ -107,7 +107,7 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
   private func restore(_ recovered: Raft.Recovered) async throws(ReplicaStartError) -> UInt64 {
     do { try await snapshots.open() } catch { throw .other("\(error)") }
     let appliedIndex = machine.appliedIndex
-    switch StartDecision(recovered: recovered, appliedIndex: appliedIndex, latest: snapshots.latest?.metadata) {
+    switch StartDecision(recovered: recovered, appliedIndex: appliedIndex, stored: snapshots.all) {
     case .ready: return appliedIndex
     case .stateAheadOfLog(let applied, let last): throw .stateAheadOfLog(appliedIndex: applied, lastIndex: last)
     case .snapshotMissing(let index): throw .snapshotMissing(index: index, directory: snapshots.directory)

@@ -35,6 +35,9 @@ final class SnapshotStore {
   /// The latest; nil when there is none.
   var latest: StoredSnapshot? { kept.last }
 
+  /// What is kept, oldest first.
+  var all: [SnapshotMetadata] { kept.map(\.metadata) }
+
   /// The one at an entry.
   func stored(at index: UInt64) -> StoredSnapshot? { kept.first { $0.metadata.index == index } }
 

@@ -219,7 +219,9 @@ package struct ReplicaCore: Sendable {
     case .readEntries(let follower, let term, let from, let through, let limitBytes):
       actions.append(.readEntries(for: follower, term: term, from: from, through: through, limitBytes: limitBytes))
     case .sendSnapshot(let follower, let term): actions.append(.sendSnapshot(to: follower, term: term))
-    case .readReady(let id, let index): reads.confirm(id, index: index, appliedIndex: appliedIndex, &actions)
+    case .readReady(let id, let index):
+      let applied = options.mutants.contains(.readsBeforeApplied) ? max(appliedIndex, index) : appliedIndex
+      reads.confirm(id, index: index, appliedIndex: applied, &actions)
     case .readRefused(let id, _): reads.retryLater(id)
     case .transferAbandoned:
       if let token = transferToken { actions.append(.changeFailed(token, .timedOut)) }
@@ -262,7 +264,9 @@ package struct ReplicaCore: Sendable {
 
   /// The state machine leads once it has applied all that came before its term.
   private mutating func establishLeadership() {
-    guard !isReady, let start = raft.leaderStartIndex, appliedIndex >= start else { return }
+    guard !isReady, let start = raft.leaderStartIndex,
+      appliedIndex >= start || options.mutants.contains(.servesBeforeReplay)
+    else { return }
     isReady = true
     actions.append(.leadershipChanged(isLeader: true, term: raft.hardState.term))
   }

@@ -12,6 +12,8 @@ package struct ReplicaOptions: Sendable, Equatable {
   package var maximumWaitingReads = 200_000
   /// Most messages that wait for the disk; beyond it they are dropped, as a network may do.
   package var maximumDelayedMessages = 10_000
+  /// Mistakes to make, for the simulator to find; none in production.
+  package var mutants: ReplicaMutants = []
 
   /// The defaults.
   package init() {}

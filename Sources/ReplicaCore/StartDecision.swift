@@ -11,8 +11,8 @@ package enum StartDecision: Sendable, Equatable {
   /// The log begins after a snapshot that is not there.
   case snapshotMissing(index: UInt64)
 
-  /// Decides. `appliedIndex` is what the durable state contains, `latest` the newest snapshot in safe keeping.
-  package init(recovered: Raft.Recovered, appliedIndex: UInt64, latest: SnapshotMetadata?) {
+  /// Decides. `appliedIndex` is what the durable state contains, `stored` are the snapshots in safe keeping, oldest first.
+  package init(recovered: Raft.Recovered, appliedIndex: UInt64, stored: [SnapshotMetadata]) {
     let base = recovered.snapshot
     let lastIndex = recovered.terms.lastIndex
     // Of a log that damage has made shorter, the state may contain entries that were lost: the leader brings them again.
@@ -26,9 +26,10 @@ package enum StartDecision: Sendable, Equatable {
       self = .ready
       return
     }
-    // A snapshot newer than the log knows (the process ended in between) serves as well, if the log reaches it.
-    if let latest, latest.index >= base.index, latest.index <= reach {
-      self = .restore(latest)
+    // A snapshot newer than the log knows (the process ended in between) serves as well, if the log reaches it. One that
+    // came from a leader and is ahead of the log does not: the process ended before the log was reset to it.
+    if let newest = stored.last(where: { $0.index >= base.index && $0.index <= reach }) {
+      self = .restore(newest)
     } else {
       self = .snapshotMissing(index: base.index)
     }

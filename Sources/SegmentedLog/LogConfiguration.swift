@@ -25,6 +25,8 @@ package struct LogConfiguration: Sendable {
   package var archive = ArchiveRetention.none
   /// Most bytes of recent entries that are kept in memory.
   package var cacheBytes = 4 * 1024 * 1024
+  /// Mistakes to make, for the simulator to find; none in production.
+  package var mutants: LogMutants = []
 
   /// Makes a configuration with the defaults.
   package init(identity: LogIdentity, initialMembers: Configuration) {

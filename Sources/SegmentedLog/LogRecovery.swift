@@ -267,6 +267,7 @@ package struct LogRecovery {
   }
 
   private mutating func lost(after kept: LogReplay.Stretch, _ promised: LogPosition) {
+    if configuration.mutants.contains(.takesDamageForTorn) { return }
     let all = [promised, log.promised].compactMap { $0 }.max() ?? promised
     log.promised = all
     var last = kept.terms.lastPosition

@@ -116,6 +116,7 @@ package final class LogWriter {
       }
       unwritten.removeFirst()
     }
+    if dropsSegments, configuration.mutants.contains(.dropsSegmentsEarly) { try dropSegments(&result) }
     try flush()
     if isStateStale { try writeState() }
     if dropsSegments { try dropSegments(&result) }
@@ -198,7 +199,7 @@ package final class LogWriter {
       throw error
     }
     filledOffset = max(filledOffset, fill)
-    try segment.file.synchronize()
+    if !configuration.mutants.contains(.skipsSynchronization) { try segment.file.synchronize() }
     endOffset = end
     buffer.removeAll(keepingCapacity: buffer.capacity <= 4 * 1024 * 1024)
   }
@@ -335,6 +336,7 @@ package final class LogWriter {
   /// After the disk was full: whether there is space again for a segment and for the reserve. To be tried now and then.
   package func recoverSpace() throws(LogStoreError) -> Bool {
     guard isFull else { return true }
+    if configuration.mutants.contains(.neverForgivesFullDisk) { return false }
     isFull = false
     if spares.isEmpty {
       let name = LogFileName.spare(nextSpare)

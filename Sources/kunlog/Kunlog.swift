@@ -11,6 +11,7 @@ struct Kunlog: AsyncParsableCommand {
     groupedSubcommands: [
       CommandGroup(name: "To begin", subcommands: [QuickstartCommand.self]),
       CommandGroup(name: "Operators", subcommands: [ClusterCommand.self, LogCommand.self, BenchCommand.self]),
+      CommandGroup(name: "Development", subcommands: [SimulateCommand.self]),
       CommandGroup(
         name: "Roles", subcommands: [MetaCommand.self, StorageCommand.self, ComputeCommand.self, ManagerCommand.self]),
     ])

@@ -217,20 +217,20 @@ struct StartDecisionTests {
   @Test("A state within the log replays the rest; an empty one begins with the snapshot")
   func fits() {
     let log = recovered(base: 5, last: 20, snapshot: 10)
-    #expect(StartDecision(recovered: log, appliedIndex: 7, latest: snapshot(10)) == .ready)
-    #expect(StartDecision(recovered: log, appliedIndex: 20, latest: snapshot(10)) == .ready)
-    #expect(StartDecision(recovered: log, appliedIndex: 0, latest: snapshot(10)) == .restore(snapshot(10)))
-    #expect(StartDecision(recovered: log, appliedIndex: 4, latest: snapshot(12)) == .restore(snapshot(12)))
+    #expect(StartDecision(recovered: log, appliedIndex: 7, stored: [snapshot(10)]) == .ready)
+    #expect(StartDecision(recovered: log, appliedIndex: 20, stored: [snapshot(10)]) == .ready)
+    #expect(StartDecision(recovered: log, appliedIndex: 0, stored: [snapshot(10)]) == .restore(snapshot(10)))
+    #expect(StartDecision(recovered: log, appliedIndex: 4, stored: [snapshot(12)]) == .restore(snapshot(12)))
   }
 
   @Test("A state that is ahead of the log, and a log whose snapshot is missing, are refused")
   func doesNotFit() {
     let log = recovered(base: 5, last: 20, snapshot: 10)
     #expect(
-      StartDecision(recovered: log, appliedIndex: 21, latest: snapshot(10))
+      StartDecision(recovered: log, appliedIndex: 21, stored: [snapshot(10)])
         == .stateAheadOfLog(appliedIndex: 21, lastIndex: 20))
-    #expect(StartDecision(recovered: log, appliedIndex: 0, latest: nil) == .snapshotMissing(index: 10))
-    #expect(StartDecision(recovered: log, appliedIndex: 0, latest: snapshot(9)) == .snapshotMissing(index: 10))
-    #expect(StartDecision(recovered: log, appliedIndex: 0, latest: snapshot(21)) == .snapshotMissing(index: 10))
+    #expect(StartDecision(recovered: log, appliedIndex: 0, stored: []) == .snapshotMissing(index: 10))
+    #expect(StartDecision(recovered: log, appliedIndex: 0, stored: [snapshot(9)]) == .snapshotMissing(index: 10))
+    #expect(StartDecision(recovered: log, appliedIndex: 0, stored: [snapshot(21)]) == .snapshotMissing(index: 10))
   }
 }

@@ -83,12 +83,12 @@ struct DamageTests {
     var recovered = Raft.Recovered.fresh(.empty)
     for index: UInt64 in 1...4 { recovered.terms.append(index: index, term: 1) }
     #expect(
-      StartDecision(recovered: recovered, appliedIndex: 7, latest: nil)
+      StartDecision(recovered: recovered, appliedIndex: 7, stored: [])
         == .stateAheadOfLog(appliedIndex: 7, lastIndex: 4))
     recovered.promised = LogPosition(index: 9, term: 1)
-    #expect(StartDecision(recovered: recovered, appliedIndex: 7, latest: nil) == .ready)
+    #expect(StartDecision(recovered: recovered, appliedIndex: 7, stored: []) == .ready)
     #expect(
-      StartDecision(recovered: recovered, appliedIndex: 10, latest: nil)
+      StartDecision(recovered: recovered, appliedIndex: 10, stored: [])
         == .stateAheadOfLog(appliedIndex: 10, lastIndex: 4))
   }
 

@@ -50,6 +50,8 @@ enum EventKind: UInt8, Sendable {
   case phase
   /// A node takes a snapshot, if that is worth while.
   case snapshot
+  /// A node whose disk is full looks for space.
+  case spaceCheck
   /// A connection breaks or stands again; the value names both ends.
   case connection
 }

@@ -1,0 +1,65 @@
+import Raft
+
+/// Damage to what disks hold, within a budget: of everything that was committed, a good copy stays on a majority.
+extension World {
+  func beginDamage(_ kind: FaultKind) -> Bool {
+    switch kind {
+    case .bitRot:
+      guard let node = anyNode(where: { mayDamage($0) && $0.disk.rotsSomewhere(&faultChance) }) else { return false }
+      damaged(node)
+      // Found when it is read: soon.
+      if node.isAlive, faultChance.below(3) > 0 {
+        crash(node, losesPower: faultChance.below(2) == 0, restartsAfter: 100_000 + faultChance.below(2_000_000))
+      }
+      return true
+    case .lostWrite, .misdirectedWrite:
+      guard let node = anyNode(where: { $0.isRunning && mayDamage($0) }) else { return false }
+      if kind == .lostWrite {
+        node.disk.trouble.losesNextWrite = true
+      } else {
+        node.disk.trouble.misdirectsNextWrite = true
+      }
+      damaged(node)
+      return true
+    case .blankDisk:
+      guard let node = anyNode(where: { mayDamage($0) && ($0.isAlive || $0.status == .down) }) else { return false }
+      if node.isAlive { crash(node, losesPower: true, restartsAfter: 500_000 + faultChance.below(2_000_000)) }
+      tell("node \(node.id) has a new, empty disk")
+      node.disk.wipe()
+      node.snapshots = []
+      node.isBlank = true
+      node.diskID = faultChance.next() | 1
+      damaged(node)
+      return true
+    default: return false
+    }
+  }
+
+  private func damaged(_ node: Node) {
+    tell("node \(node.id) has damage on its disk")
+    node.isDamageHidden = true
+    node.damagedUntil = max(1, log.lastIndex, node.durable.terms.lastIndex)
+  }
+
+  /// Whether the others could bear it: fewer than a majority of the voters are damaged or lost, this one included.
+  private func mayDamage(_ node: Node) -> Bool {
+    if options.profile == .ruin { return true }
+    guard node.damagedUntil == 0, !node.isBlank, let leader, leader.slot != node.slot || faultChance.below(2) == 0
+    else {
+      return false
+    }
+    let raft = leader.core.raft
+    let members = raft.configuration
+    guard !members.isJoint, raft.configurationIndex <= raft.commitIndex, members.learners.isEmpty,
+      members.member(node.id) != nil, steward.wish == nil
+    else { return false }
+    var bad = 1
+    for voter in members.voters where voter != node.id {
+      guard let slot = slot(of: voter) else { return false }
+      let other = nodes[slot]
+      // What is not on the disk of another one so far does not count as a copy there.
+      if other.damagedUntil != 0 || isLost(other) || other.durable.terms.lastIndex + 20 < log.lastIndex { bad += 1 }
+    }
+    return bad * 2 < members.voters.count
+  }
+}

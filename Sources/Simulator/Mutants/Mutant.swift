@@ -1,0 +1,132 @@
+import MetadataLog
+import Raft
+import ReplicaCore
+import SegmentedLog
+
+/// A mistake that the code under test is made to make, to show that the simulator would find it: bugs that others had, and
+/// the classic ones. Each is a switch at the spot where the bug would be; in production all are off.
+package enum Mutant: String, CaseIterable, Sendable {
+  case acknowledgesBeforeDurable = "acknowledges-before-durable"
+  case skipsSynchronization = "skips-synchronization"
+  case snapshotIndexReadLate = "applied-index-beside-state"
+  case leadsWithHungDisk = "leads-with-hung-disk"
+  case keepsMembersAtSnapshot = "keeps-members-at-snapshot"
+  case forgetsMembersAtRestart = "forgets-members-at-restart"
+  case describesOldMembers = "removed-member-returns"
+  case trustsAnyDisk = "blank-disk-votes"
+  case electsSlowVoter = "elects-slow-voter"
+  case starvesBehind = "starves-subscriber"
+  case buffersForSlow = "buffers-for-slow-subscriber"
+  case skipsCompactedRecords = "loses-events-at-compaction"
+  case bookmarksAhead = "bookmark-beyond-last-event"
+  case repeatsBatchEnds = "repeats-events"
+  case servesBeforeReplay = "serves-before-replay"
+  case ignoresRejections = "wedged-after-conflict"
+  case forgetsRequests = "retry-applied-twice"
+  case snapshotInOnePiece = "snapshot-blocks-loop"
+  case neverForgivesFullDisk = "full-disk-kills"
+  case votesBeforeDurable = "votes-before-durable"
+  case countsOldTerms = "counts-old-terms"
+  case readsWithoutRound = "reads-of-deposed-leader"
+  case readsBeforeApplied = "reads-before-applied"
+  case skipsLogCheck = "skips-log-check"
+  case changesMembersAtOnce = "changes-members-at-once"
+  case forgetsPromise = "forgets-promise"
+  case takesDamageForTorn = "takes-damage-for-torn"
+  case keepsSpeculation = "keeps-speculation"
+  case refusesBeforeFinal = "refuses-before-final"
+
+  /// Who had the bug; the classic ones are in the papers.
+  package var origin: String {
+    switch self {
+    case .acknowledgesBeforeDurable, .skipsSynchronization: "etcd #14370"
+    case .snapshotIndexReadLate: "etcd #13766"
+    case .leadsWithHungDisk: "etcd #13527, hashicorp/raft #503"
+    case .keepsMembersAtSnapshot: "openraft #1808"
+    case .forgetsMembersAtRestart: "etcd #19557"
+    case .describesOldMembers: "etcd #13196"
+    case .trustsAnyDisk: "KAFKA-14077"
+    case .electsSlowVoter: "tikv #18058"
+    case .starvesBehind: "etcd #17529"
+    case .buffersForSlow: "etcd #16839"
+    case .skipsCompactedRecords: "etcd #18089, #19179, #17780"
+    case .bookmarksAhead: "EventStore #4970"
+    case .servesBeforeReplay: "Redpanda #13614"
+    case .ignoresRejections: "hashicorp/raft #612"
+    case .forgetsRequests: "jetcd 0.8.2"
+    case .snapshotInOnePiece: "canonical/raft #222"
+    case .neverForgivesFullDisk: "dqlite #283"
+    case .countsOldTerms: "Raft paper, figure 8"
+    case .readsWithoutRound: "Raft paper, section 8"
+    case .votesBeforeDurable, .skipsLogCheck: "Raft paper, figure 2"
+    case .changesMembersAtOnce: "raft-dev, 2015"
+    case .repeatsBatchEnds, .readsBeforeApplied, .forgetsPromise, .takesDamageForTorn, .keepsSpeculation,
+      .refusesBeforeFinal:
+      "own"
+    }
+  }
+
+  /// Where it is likely to show.
+  package var profiles: [Profile] {
+    switch self {
+    case .acknowledgesBeforeDurable, .skipsSynchronization, .votesBeforeDurable, .snapshotIndexReadLate,
+      .forgetsRequests, .servesBeforeReplay, .snapshotInOnePiece:
+      [.process, .swarm]
+    case .neverForgivesFullDisk, .leadsWithHungDisk, .trustsAnyDisk, .forgetsPromise, .takesDamageForTorn:
+      [.disk, .storm]
+    case .keepsMembersAtSnapshot, .forgetsMembersAtRestart, .describesOldMembers, .changesMembersAtOnce:
+      [.membership, .storm]
+    case .starvesBehind, .buffersForSlow, .skipsCompactedRecords, .bookmarksAhead, .repeatsBatchEnds:
+      [.subscribers, .swarm]
+    case .readsWithoutRound: [.time, .network]
+    case .electsSlowVoter, .ignoresRejections, .countsOldTerms, .readsBeforeApplied,
+      .skipsLogCheck, .keepsSpeculation, .refusesBeforeFinal:
+      [.network, .swarm, .process]
+    }
+  }
+
+  /// Makes the code under test make the mistake.
+  func turnOn(_ settings: inout WorldSettings) {
+    switch self {
+    case .acknowledgesBeforeDurable: settings.raftMutants = .acknowledgesBeforeDurable
+    case .skipsSynchronization: settings.logMutants = .skipsSynchronization
+    case .snapshotIndexReadLate: settings.shellMutants = .snapshotIndexReadLate
+    case .leadsWithHungDisk: settings.raftMutants = .leadsWithHungDisk
+    case .keepsMembersAtSnapshot: settings.raftMutants = .keepsMembersAtSnapshot
+    case .forgetsMembersAtRestart: settings.raftMutants = .forgetsMembersAtRestart
+    case .describesOldMembers: settings.raftMutants = .describesOldMembers
+    case .trustsAnyDisk: settings.raftMutants = .trustsAnyDisk
+    case .electsSlowVoter: settings.raftMutants = .electsSlowVoter
+    case .starvesBehind: settings.metadataMutants = .starvesBehind
+    case .buffersForSlow: settings.metadataMutants = .buffersForSlow
+    case .skipsCompactedRecords: settings.metadataMutants = .skipsCompactedRecords
+    case .bookmarksAhead: settings.metadataMutants = .bookmarksAhead
+    case .repeatsBatchEnds: settings.metadataMutants = .repeatsBatchEnds
+    case .servesBeforeReplay: settings.replicaMutants = .servesBeforeReplay
+    case .ignoresRejections: settings.raftMutants = .ignoresRejections
+    case .forgetsRequests: settings.metadataMutants = .forgetsRequests
+    case .snapshotInOnePiece: settings.shellMutants = .snapshotInOnePiece
+    case .neverForgivesFullDisk: settings.logMutants = .neverForgivesFullDisk
+    case .votesBeforeDurable: settings.raftMutants = .votesBeforeDurable
+    case .countsOldTerms: settings.raftMutants = .countsOldTerms
+    case .readsWithoutRound: settings.raftMutants = .readsWithoutRound
+    case .readsBeforeApplied: settings.replicaMutants = .readsBeforeApplied
+    case .skipsLogCheck: settings.raftMutants = .skipsLogCheck
+    case .changesMembersAtOnce: settings.raftMutants = .changesMembersAtOnce
+    case .forgetsPromise: settings.raftMutants = .forgetsPromise
+    case .takesDamageForTorn: settings.logMutants = .takesDamageForTorn
+    case .keepsSpeculation: settings.metadataMutants = .keepsSpeculation
+    case .refusesBeforeFinal: settings.metadataMutants = .refusesBeforeFinal
+    }
+  }
+}
+
+/// Mistakes of the shell around the core: in the real program they would be in `Replica`, here they are in the simulated shell.
+struct ShellMutants: OptionSet, Sendable {
+  let rawValue: UInt32
+
+  /// A snapshot is written in one piece, while the loop does nothing else (canonical/raft #222).
+  static let snapshotInOnePiece = ShellMutants(rawValue: 1 << 0)
+  /// A snapshot's index is that of the state when it is written out, its content that of when it was begun (etcd #13766).
+  static let snapshotIndexReadLate = ShellMutants(rawValue: 1 << 1)
+}
