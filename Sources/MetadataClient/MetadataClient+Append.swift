@@ -53,7 +53,8 @@ extension MetadataClient {
         if case .notLeader(let other) = response.kind { return .elsewhere(other.leaderAddress) }
         return .answer(response)
       } catch {
-        mayHaveHappened = true
+        // A node that has no room says so before it has done anything.
+        if error.code != .resourceExhausted { mayHaveHappened = true }
         throw error
       }
     } onTimeout: { reason in
@@ -108,6 +109,8 @@ extension MetadataClient {
     onTimeout: @LoopActor (String) -> MetadataError
   ) async throws(MetadataError) -> Response {
     var reason = "no meta node was asked"
+    // A node that lacks the means says more than one that knows no leader.
+    var shortage: String?
     var attempt = 0
     while deadline.remainingMilliseconds > 0 {
       let endpoint = channels.nextToAsk(attempt: attempt)
@@ -128,13 +131,14 @@ extension MetadataClient {
         let failure = MetadataError(error)
         if case .refused = failure { throw failure }
         reason = "\(endpoint): \(error)"
+        if error.code == .resourceExhausted { shortage = reason }
         // Another one may have been found meanwhile, by the watch or by another request.
         if let leader = channels.leader, leader != endpoint { continue }
         channels.leader = nil
       }
       try await pause(attempt, deadline)
     }
-    throw onTimeout(reason)
+    throw onTimeout(shortage ?? reason)
   }
 
   /// One request, watched for a node that falls silent.

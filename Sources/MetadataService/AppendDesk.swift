@@ -33,7 +33,7 @@ final class AppendDesk {
     do throws(RPCError) { request = try read(wire, peer: peer) } catch { return then(.failure(error)) }
     let omitsEvents = wire.omitEvents
     switch machine.decide(request) {
-    case .notLeader: then(.success(notLeader))
+    case .notLeader: then(refusal)
     case .propose(let proposal):
       replica.propose(
         proposal.body, onAppended: { [machine] index in machine.appended(proposal, at: index) },
@@ -67,6 +67,13 @@ final class AppendDesk {
       throw RPCError(.invalidArgument, "the principal's name is longer than 128 bytes")
     }
     return request
+  }
+
+  /// Who leads; where nobody does because the disks are full, that.
+  private var refusal: Result<Response, RPCError> {
+    let status = replica.status
+    guard status.isDiskFull, status.leaderID == nil else { return .success(notLeader) }
+    return .failure(RPCError(ReplicaError.diskFull(replica.configuration.dataDirectory)))
   }
 
   private var notLeader: Response {

@@ -158,7 +158,8 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
       leaderAddress: leaderAddress, commitIndex: raft.commitIndex, appliedIndex: core.appliedIndex,
       lastIndex: raft.lastIndex, promisedIndex: raft.promised?.index, firstIndex: raft.terms.baseIndex + 1,
       snapshotIndex: raft.snapshot.index,
-      configurationIndex: raft.configurationIndex, isJoint: raft.configuration.isJoint, members: members)
+      configurationIndex: raft.configurationIndex, isDiskFull: raft.isDiskFull, isJoint: raft.configuration.isJoint,
+      members: members)
   }
 
   /// Whether this replica leads and has applied all that came before its term.

@@ -77,9 +77,9 @@ extension MetaFaults {
         #expect(done.code == .code(0), "\(done.errors)")
         // Two of the old three are a majority of the old group: they elect, in a higher term than the survivor's.
         for id in UInt64(1)...3 where id != survivor { try group.start(id) }
-        try await loopSleep(milliseconds: 1_500)
+        try await loopSleep(milliseconds: 1_000)
         try group.start(survivor)
-        try await loopSleep(milliseconds: 1_500)
+        try await loopSleep(milliseconds: 1_000)
         let survivors = group.client(of: survivor)
         await survivors.ready()
         let result = try await survivors.append(
