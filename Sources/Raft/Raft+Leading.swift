@@ -8,6 +8,7 @@ extension Raft {
     transfer = nil
     uncommitted = UncommittedBytes()
     reads = PendingReads()
+    isLateTickExcused = false
     heartbeatDeadline = now + options.heartbeatMilliseconds
     quorumCheckDeadline = now + options.electionTimeoutMilliseconds
     flushedIndex = terms.lastIndex
@@ -29,10 +30,12 @@ extension Raft {
   mutating func tickLeader() {
     let isReckless = options.mutants.contains(.leadsWithHungDisk)
     if isDiskStalled, !isReckless { return handOver() }
-    if now >= quorumCheckDeadline + options.heartbeatMilliseconds {
+    if now >= quorumCheckDeadline + options.heartbeatMilliseconds, !isLateTickExcused {
       // This node was held up itself: what has arrived meanwhile is heard first.
+      isLateTickExcused = true
       quorumCheckDeadline = now + options.heartbeatMilliseconds
     } else if now >= quorumCheckDeadline {
+      isLateTickExcused = false
       quorumCheckDeadline = now + options.electionTimeoutMilliseconds
       let oldest = now - min(now, options.electionTimeoutMilliseconds)
       let isFollowed = configuration.hasQuorum { member in

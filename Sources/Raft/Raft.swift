@@ -9,6 +9,8 @@
 /// - `appliedIndex` (what the shell was told to apply) ≤ `commitIndex`, and is durable here.
 /// - No message leaves before the hard state that it shows is durable (`send`).
 /// - A leader only appends to its log.
+/// - The members in force are those of the log's last configuration, committed or not: no campaign begins with others, and
+///   a snapshot that is installed replaces them.
 package struct Raft: Sendable {
   /// This node.
   package let id: NodeID

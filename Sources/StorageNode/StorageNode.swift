@@ -105,6 +105,8 @@ package final class StorageNode {
       nodeID: configuration.nodeID.rawValue,
       members: configuration.members.map { .init(id: $0.id.rawValue, address: "\($0.host):\($0.port)") },
       dataDirectory: "\(configuration.dataDirectory)/log")
+    // The loop of a shard's leader answers statements too: it may be held up for longer than that of a meta node.
+    replica.raft.electionTimeoutMilliseconds = 400
     configuration.tune(&replica)
     return replica
   }
