@@ -99,6 +99,8 @@ package final class ComputeNode {
     try server.start()
     metadata.start()
     await metadata.ready()
+    // A log that is just being set up has no cluster yet, and no role that could log in.
+    while metadata.image.clusterID == nil, !isStopped { try await loopSleep(milliseconds: 20) }
     guard !isStopped else { return }
     let listener = try PostgresListener(configuration: listenerConfiguration, factory: factory)
     self.listener = listener
@@ -121,11 +123,6 @@ package final class ComputeNode {
       id: configuration.nodeID, role: .compute, name: configuration.name, host: configuration.host, port: port,
       postgresPort: postgresPort)
     while !isStopped {
-      // A log that is just being set up has no cluster yet.
-      guard metadata.image.clusterID != nil else {
-        try await loopSleep(milliseconds: 50)
-        continue
-      }
       do {
         _ = try await metadata.append([.registerNode(node)])
         return

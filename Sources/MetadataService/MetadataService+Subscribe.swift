@@ -28,6 +28,9 @@ extension MetadataService {
     }
     subscribers += 1
     defer { subscribers -= 1 }
+    // A replica that has just started may have applied little of what is committed: who begins with its image would take the
+    // past for the present.
+    if request.wantImage { try await confirm() }
     // The end of the call ends the wait for changes.
     context.onCancel { [machine] in machine.changes.fire() }
     let start = Loop.now
