@@ -162,6 +162,19 @@ package final class LogStore: TurnParticipant {
     write(.promise(position, keeping: last), sequence: sequence)
   }
 
+  /// Empties the log, which had promised to reach the position; returns once that is durable. Before any other write.
+  package func beginAnew(after start: SnapshotMetadata, promising position: LogPosition) async throws(LogStoreError) {
+    let failed: LogStoreError? = await withCheckedContinuation { continuation in
+      onWritten = { _ in continuation.resume(returning: nil) }
+      onFailure = { continuation.resume(returning: $0) }
+      write(.reset(LogBase(snapshot: start, base: start)), sequence: 0)
+      write(.promise(position, keeping: last), sequence: 0)
+    }
+    onWritten = nil
+    onFailure = nil
+    if let failed { throw failed }
+  }
+
   /// Hands the gathered writes to the thread.
   package func endOfTurn() {
     isRegistered = false

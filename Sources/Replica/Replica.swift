@@ -72,16 +72,17 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
   package func start() async throws(ReplicaStartError) {
     guard case .created = state else { throw .other("a replica is started once") }
     let log: LogStore
-    let recovered: Raft.Recovered
+    var recovered: Raft.Recovered
     do throws(LogStoreError) {
       _ = try FileDisk(path: configuration.dataDirectory)
       let disk = try FileDisk(path: configuration.dataDirectory + "/log")
       (log, recovered) = try await LogStore.open(configuration.log, on: disk)
     } catch { throw .log(error) }
     do throws(ReplicaStartError) {
+      let appliedIndex = try await restore(&recovered, log)
       core = ReplicaCore(
         id: configuration.nodeID, options: configuration.core, recovered: recovered,
-        appliedIndex: try await restore(recovered), seed: configuration.seed ?? UInt64.random(in: 0...UInt64.max),
+        appliedIndex: appliedIndex, seed: configuration.seed ?? UInt64.random(in: 0...UInt64.max),
         atMilliseconds: now)
     } catch {
       await log.close()
@@ -101,25 +102,6 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
     }
     if log.isFull { diskFull(true) }
     handle(.started)
-  }
-
-  /// Brings the state up to the log's snapshot, where that is needed; the last entry that it contains.
-  private func restore(_ recovered: Raft.Recovered) async throws(ReplicaStartError) -> UInt64 {
-    do { try await snapshots.open() } catch { throw .other("\(error)") }
-    let appliedIndex = machine.appliedIndex
-    switch StartDecision(recovered: recovered, appliedIndex: appliedIndex, stored: snapshots.all) {
-    case .ready: return appliedIndex
-    case .stateAheadOfLog(let applied, let last): throw .stateAheadOfLog(appliedIndex: applied, lastIndex: last)
-    case .snapshotMissing(let index): throw .snapshotMissing(index: index, directory: snapshots.directory)
-    case .restore(let metadata):
-      guard let stored = snapshots.stored(at: metadata.index) else {
-        throw .snapshotMissing(index: metadata.index, directory: snapshots.directory)
-      }
-      do {
-        try await machine.restoreSnapshot(from: stored.path, index: metadata.index)
-      } catch { throw .other("the snapshot at entry \(metadata.index) cannot be restored: \(error)") }
-      return metadata.index
-    }
   }
 
   /// Leaves the group and closes the log. Those who wait are told `stopped`.

@@ -60,7 +60,8 @@ package enum ReplicaStartError: Error, Sendable, CustomStringConvertible {
       return "the state contains entry \(applied), but the log ends at \(last): they do not belong together. Remove "
         + "this member from its group and add a new one with an empty directory"
     case .snapshotMissing(let index, let directory):
-      return "the log begins after the snapshot at entry \(index), which is missing or damaged in \(directory)"
+      return "the log begins after the snapshot at entry \(index), which is missing or damaged in \(directory), "
+        + "and no other member could send it: bring it back from a copy"
     case .other(let reason): return reason
     }
   }

@@ -11,12 +11,12 @@ struct StartDecisionTests {
   }
 
   /// A log that begins after a snapshot and ends at an entry.
-  private func log(after base: UInt64, to last: UInt64) -> Raft.Recovered {
+  private func log(after base: UInt64, to last: UInt64, snapshot index: UInt64? = nil) -> Raft.Recovered {
     var terms = TermIndex(baseIndex: base, baseTerm: 3)
     for index in base..<last { terms.append(index: index + 1, term: 3) }
     return Raft.Recovered(
-      hardState: HardState(term: 3), snapshot: snapshot(base), terms: terms, baseConfiguration: members,
-      configurations: [], commitIndex: base)
+      hardState: HardState(term: 3), snapshot: snapshot(index ?? base), terms: terms, baseConfiguration: members,
+      configurations: [], commitIndex: index ?? base)
   }
 
   @Test("The newest snapshot that the log reaches is restored")
@@ -37,5 +37,25 @@ struct StartDecisionTests {
   func missing() {
     let decision = StartDecision(recovered: log(after: 308, to: 621), appliedIndex: 0, stored: [snapshot(200)])
     #expect(decision == .snapshotMissing(index: 308))
+  }
+
+  @Test("A state within the log replays the rest; an empty one begins with the snapshot")
+  func fits() {
+    let log = log(after: 5, to: 20, snapshot: 10)
+    #expect(StartDecision(recovered: log, appliedIndex: 7, stored: [snapshot(10)]) == .ready)
+    #expect(StartDecision(recovered: log, appliedIndex: 20, stored: [snapshot(10)]) == .ready)
+    #expect(StartDecision(recovered: log, appliedIndex: 0, stored: [snapshot(10)]) == .restore(snapshot(10)))
+    #expect(StartDecision(recovered: log, appliedIndex: 4, stored: [snapshot(12)]) == .restore(snapshot(12)))
+  }
+
+  @Test("A state that is ahead of the log, and a log whose snapshot is missing, are refused")
+  func doesNotFit() {
+    let log = log(after: 5, to: 20, snapshot: 10)
+    #expect(
+      StartDecision(recovered: log, appliedIndex: 21, stored: [snapshot(10)])
+        == .stateAheadOfLog(appliedIndex: 21, lastIndex: 20))
+    #expect(StartDecision(recovered: log, appliedIndex: 0, stored: []) == .snapshotMissing(index: 10))
+    #expect(StartDecision(recovered: log, appliedIndex: 0, stored: [snapshot(9)]) == .snapshotMissing(index: 10))
+    #expect(StartDecision(recovered: log, appliedIndex: 0, stored: [snapshot(21)]) == .snapshotMissing(index: 10))
   }
 }

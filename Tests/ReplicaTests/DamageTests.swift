@@ -154,4 +154,55 @@ struct DamageTests {
     #expect(found == items + ["the last one"])
     await cluster.stopAll()
   }
+
+  @Test("A replica whose snapshot is lost gets another one; until then it votes for nobody who lacks what it had")
+  func lostSnapshot() async throws {
+    let cluster = try ReplicaCluster()
+    cluster.adjust = { $0.segmentBytes = 4096 }
+    try await cluster.start(1, 2, 3)
+    let leader = try await cluster.leader()
+    let items = (1...100).map { "the item with number \($0)." }
+    for item in items { _ = try await leader.propose(item) }
+    try await cluster.everyoneHas(items)
+    for replica in cluster.replicas.values { _ = try await replica.takeSnapshot() }
+    let follower = try await cluster.follower()
+    let id = follower.configuration.nodeID
+    #expect(follower.status.snapshotIndex > 100)
+    await cluster.stop(id)
+    let folder = cluster.directory + "/\(id)/snapshots"
+    let snapshot = try #require(
+      try FileManager.default.contentsOfDirectory(atPath: folder).first { $0.hasSuffix(".snapshot") })
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: folder + "/" + snapshot))
+    bytes[5] ^= 1
+    try bytes.write(to: URL(fileURLWithPath: folder + "/" + snapshot))
+    try await cluster.start(id)
+    try await cluster.everyoneHas(items)
+    _ = try await cluster.eventually("a log without promise") {
+      cluster.replicas[id]?.status.promisedIndex == nil ? true : nil
+    }
+    _ = try await cluster.leader().propose("one more")
+    try await cluster.everyoneHas(items + ["one more"])
+    await cluster.stop(id)
+    try await cluster.start(id)
+    try await cluster.everyoneHas(items + ["one more"])
+    await cluster.stopAll()
+  }
+
+  @Test("A group of one whose snapshot is lost keeps its log, and says what it needs")
+  func lostSnapshotAlone() async throws {
+    let cluster = try ReplicaCluster()
+    try await cluster.start(1, members: [1])
+    let replica = try await cluster.leader()
+    for number in 1...20 { _ = try await replica.propose("item \(number)") }
+    _ = try await replica.takeSnapshot()
+    await cluster.stop(1)
+    try FileManager.default.removeItem(atPath: cluster.directory + "/1/snapshots")
+    for _ in 0..<2 {
+      await #expect {
+        try await cluster.start(1, members: [1])
+      } throws: { "\($0)".contains("bring it back from a copy") }
+    }
+    cluster.replicas = [:]
+    await cluster.stopAll()
+  }
 }
