@@ -23,13 +23,14 @@ def add_arguments(commands):
     meta.add_argument("--rounds", type=int, default=3, help="rounds per side, alternating (3)")
     meta.add_argument("--duration", type=float, default=4.0, help="seconds of each measurement (4)")
     meta.add_argument("--warmup", type=float, default=1.0, help="seconds before each measurement (1)")
-    meta.add_argument("--tries", type=int, default=50, help="tries of each fault (50)")
+    meta.add_argument("--tries", type=int, default=50, help="tries of each fault, of etcd a fifth (50)")
     meta.add_argument("--events", type=int, default=1_000_000, help="events of the restart (1,000,000)")
     meta.add_argument("--subscribers", type=int, default=1000, help="subscribers, one of which never reads (1,000)")
     meta.add_argument("--value-bytes", type=int, default=256, help="bytes of a value (256)")
     meta.add_argument("--kunlog", help="the executable (.build/release/kunlog)")
     meta.add_argument("--scratch", default="/var/tmp", help="where the servers' data live, on a disk (/var/tmp)")
     meta.add_argument("--plot", help="write a plot of throughput and latency to this SVG file")
+    meta.add_argument("--report", help="write the tables to this Markdown file, between its markers, the plot beside it")
     meta.add_argument("--json", action="store_true", help="print one JSON document")
     meta.set_defaults(run=main)
 
@@ -60,9 +61,13 @@ def main(arguments):
                 ("failover", faults.failover), ("restart", faults.restart), ("subscribers", faults.subscribers)):
             if needs(arguments, section):
                 document[section] = measure(arguments, kunlog, directory)
+    if arguments.report and not arguments.plot:
+        arguments.plot = os.path.splitext(arguments.report)[0] + ".svg"
     if arguments.plot and "rounds" in document:
         with open(arguments.plot, "w", encoding="utf-8") as file:
             file.write(meta_report.plot(document))
+    if arguments.report:
+        meta_report.write(document, arguments.report, arguments.plot)
     if arguments.json:
         json.dump(document, sys.stdout, indent=2)
         print()
@@ -97,6 +102,11 @@ def compare(arguments, kunlog, directory):
             result["same_rate"] = same_rate(arguments, clusters, result.get("systems"))
         if needs(arguments, "batches"):
             result["batches"] = batches(arguments, clusters[0])
+            if "ratios" in result:
+                for level in LEVELS:
+                    ours = result["batches"][f"one stream, {level:,} outstanding"]["events_per_second"]
+                    theirs = result["systems"]["etcd"][f"append_{level}"]["per_second"]
+                    result["ratios"][f"append_streamed_throughput_{level}"] = round(ours / theirs, 3)
         if needs(arguments, "syncs"):
             result["synchronizations"] = {c.system: synchronizations(arguments, c) for c in clusters}
     finally:
@@ -162,12 +172,12 @@ def ratios(systems):
 
 
 def same_rate(arguments, clusters, systems):
-    """Latencies where both are offered what etcd can carry: 80 % of its throughput with 64 outstanding."""
+    """Latencies where both are offered what etcd can carry: half of its throughput with 64 outstanding."""
     if systems:
-        rate = int(systems["etcd"]["append_64"]["per_second"] * 0.8)
+        rate = int(systems["etcd"]["append_64"]["per_second"] * 0.5)
     else:
         report = clusters[1].load(operation="append", outstanding=64, seconds=arguments.duration)
-        rate = int(report["per_second"] * 0.8)
+        rate = int(report["per_second"] * 0.5)
     rounds = {cluster.system: [] for cluster in clusters}
     for _ in range(arguments.rounds):
         for cluster in clusters:

@@ -1,5 +1,8 @@
 """How `tools/bench meta` shows its figures: tables in Markdown, a plot as SVG."""
 
+import math
+import os
+
 NAMES = {"kunlog": "Kunlog", "etcd": "etcd"}
 LABELS = {
     "append_1": "append, 1 outstanding", "append_64": "append, 64", "append_1000": "append, 1,000",
@@ -33,6 +36,29 @@ def table(document):
     if "subscribers" in document:
         parts.append(subscribers(document["subscribers"]))
     return "\n\n".join(parts)
+
+
+BEGIN, END = "<!-- measured by tools/bench meta -->", "<!-- end of what was measured -->"
+
+
+def write(document, path, plot_path):
+    """Puts the tables between the markers of a Markdown file; what people wrote around them stays."""
+    machine = document["machine"]
+    head = (
+        f"{document['date']}, commit {document['commit']}: {machine['processors']} cores ({machine['processor']}),"
+        f" {machine['memory_bytes'] / (1 << 30):.0f} GiB, {machine['file_system']} on a virtual disk, Linux"
+        f" {machine['kernel']}; all six servers and the client on this one machine, {document['transport']}, fsync on,"
+        f" values of {document['value_bytes']} B.")
+    image = f"\n\n![Throughput and latency]({os.path.basename(plot_path)})" if "systems" in document else ""
+    block = f"{BEGIN}\n{head}\n\n    {document['command']}\n\n{table(document)}{image}\n{END}"
+    text = f"# The metadata log beside etcd\n\n{block}\n"
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            old = file.read()
+        if BEGIN in old and END in old:
+            text = old[:old.index(BEGIN)] + block + old[old.index(END) + len(END):]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def throughput(document):
@@ -152,7 +178,6 @@ def plot(document):
 
 def panel(left, title, labels, values):
     """Bars side by side: per label one per system; of two values the first is filled, the second outlined."""
-    import math
     every = [v for system in values.values() for group in system for v in group if v > 0]
     low, high = math.floor(math.log10(min(every))), math.ceil(math.log10(max(every)))
 
