@@ -119,10 +119,12 @@ extension Raft {
     guard progress[slot].matchIndex < terms.lastIndex else { return }
     isReplicationDue = true
     // All was sent and some is not acknowledged: should a message have been lost, this one is rejected and tells.
-    if progress[slot].mode == .replicating, progress[slot].inflight.count > 0,
-      let previousTerm = terms.term(at: progress[slot].nextIndex - 1)
-    {
+    guard progress[slot].mode == .replicating, progress[slot].inflight.count > 0 else { return }
+    if let previousTerm = terms.term(at: progress[slot].nextIndex - 1) {
       sendAppend([], to: slot, previousTerm: previousTerm)
+    } else {
+      // What was sent is compacted by now: a window that is full would never open again. A snapshot may be needed.
+      probe(slot)
     }
   }
 

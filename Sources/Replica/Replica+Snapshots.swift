@@ -18,7 +18,10 @@ extension Replica {
     do {
       let index = try await machine.writeSnapshot(to: path)
       guard log != nil else { throw endedError }
-      guard index > core.raft.snapshot.index, let metadata = core.raft.snapshotMetadata(at: index) else {
+      // One who was not told of any members so far has nothing that a log could go on from.
+      guard index > core.raft.snapshot.index, let metadata = core.raft.snapshotMetadata(at: index),
+        !metadata.configuration.members.isEmpty
+      else {
         await snapshots.discard(path)
         handle(.snapshotTaken(nil))
         return core.raft.snapshot.index

@@ -131,9 +131,23 @@ extension World {
       }
     } else {
       for (from, to) in episode.links { network.withLink(from, to) { $0.cuts &+= 1 } }
+      // Some cuts are noticed at once, by a refusal from something in between; others by silence only.
+      if kind != .halfOpen, faultChance.below(2) == 0 {
+        episode.amount = 1
+        tellConnections(of: episode, areUp: false)
+      }
     }
     last(episode, microseconds: faultChance.wait(mean: 6_000_000))
     return true
+  }
+
+  /// Tells the nodes at both ends of the links.
+  private func tellConnections(of episode: FaultState.Episode, areUp: Bool) {
+    for (from, to) in episode.links where from < Self.nodeSlots && to < Self.nodeSlots {
+      guard nodes[from].isAlive, nodes[to].isAlive else { continue }
+      connect(nodes[from], nodes[to].id, isUp: areUp, after: 1 + faultChance.below(2_000))
+      connect(nodes[to], nodes[from].id, isUp: areUp, after: 1 + faultChance.below(2_000))
+    }
   }
 
   // MARK: - Disk
@@ -281,6 +295,7 @@ extension World {
     switch episode.kind {
     case .split, .oneWay, .bridge, .halfOpen:
       for (from, to) in episode.links { network.withLink(from, to) { if $0.cuts > 0 { $0.cuts -= 1 } } }
+      if episode.amount == 1 { tellConnections(of: episode, areUp: true) }
     case .slowLink:
       for (from, to) in episode.links {
         network.withLink(from, to) { $0.slowness -= min($0.slowness, UInt32(episode.amount)) }

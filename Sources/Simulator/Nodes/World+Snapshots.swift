@@ -35,7 +35,9 @@ extension World {
 
   private func finishSnapshot(_ node: Node, index begun: UInt64, bytes: [UInt8]) {
     let index = settings.shellMutants.contains(.snapshotIndexReadLate) ? node.state.image.index : begun
-    guard index > node.core.raft.snapshot.index, let metadata = node.core.raft.snapshotMetadata(at: index) else {
+    guard index > node.core.raft.snapshot.index, let metadata = node.core.raft.snapshotMetadata(at: index),
+      !metadata.configuration.members.isEmpty
+    else {
       return node.core.handle(.snapshotTaken(nil), atMilliseconds: milliseconds(node))
     }
     tell("node \(node.id) took a snapshot at \(index), \(bytes.count) bytes")

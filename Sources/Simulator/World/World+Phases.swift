@@ -147,6 +147,9 @@ extension World {
         "node \(node.id) is well but has applied no further than \(node.core.appliedIndex), \(liveness.entryGoal) was "
           + "committed \((settings.calmMicroseconds - graceMicroseconds) / 1_000_000) s ago: \(standing)")
     }
+    for node in nodes where node.isRunning && node.isDiskFull && !steward.broken.contains(node.slot) {
+      violated("full disk", "node \(node.id) goes on as if its disk were full, which has had space for long")
+    }
     for subscriber in subscribers where subscriber.stalledUntil + 20_000_000 < now {
       // One that follows a replica whose disk hangs for ever sees it stand still, and is told its index.
       guard subscriber.ordinal < liveness.recordGoal, subscriber.slot != nil || subscriber.since + 60_000_000 < now,
@@ -166,6 +169,10 @@ extension World {
       let raft = node.core.raft
       return "\(node.id) \(node.status == .paused ? "paused " : "")\(raft.role) term \(raft.hardState.term) log "
         + "\(raft.terms.baseIndex + 1)-\(raft.lastIndex) commit \(raft.commitIndex) voters \(raft.configuration.voters)"
+        + (raft.role == .leader
+          ? raft.progress.map {
+            " [\($0.id) \($0.mode) match \($0.matchIndex) next \($0.nextIndex) probe \($0.isProbeOut) reading \($0.isReading) connected \($0.isConnected) inflight \($0.inflight.count)]"
+          }.joined() : "")
         + "\(raft.promised == nil ? "" : " promised")\(node.damagedUntil == 0 ? "" : " damaged")"
     }.joined(separator: "; ")
   }
