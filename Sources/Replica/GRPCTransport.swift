@@ -80,6 +80,12 @@ package final class GRPCTransport: RaftTransport {
   }
 
   private func noteCaller(_ hello: Kunlog_Raft_V1_Hello) {
+    // It is there again: what is to be said to it need not wait for the end of a pause.
+    if let link = links[hello.from], link.isPausing {
+      link.close()
+      links[hello.from] = nil
+      alignLinks()
+    }
     // Who calls has shown a certificate of the cluster; the bound is against mistakes.
     guard !hello.address.isEmpty, callers[hello.from] != nil || callers.count < Self.maximumCallers else { return }
     callers[hello.from] = Member(id: hello.from, address: hello.address)

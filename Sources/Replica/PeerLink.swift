@@ -55,6 +55,9 @@ final class PeerLink: TurnParticipant {
     return (String(host), Int(address[address.index(after: colon)...]) ?? 0)
   }
 
+  /// Whether it waits before it connects anew.
+  var isPausing: Bool { !isClosed && reader == nil && retryTimer != nil }
+
   func open() {
     guard !isClosed, reader == nil else { return }
     let (writer, reader) = channel.bidirectional(RaftService.exchange)
