@@ -28,6 +28,23 @@ struct MembershipTests {
     }
   }
 
+  @Test("A node that joins after the log's beginning was compacted starts from the leader's snapshot")
+  func joinBySnapshot() async throws {
+    try await withMetaCluster(keptEntries: 2) { cluster in
+      let client = try await cluster.bootstrapped()
+      for number in 0..<10 { _ = try await client.append([table("t\(number)")]) }
+      for node in cluster.nodes { try await node?.takeSnapshot() }
+      #expect(cluster.nodes[cluster.leader!]!.status.firstIndex > 5)
+      let group = cluster.group()
+      let new = try await cluster.join()
+      try await group.add(4, at: cluster.endpoints[new])
+      try await group.promoteWhenCaughtUp(4)
+      let leader = cluster.nodes[cluster.leader!]!.image
+      try await cluster.eventually { cluster.nodes[new]!.image.index >= leader.index }
+      #expect(cluster.nodes[new]!.image.tables.count == 10)
+    }
+  }
+
   @Test("All three nodes are replaced one after another, and a client that was told only of those goes on")
   func replaceAll() async throws {
     try await withMetaCluster { cluster in
