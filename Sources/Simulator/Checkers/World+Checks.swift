@@ -86,7 +86,8 @@ extension World {
     node.seen.commitIndex = commit
   }
 
-  /// What a leader commits must be on the disks of a quorum at that moment.
+  /// What a leader commits must be on the disks of a quorum at that moment. A disk that was lost counts with what was on it:
+  /// it may have been acknowledged before, which the leader cannot take back.
   private func watchQuorum(_ node: Node, _ index: UInt64) {
     guard let term = node.core.raft.terms.term(at: index) else { return }
     if term != node.core.raft.hardState.term {
@@ -97,7 +98,8 @@ extension World {
     guard index >= node.core.raft.configurationIndex else { return }
     let isDurable = members.hasQuorum { id in
       guard let slot = slot(of: id) else { return false }
-      return nodes[slot].durable.holds(index, term: term) && !nodes[slot].isBlank
+      let copy = nodes[slot].isBlank ? nodes[slot].wiped : nodes[slot].durable
+      return copy.holds(index, term: term)
     }
     if !isDurable {
       violated("3 durable", "node \(node.id) committed entry \(index), which is not on the disks of a quorum")

@@ -28,6 +28,7 @@ extension World {
       node.disk.wipe()
       node.snapshots = []
       node.isBlank = true
+      node.wiped = node.durable
       node.diskID = faultChance.next() | 1
       damaged(node)
       return true

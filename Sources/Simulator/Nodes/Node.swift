@@ -94,6 +94,8 @@ final class Node {
   var diskID: UInt64 = 0
   /// The directory was emptied while the members know this identity.
   var isBlank = false
+  /// What was on the disk when its directory was emptied.
+  var wiped = DurableLog()
 
   /// Added to each of the disk's works, in microseconds.
   var diskSlowness: UInt64 = 0
@@ -125,6 +127,7 @@ final class Node {
     isDamageHidden = false
     diskID = seed ^ id << 8 | 1
     isBlank = false
+    wiped = DurableLog()
     diskSlowness = 0
     diskStalledUntil = 0
   }

@@ -153,8 +153,8 @@ extension World {
     case .read(let sequence):
       packet = .read(ReadCall(client: UInt8(number), attempt: client.attempt, sequence: UInt8(sequence)))
     }
-    let isLeaving = steward.leaving.contains { $0.slot == client.target }
-    if steward.broken.contains(client.target) || isLeaving || nodes[client.target].status != .running {
+    let isOutside = leader.map { $0.core.raft.configuration.member(nodes[client.target].id) == nil } ?? false
+    if steward.broken.contains(client.target) || isOutside || nodes[client.target].status != .running {
       clients[number].askedBroken = true
     }
     hash.mix(UInt64(client.attempt) << 8 ^ UInt64(client.target))

@@ -54,6 +54,9 @@ extension World {
     }
     for leaving in steward.leaving where leaving.until <= now { retire(leaving.slot) }
     steward.leaving.removeAll { $0.until <= now }
+    if let raft = leader?.core.raft, !raft.configuration.isJoint, raft.configurationIndex <= raft.commitIndex {
+      forgetRemoved(raft.configuration)
+    }
     guard steward.phase != .calm, let node = leader, node.busyUntil <= now else { return }
     changeMembers(node)
   }
@@ -72,7 +75,6 @@ extension World {
     let members = raft.configuration
     // An operator in a hurry does not wait for the last change.
     guard !members.isJoint, raft.configurationIndex <= raft.commitIndex || faultChance.below(3) == 0 else { return }
-    forgetRemoved(members)
     let lost = members.members.first { member in
       slot(of: member.id).map { nodes[$0].status != .running && isLost(nodes[$0]) } ?? true
     }
@@ -123,6 +125,11 @@ extension World {
   }
 
   private func change(_ node: Node, _ changes: [MembershipChange]) {
+    // As the service does: what would leave no majority of those that are well is refused.
+    if let members = try? node.core.raft.configuration.applying(changes) {
+      let isBearable = members.hasQuorum { id in slot(of: id).map { !steward.broken.contains($0) } ?? false }
+      guard isBearable || steward.broken.isEmpty else { return }
+    }
     let token = node.addWaiter(.membership)
     do throws(Refusal) {
       try node.core.changeMembers(changes, token: token, atMilliseconds: milliseconds(node))
