@@ -237,8 +237,14 @@ extension World {
       node.durable.replacedFrom = .max
       node.isDamageHidden = false
     }
-    guard node.damagedUntil == 0, !node.isBlank else { return }
     let known = node.durable
+    guard node.damagedUntil == 0, !node.isBlank else {
+      // What was written after the damage had begun may be lost as well.
+      if !node.isBlank, recovered.terms.lastIndex < known.terms.lastIndex {
+        node.damagedUntil = max(node.damagedUntil, known.terms.lastIndex)
+      }
+      return
+    }
     if recovered.hardState.term < known.hardState.term
       || (recovered.hardState.term == known.hardState.term && known.hardState.vote != nil
         && recovered.hardState.vote != known.hardState.vote)
