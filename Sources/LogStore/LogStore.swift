@@ -387,6 +387,16 @@ package final class LogStore: TurnParticipant {
     }.get()
   }
 
+  /// The first entry from which on all are at hand, in the archive or in the log.
+  package var historyFirstIndex: UInt64 {
+    var first = min(base.base.index + 1, positions.runs.first?.firstIndex ?? .max)
+    for segment in archive.segments.reversed() {
+      guard segment.lastIndex + 1 >= first else { break }
+      first = min(first, segment.firstIndex)
+    }
+    return first
+  }
+
   private static func run<Value: Sendable>(
     on thread: WorkerThread, _ body: @escaping @Sendable () throws(LogStoreError) -> Value
   ) async -> Result<Value, LogStoreError> {

@@ -34,6 +34,8 @@ package struct MetaNodeConfiguration: Sendable {
   package var raft = Options()
   /// After how many bytes of applied entries a snapshot is taken.
   package var snapshotLogBytes = 64 * 1024 * 1024
+  /// Length of a segment of the log, in bytes.
+  package var segmentBytes = 16 * 1024 * 1024
   /// Whether the log may begin in an empty directory; false for a node that has run before.
   package var mayBegin = true
   /// How many entries before a snapshot stay in the log, for subscribers that are a little behind.
@@ -75,6 +77,7 @@ package final class MetaNode {
   private let service: MetadataService
   private let recorder: MembershipRecorder
   private let admin: MetadataAdmin
+  private let audit: MetadataAudit
   private var recovery: QuorumRecovery?
   private var isRecordingRecovery = false
   private var removalWatch: RemovalWatch?
@@ -95,6 +98,7 @@ package final class MetaNode {
       dataDirectory: configuration.dataDirectory + "/metadata")
     replicaConfiguration.mayBegin = configuration.mayBegin
     replicaConfiguration.raft = configuration.raft
+    replicaConfiguration.segmentBytes = configuration.segmentBytes
     replicaConfiguration.snapshotLogBytes = configuration.snapshotLogBytes
     replicaConfiguration.keptEntries = configuration.keptEntries
     replicaConfiguration.archive = configuration.archiveBytes.map { $0 > 0 ? .bytes($0) : .none } ?? .all
@@ -103,6 +107,7 @@ package final class MetaNode {
     service = MetadataService(clusterID: configuration.clusterID, replica: replica)
     recorder = MembershipRecorder(service)
     admin = MetadataAdmin(service, recorder: recorder)
+    audit = MetadataAudit(service)
   }
 
   /// Opens the data directory, joins the group and listens.
@@ -113,6 +118,7 @@ package final class MetaNode {
       lock = try DirectoryLock(configuration.dataDirectory)
       service.register(at: server)
       admin.register(at: server)
+      audit.register(at: server)
       recovery = try QuorumRecovery.read(configuration.dataDirectory)
       replica.refuse { [weak self] in self?.isOut($0) ?? false }
       replica.onChange = { [weak self] status in if status.isReady { self?.leads() } }
@@ -132,6 +138,7 @@ package final class MetaNode {
     removalWatch?.stop()
     await server.shutdown(graceMilliseconds: 100)
     await replica.stop()
+    audit.close()
     machine.close()
     lock = nil
   }

@@ -88,6 +88,9 @@ extension Replica {
     return []
   }
 
+  /// The first entry from which on `entries` can give all, where it may read the archive; `.max` once the replica has ended.
+  package var historyFirstIndex: UInt64 { log?.historyFirstIndex ?? .max }
+
   var endedError: ReplicaError {
     if case .ended(let error) = state { return error }
     return .stopped

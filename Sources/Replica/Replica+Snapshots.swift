@@ -41,6 +41,11 @@ extension Replica {
     }
   }
 
+  /// The snapshots that are kept, oldest first. A file may be gone by the time that it is opened.
+  package var snapshotFiles: [(index: UInt64, path: String, sizeBytes: Int)] {
+    snapshots.stored.map { ($0.metadata.index, $0.path, $0.sizeBytes) }
+  }
+
   func sendSnapshot(to member: NodeID, term: UInt64) {
     guard let stored = snapshots.latest, stored.metadata.index >= core.raft.terms.baseIndex else {
       logger.error("member \(member) needs a snapshot, but there is none")

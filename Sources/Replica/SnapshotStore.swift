@@ -38,6 +38,9 @@ final class SnapshotStore {
   /// What is kept, oldest first.
   var all: [SnapshotMetadata] { kept.map(\.metadata) }
 
+  /// The files of these.
+  var stored: [StoredSnapshot] { kept }
+
   /// The one at an entry.
   func stored(at index: UInt64) -> StoredSnapshot? { kept.first { $0.metadata.index == index } }
 

@@ -17,10 +17,12 @@ final class MetaCluster {
   private var groups: [MetaGroupClient] = []
 
   /// Starts `count` nodes and waits for their leader.
-  static func start(_ count: Int = 3, keptEntries: UInt64 = 50_000, recentBytes: Int = 4_194_304) async throws
-    -> MetaCluster
-  {
+  static func start(
+    _ count: Int = 3, keptEntries: UInt64 = 50_000, recentBytes: Int = 4_194_304,
+    adjust: (inout MetaNodeConfiguration) -> Void = { _ in }
+  ) async throws -> MetaCluster {
     let cluster = try MetaCluster(count, keptEntries: keptEntries, recentBytes: recentBytes)
+    for index in cluster.configurations.indices { adjust(&cluster.configurations[index]) }
     for index in 0..<count { try await cluster.start(index) }
     try await cluster.eventually { cluster.leader != nil }
     return cluster
@@ -141,9 +143,10 @@ final class MetaCluster {
 @LoopActor
 func withMetaCluster(
   _ count: Int = 3, keptEntries: UInt64 = 50_000, recentBytes: Int = 4_194_304,
-  _ body: @LoopActor (MetaCluster) async throws -> Void
+  adjust: (inout MetaNodeConfiguration) -> Void = { _ in }, _ body: @LoopActor (MetaCluster) async throws -> Void
 ) async throws {
-  let cluster = try await MetaCluster.start(count, keptEntries: keptEntries, recentBytes: recentBytes)
+  let cluster = try await MetaCluster.start(
+    count, keptEntries: keptEntries, recentBytes: recentBytes, adjust: adjust)
   do { try await body(cluster) } catch {
     await cluster.stop()
     throw error
