@@ -32,6 +32,8 @@ class Cluster:
         self.certificates = os.path.join(self.directory, "certificates")
         os.makedirs(self.certificates)
         self.processes = [None] * MEMBERS
+        # Where the members have file systems of their own (disks.MemberDisks).
+        self.disks = None
         self.names = [f"{self.system}-{number + 1}" for number in range(MEMBERS)]
         run([kunlog, "bench", "meta", "certificates", "--directory", self.certificates, "client", *self.names])
         self.choose_ports()
@@ -47,7 +49,8 @@ class Cluster:
         return os.path.join(self.certificates, "ca.crt")
 
     def data(self, member):
-        return os.path.join(self.directory, self.names[member])
+        path = os.path.join(self.directory, self.names[member])
+        return os.path.join(path, "data") if self.disks else path
 
     def command(self, member):
         raise NotImplementedError
@@ -103,6 +106,8 @@ class Cluster:
                     process.kill()
                     process.wait()
         self.processes = [None] * MEMBERS
+        if self.disks:
+            self.disks.close()
         if not keep:
             shutil.rmtree(self.directory, ignore_errors=True)
 

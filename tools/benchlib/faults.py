@@ -1,13 +1,12 @@
-"""What the metadata log does when its leader goes, when it starts with much to read, and when many listen."""
+"""How long the metadata log takes no appends when its leader, or the leader's disk, goes."""
 
-import json
-import os
 import signal
 import subprocess
 import threading
 import time
 
 from .clusters import MEMBERS, EtcdCluster, KunlogCluster
+from .disks import MemberDisks
 from .common import Failure, percentile, progress
 
 
@@ -66,9 +65,14 @@ def failover(arguments, kunlog, directory):
     result = {}
     for kind in (KunlogCluster, EtcdCluster):
         result[kind.system] = {}
-        for name, fault in (("killed", killed), ("stopped", stopped), ("transferred", transferred)):
+        for name, fault in FAULTS.items():
+            # etcd's leader goes on sending heartbeats while its disk hangs: there is no end to measure.
+            if fault is disk_stalled and kind is EtcdCluster:
+                continue
             cluster = kind(kunlog, directory)
             try:
+                if fault is disk_stalled:
+                    cluster.disks = MemberDisks(cluster.directory, cluster.names)
                 cluster.start()
                 # etcd's take seconds each, and are there to compare with.
                 count = arguments.tries if kind is KunlogCluster else max(1, arguments.tries // 5)
@@ -133,56 +137,14 @@ def transferred(cluster, probe, leader):
     return probe.longest_gap(moment, time.monotonic_ns())
 
 
-def restart(arguments, kunlog, directory):
-    """A member is killed and started with all events in its log, none in a snapshot."""
-    # A snapshot would shorten what has to be read.
-    cluster = KunlogCluster(kunlog, directory, options=["--snapshot-mb", "16384"])
-    try:
-        cluster.start()
-        fill(cluster, arguments.events)
-        leader = cluster.prepare()
-        member = (leader + 1) % MEMBERS
-        cluster.client("reach")
-        memory = cluster.memory_bytes()
-        cluster.kill_member(member)
-        index = json.loads(cluster.client("reach", members=[leader]))["index"]
-        begun = time.monotonic_ns()
-        cluster.start_member(member)
-        reached = json.loads(cluster.client("reach", "--index", index, members=[member]))
-        seconds = (reached["nanoseconds"] - begun) / 1e9
-        progress(f"restart with {arguments.events} events: {seconds:.2f} s")
-        return {
-            "events": arguments.events, "seconds": round(seconds, 3), "memory_bytes": max(memory),
-            "memory_after_restart_bytes": max(cluster.memory_bytes())}
-    except Failure as failure:
-        progress(f"restart: {failure}")
-        return {"unavailable": str(failure).split("\n")[0]}
-    finally:
-        cluster.stop()
+def disk_stalled(cluster, probe, leader):
+    """The longest time without acknowledgement while the leader's disk takes nothing for two seconds."""
+    moment = time.monotonic_ns()
+    with cluster.disks.frozen(leader):
+        time.sleep(2)
+    waited = probe.longest_gap(moment, time.monotonic_ns())
+    cluster.client("reach", timeout=90)
+    return waited
 
 
-def fill(cluster, events):
-    """Appends so many events, 100 in each append."""
-    appends = max(1, events // 100)
-    report = cluster.load("--stream", operation="append", events=100, outstanding=16, total=appends)
-    progress(f"{events} events written in {report['seconds']:.0f} s")
-
-
-def subscribers(arguments, kunlog, directory):
-    cluster = KunlogCluster(kunlog, directory)
-    try:
-        cluster.start()
-        # So that the one who never reads has much that it does not read.
-        cluster.load(operation="append", outstanding=64, seconds=3, warmup=0)
-        without = json.loads(cluster.client("subscribers", "--count", 1, "--stalled", 0, "--seconds", 5))
-        before = max(cluster.memory_bytes())
-        count = arguments.subscribers - 1
-        report = json.loads(cluster.client("subscribers", "--count", count, "--stalled", 1, "--seconds", 10))
-        after = max(cluster.memory_bytes())
-    finally:
-        cluster.stop()
-    progress(
-        f"{count} subscribers and one that never reads: {report['delivered']} of {report['expected']} records delivered,"
-        f" p99 {report['delivery_microseconds']['p99'] / 1000:.1f} ms")
-    return {
-        "with_one_subscriber": without, "with_all": report, "memory_before_bytes": before, "memory_after_bytes": after}
+FAULTS = {"killed": killed, "stopped": stopped, "transferred": transferred, "disk_stalled": disk_stalled}

@@ -7,13 +7,13 @@ import subprocess
 import sys
 import tempfile
 
-from . import faults, floor, meta_report
+from . import endurance, faults, floor, meta_report
 from .clusters import EtcdCluster, KunlogCluster, find_kunlog, require_etcd
 from .common import Failure, command_line, machine, now, progress, require_disk, run
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LEVELS = (1, 64, 1000)
-SECTIONS = ("throughput", "rate", "batches", "syncs", "failover", "restart", "subscribers")
+SECTIONS = ("throughput", "rate", "batches", "syncs", "failover", "restart", "snapshots", "subscribers", "steady")
 
 
 def add_arguments(commands):
@@ -25,6 +25,8 @@ def add_arguments(commands):
     meta.add_argument("--warmup", type=float, default=1.0, help="seconds before each measurement (1)")
     meta.add_argument("--tries", type=int, default=50, help="tries of each fault, of etcd a fifth (50)")
     meta.add_argument("--events", type=int, default=1_000_000, help="events of the restart (1,000,000)")
+    meta.add_argument("--tables", type=int, default=50_000, help="tables of a large catalog, each with a key (50,000)")
+    meta.add_argument("--steady", type=int, default=600, help="seconds of full load in which nobody may campaign (600)")
     meta.add_argument("--subscribers", type=int, default=1000, help="subscribers, one of which never reads (1,000)")
     meta.add_argument("--value-bytes", type=int, default=256, help="bytes of a value (256)")
     meta.add_argument("--kunlog", help="the executable (.build/release/kunlog)")
@@ -40,8 +42,12 @@ def check_arguments(parser, arguments):
     unknown = [name for name in arguments.sections if name not in SECTIONS]
     if unknown:
         parser.error(f"there is no section {unknown[0]}; there are {', '.join(SECTIONS)}")
-    if min(arguments.rounds, arguments.tries, arguments.events, arguments.subscribers - 1, arguments.value_bytes) < 1:
-        parser.error("--rounds, --tries, --events, --value-bytes must be at least 1, --subscribers at least 2")
+    counts = (
+        arguments.rounds, arguments.tries, arguments.events, arguments.tables, arguments.steady, arguments.subscribers - 1,
+        arguments.value_bytes)
+    if min(counts) < 1:
+        parser.error(
+            "--rounds, --tries, --events, --tables, --steady, --value-bytes must be at least 1, --subscribers at least 2")
     if arguments.duration < 0.1 or arguments.warmup < 0:
         parser.error("--duration is at least 0.1, --warmup at least 0")
 
@@ -58,7 +64,8 @@ def main(arguments):
         if needs(arguments, "throughput", "rate", "batches", "syncs"):
             document.update(compare(arguments, kunlog, directory))
         for section, measure in (
-                ("failover", faults.failover), ("restart", faults.restart), ("subscribers", faults.subscribers)):
+                ("failover", faults.failover), ("restart", endurance.restart), ("snapshots", endurance.snapshots),
+                ("subscribers", endurance.subscribers), ("steady", endurance.steady)):
             if needs(arguments, section):
                 document[section] = measure(arguments, kunlog, directory)
     if arguments.report and not arguments.plot:

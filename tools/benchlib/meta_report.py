@@ -33,8 +33,12 @@ def table(document):
         parts.append(failover(document["failover"]))
     if "restart" in document:
         parts.append(restart(document["restart"]))
+    if "snapshots" in document:
+        parts.append(snapshots(document["snapshots"]))
     if "subscribers" in document:
         parts.append(subscribers(document["subscribers"]))
+    if "steady" in document:
+        parts.append(steady(document["steady"]))
     return "\n\n".join(parts)
 
 
@@ -113,7 +117,9 @@ def synchronizations(result):
 
 def failover(result):
     body = []
-    for name, label in (("killed", "leader killed"), ("stopped", "leader stopped"), ("transferred", "planned transfer")):
+    for name, label in (
+            ("killed", "leader killed"), ("stopped", "leader stopped"), ("transferred", "planned transfer"),
+            ("disk_stalled", "leader's disk stalled")):
         for system in NAMES:
             one = result.get(system, {}).get(name)
             if one is None:
@@ -129,9 +135,26 @@ def restart(result):
     if "unavailable" in result:
         return f"Restart: {result['unavailable']}"
     return (
-        f"Restart of a member with {result['events']:,} events after its snapshot: {result['seconds']:.2f} s until it has"
-        f" applied them. Memory: {result['memory_bytes'] / 1e6:.0f} MB after writing them,"
+        f"Restart of a member with {result['events']:,} events after its snapshot, among them the making of"
+        f" {result['tables']:,} tables with a key each: {result['seconds']:.2f} s until it has applied them. Memory: {result['memory_bytes'] / 1e6:.0f} MB after writing them,"
         f" {result['memory_after_restart_bytes'] / 1e6:.0f} MB at most after the restart.")
+
+
+def snapshots(result):
+    body = [
+        [label, *(milliseconds(result[name][key]) for key in ("p50", "p99", "p999"))]
+        for name, label in (("without", "no snapshot"), ("with", "a snapshot after each 8 MB of log"))]
+    return (
+        f"Appends at {result['offered_per_second']:,}/s with {result['tables']:,} tables in the catalog"
+        f" ({result['newer_snapshots_seen']} times a newer snapshot was found between measurements):\n\n"
+        + rows(["", "p50 ms", "p99 ms", "p99.9 ms"], body))
+
+
+def steady(result):
+    return (
+        f"{result['seconds']:,} s of full load, 1,000 outstanding: {result['per_second']:,.0f} appends/s,"
+        f" {result['failed']} failed of {result['completed'] + result['failed']:,}, {result['terms_passed']} elections;"
+        f" a member's memory afterwards {result['memory_bytes'] / 1e6:.0f} MB.")
 
 
 def subscribers(result):

@@ -53,7 +53,7 @@ struct BenchPrepare: AsyncParsableCommand {
 /// `kunlog bench meta reach`: waits until every member has applied what the leader has, or one a given index.
 struct BenchReach: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "reach", abstract: "Wait until all members have applied an index; print the clock and the index.")
+    commandName: "reach", abstract: "Wait until all members have applied an index; print the clock, the index and the term.")
 
   @OptionGroup var target: BenchTarget
 
@@ -81,6 +81,9 @@ struct BenchReach: AsyncParsableCommand {
         try await loopSleep(milliseconds: 2)
       }
     }
-    try printJSON(["index": goal, "nanoseconds": Loop.now])
+    let reached = Loop.now
+    var term: UInt64 = 0
+    for member in members { term = max(term, await member.state()?.term ?? 0) }
+    try printJSON(["index": goal, "nanoseconds": reached, "term": term])
   }
 }

@@ -92,7 +92,12 @@ final class KunlogMember: BenchMember {
       Self.status, Kunlog_Metadata_V1_StatusRequest(), timeoutMilliseconds: 5000)
     let draft = ClusterDraft(
       id: ClusterID(rawValue: [UInt8](status.clusterID)), name: "bench", roleName: "abc", roleVerifier: nil)
-    let request = AppendRequest(principal: "bench", commands: [.createCluster(draft)]).wire(clusterID: nil)
+    try await append([.createCluster(draft)])
+  }
+
+  /// Appends commands that are not a measurement.
+  func append(_ commands: [Command]) async throws {
+    let request = AppendRequest(principal: "bench", commands: commands).wire(clusterID: nil)
     let response = try await channel.unary(Self.append, request, timeoutMilliseconds: 5000)
     if case .rejected(let rejected) = response.kind { throw RPCError(.failedPrecondition, rejected.message) }
   }
