@@ -53,7 +53,7 @@ struct BenchPrepare: AsyncParsableCommand {
 /// `kunlog bench meta reach`: waits until every member has applied what the leader has, or one a given index.
 struct BenchReach: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "reach", abstract: "Wait until all members have applied an index; print the clock, the index and the term.")
+    commandName: "reach", abstract: "Wait until all members have applied an index; print clock, index and term.")
 
   @OptionGroup var target: BenchTarget
 
