@@ -57,6 +57,7 @@ let package = Package(
     target("SQLTypes"),
     target("SQLTree", ["SQLTypes"]),
     target("Metadata", ["SQLTypes", hashTrees]),
+    target("MetadataAudit", ["Metadata", "SQLTypes", hashTrees]),
     target("MetadataLog", ["Metadata", "MetadataWire", "SQLTypes"]),
     target("SQLPlan", ["SQLTree", "SQLTypes", "Metadata"]),
     target("PostgresWire", ["SQLTypes"]),
@@ -107,8 +108,9 @@ let package = Package(
     .executableTarget(
       name: "kunlog",
       dependencies: [
-        "ClusterManager", "ComputeNode", "EventLoop", "Metadata", "MetadataClient", "MetadataService", "MetadataWire",
-        "PostgresWire", "ProtocolEtcd", "ProtocolMetadata", "RPC", "SQLTypes", "SQLiteEngine", "SegmentedLog",
+        "ClusterManager", "ComputeNode", "EventLoop", "Metadata", "MetadataAudit", "MetadataClient", "MetadataLog",
+        "MetadataService", "MetadataWire",
+        "PostgresWire", "ProtocolEtcd", "ProtocolMetadata", "RPC", "SQLTypes", "SQLite", "SQLiteEngine", "SegmentedLog",
         "Simulator",
         "StorageNode", arguments,
       ],
@@ -127,6 +129,7 @@ let package = Package(
       ["kunlog", "EventLoop", "Metadata", "MetadataClient", "ProtocolMetadata", "RPC", "Simulator"],
       exclude: ["Network"]),
     tests("MetadataTests", ["Metadata", "MetadataWire", "ProtocolMetadata", protobuf]),
+    tests("MetadataAuditTests", ["Metadata", "MetadataAudit", "SQLTypes"]),
     tests("MetadataLogTests", ["Metadata", "MetadataLog", "MetadataWire", "SQLTypes"]),
     tests("PostgresWireTests", ["PostgresWire"]),
     tests("RPCTests", ["RPC", "EventLoop", protobuf], exclude: ["Protos", "Python"]),

@@ -10,7 +10,11 @@ struct Kunlog: AsyncParsableCommand {
     commandName: "kunlog", abstract: "A sharded SQL database around one replicated, event-sourced metadata log.",
     groupedSubcommands: [
       CommandGroup(name: "To begin", subcommands: [QuickstartCommand.self]),
-      CommandGroup(name: "Operators", subcommands: [ClusterCommand.self, LogCommand.self, BenchCommand.self]),
+      CommandGroup(
+        name: "Operators",
+        subcommands: [
+          ClusterCommand.self, TableCommand.self, ShardCommand.self, LogCommand.self, BenchCommand.self,
+        ]),
       CommandGroup(name: "Development", subcommands: [SimulateCommand.self]),
       CommandGroup(
         name: "Roles", subcommands: [MetaCommand.self, StorageCommand.self, ComputeCommand.self, ManagerCommand.self]),

@@ -17,6 +17,8 @@ struct ClusterStatus: AsyncParsableCommand {
 
   @OptionGroup var cluster: ClusterOptions
 
+  @OptionGroup var moment: MomentOptions
+
   @Flag(name: .long, help: "One JSON document on standard output.")
   var json = false
 
@@ -24,10 +26,15 @@ struct ClusterStatus: AsyncParsableCommand {
   func run() async throws {
     let tls = try cluster.tls()
     let client = try await cluster.connect(principal: "operator")
+    defer { client.stop() }
+    if moment.at != nil {
+      let report = ClusterReport(past: try await moment.image(client, cluster))
+      print(json ? report.json : report.table)
+      return
+    }
     let probe = ClusterProbe(client: client, tls: tls)
     let report = await probe.report()
     print(json ? report.json : report.table)
     probe.close()
-    client.stop()
   }
 }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Metadata
+import MetadataAudit
 
 /// The cluster as its own nodes report it: what `kunlog cluster status` shows.
 struct ClusterReport: Codable, Sendable {
@@ -11,7 +12,8 @@ struct ClusterReport: Codable, Sendable {
     /// PostgreSQL's protocol, compute nodes only.
     var postgresAddress: String?
     var shard: UInt32?
-    /// "up" (it answers that it serves), "starting" (it answers otherwise), "down" (it does not answer).
+    /// "up" (it answers that it serves), "starting" (it answers otherwise), "down" (it does not answer), "" (not asked: of the
+    /// past only the log is known).
     var state: String
     /// Of its replication group: "leader", "follower", …
     var groupRole: String?
@@ -52,6 +54,8 @@ struct ClusterReport: Codable, Sendable {
   var metadataLeader: String?
   var nodes: [Node]
   var shards: [Shard]
+  /// Whether it is what an image of the past says, without the nodes' own word.
+  var isPast = false
 
   enum CodingKeys: String, CodingKey {
     case nodes, shards
@@ -80,14 +84,31 @@ struct ClusterReport: Codable, Sendable {
       ])
     }
     let up = nodes.count { $0.state == "up" }
-    var lines = [
-      "cluster \(clusterID): \(up) of \(nodes.count) nodes up, metadata log at \(metadataIndex)", table.text,
-    ]
+    let state = isPast ? "\(nodes.count) nodes" : "\(up) of \(nodes.count) nodes up"
+    var lines = ["cluster \(clusterID): \(state), metadata log at \(metadataIndex)", table.text]
     for shard in shards {
       lines.append(
-        "shard \(shard.id) (\(shard.name)): leader \(shard.leader ?? "none"), replicas \(shard.replicas.joined(separator: ", ")), "
+        "shard \(shard.id) (\(shard.name)): \(isPast ? "" : "leader \(shard.leader ?? "none"), ")replicas \(shard.replicas.joined(separator: ", ")), "
           + "\(shard.tablets) tablets")
     }
     return lines.joined(separator: "\n")
+  }
+}
+
+extension ClusterReport {
+  /// The cluster as an image has it.
+  init(past image: Image) {
+    self.init(
+      clusterID: image.clusterID?.hexadecimal ?? "", metadataIndex: image.index, metadataLeader: nil,
+      nodes: image.nodes.values.sorted { $0.id < $1.id }.map { definition in
+        Node(
+          id: definition.id.rawValue, name: definition.name, role: "\(definition.role)",
+          address: "\(definition.host):\(definition.port)",
+          postgresAddress: definition.postgresPort.map { "\(definition.host):\($0)" },
+          shard: image.shards.values.first { $0.replicas.contains(definition.id) }?.id.rawValue, state: "")
+      },
+      shards: image.shardSummaries.map {
+        Shard(id: $0.id, name: $0.name, leader: nil, replicas: $0.replicas, tablets: $0.tablets)
+      }, isPast: true)
   }
 }

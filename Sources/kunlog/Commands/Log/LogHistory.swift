@@ -9,9 +9,11 @@ enum LogHistory {
   /// Gives the records from an index on (nil: from the oldest) to the body, until it returns false or the present is reached;
   /// says on standard error where older ones than are kept were asked for. Each record is checked against the chain.
   /// - Throws: where the chain is broken.
+  /// - Parameter isQuiet: says nothing of what is not kept any more.
   @LoopActor
   static func read(
-    _ client: MetadataClient, tls: TLSConfiguration, from: UInt64?, _ body: @LoopActor (Record) -> Bool
+    _ client: MetadataClient, tls: TLSConfiguration, from: UInt64?, isQuiet: Bool = false,
+    _ body: @LoopActor (Record) throws -> Bool
   ) async throws {
     // What is still to come is no part of the history; a meta node would wait for it.
     if let from, from > client.image.index { return }
@@ -29,7 +31,7 @@ enum LogHistory {
       switch message {
       case .bookmark, .image: break
       case .record(let record):
-        if previous == nil, record.previousIndex > request.afterIndex {
+        if previous == nil, record.previousIndex > request.afterIndex, !isQuiet {
           StandardStream.error.write("records up to \(record.previousIndex) are not kept any more\n")
         }
         if let previous, record.previousHash != previous.hash || record.previousIndex != previous.index {
@@ -37,7 +39,7 @@ enum LogHistory {
             description: "The log's chain is broken between records \(previous.index) and \(record.index).")
         }
         previous = record
-        guard body(record) else { return }
+        guard try body(record) else { return }
       }
     }
   }

@@ -21,6 +21,9 @@ struct LogNote: AsyncParsableCommand {
   @Option(name: .long, help: "Who records it.")
   var principal = "operator"
 
+  @Option(name: .long, help: "The record that the note is about, by its index: 'kunlog log blame' shows it there.")
+  var about: UInt64?
+
   @Flag(name: .long, help: "One JSON document on standard output.")
   var json = false
 
@@ -40,7 +43,9 @@ struct LogNote: AsyncParsableCommand {
   func run() async throws {
     let client = try await cluster.connect(principal: principal)
     defer { client.stop() }
-    let result = try await client.append([.recordNote(topic: topic, content: Array(text.utf8))], principal: principal)
+    if let about { try Moment.index(about).check(present: client.image.index) }
+    let result = try await client.append(
+      [.recordNote(topic: topic, content: Array(text.utf8))], principal: principal, cause: about)
     print(json ? "{\"index\": \(result.index)}" : "recorded at index \(result.index)")
   }
 }

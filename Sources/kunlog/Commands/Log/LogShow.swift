@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLoop
 import Metadata
+import MetadataAudit
 import MetadataClient
 import RPC
 
@@ -19,31 +20,65 @@ struct LogShow: AsyncParsableCommand {
   @Option(name: .long, help: "Last index; by default the present.")
   var to: UInt64?
 
+  @Option(name: .long, help: "At most so many records: the first of them, with --reverse the last.")
+  var limit: Int?
+
+  @Flag(name: .long, help: "Newest first.")
+  var reverse = false
+
   @Flag(name: .long, help: "One JSON document on standard output: {\"records\": [...]}.")
   var json = false
 
   func validate() throws {
     if let from, let to, from > to { throw ValidationError("--from \(from) is after --to \(to).") }
+    if let limit, limit < 1 { throw ValidationError("--limit is at least 1.") }
   }
 
   @LoopActor
   func run() async throws {
     let client = try await cluster.connect(principal: "operator")
     defer { client.stop() }
+    if let from { try Moment.index(from).check(present: client.image.index) }
     var names = ObjectNames(client.image)
-    var isFirst = true
-    try await LogHistory.read(client, tls: try cluster.tls(), from: from) { record in
+    var selection = try filter.selection(client.image)
+    var printer = RecordPrinter(json: json)
+    var kept: [Record] = []
+    try await LogHistory.read(client, tls: try cluster.tls(), from: filter.needsHistory ? nil : from) { record in
       if let to, record.index > to { return false }
       names.learn(record)
-      guard let record = filter.filtered(record) else { return true }
-      if json {
-        StandardStream.output.write((isFirst ? "{\"records\": [\n" : ",\n") + RecordJSON.text(record))
-      } else {
-        StandardStream.output.write(RecordText.text(record, names) + "\n")
+      guard let record = selection.take(record), record.index >= from ?? 0 else { return true }
+      guard reverse else {
+        printer.show(record, names)
+        return printer.count < limit ?? .max
       }
-      isFirst = false
+      kept.append(record)
+      // Twice as many, so that they seldom move.
+      if let limit, kept.count >= 2 * limit { kept.removeFirst(kept.count - limit) }
       return true
     }
-    if json { StandardStream.output.write(isFirst ? "{\"records\": []}\n" : "\n]}\n") }
+    for record in kept.reversed().prefix(limit ?? .max) { printer.show(record, names) }
+    printer.end()
+    if let object = selection.object, object.lives.isEmpty { throw CommandFailure(description: object.notFound) }
+  }
+}
+
+/// Prints records one after another, for people or as one JSON document.
+struct RecordPrinter {
+  let json: Bool
+  private(set) var count = 0
+
+  init(json: Bool) { self.json = json }
+
+  mutating func show(_ record: Record, _ names: ObjectNames) {
+    if json {
+      StandardStream.output.write((count == 0 ? "{\"records\": [\n" : ",\n") + RecordJSON.text(record))
+    } else {
+      StandardStream.output.write(RecordText.text(record, names) + "\n")
+    }
+    count += 1
+  }
+
+  func end() {
+    if json { StandardStream.output.write(count == 0 ? "{\"records\": []}\n" : "\n]}\n") }
   }
 }

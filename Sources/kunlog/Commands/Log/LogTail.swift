@@ -1,6 +1,7 @@
 import ArgumentParser
 import EventLoop
 import Metadata
+import MetadataAudit
 import MetadataClient
 
 /// `kunlog log tail`: the latest records, and those that follow.
@@ -39,10 +40,8 @@ struct LogTail: AsyncParsableCommand {
     client.observe { continuation.yield($0) }
     let present = client.image.index
     var names = ObjectNames(client.image)
-    for record in try await history(client, to: present) {
-      names.learn(record)
-      show(record, names)
-    }
+    var selection = try filter.selection(client.image)
+    for record in try await history(client, to: present, &selection, &names) { show(record, names) }
     if let to, present >= to { return }
     for await change in changes {
       guard let record = change.record else {
@@ -51,28 +50,38 @@ struct LogTail: AsyncParsableCommand {
       }
       names.learn(record)
       if let to, record.index > to { return }
-      show(record, names)
+      if let record = selection.take(record), record.index >= from ?? 0 { show(record, names) }
       if record.index == to { return }
     }
   }
 
   /// What to begin with, up to the present.
   @LoopActor
-  private func history(_ client: MetadataClient, to present: UInt64) async throws -> [Record] {
-    // Between records there are few other entries: some more than asked for hold enough records.
+  private func history(
+    _ client: MetadataClient, to present: UInt64, _ selection: inout RecordSelection, _ names: inout ObjectNames
+  ) async throws -> [Record] {
+    // Between records there are few other entries: some more than asked for hold enough records. Of those that are wanted, the
+    // latest may lie far back.
     let margin = UInt64(lines) * 2 + 100
-    let start = from ?? (present > margin ? present - margin : 1)
+    let near = present > margin && selection.isEmpty ? present - margin : 1
+    let start = filter.needsHistory ? 1 : from ?? near
+    var wanted = selection
+    var known = names
     var records: [Record] = []
     try await LogHistory.read(client, tls: try cluster.tls(), from: start) { record in
       guard record.index <= min(present, to ?? present) else { return false }
+      known.learn(record)
+      guard let record = wanted.take(record), record.index >= from ?? 0 else { return true }
       records.append(record)
+      if from == nil, records.count > 2 * lines + 100 { records.removeFirst(records.count - lines) }
       return true
     }
+    selection = wanted
+    names = known
     return from == nil ? records.suffix(lines) : records
   }
 
   private func show(_ record: Record, _ names: ObjectNames) {
-    guard let record = filter.filtered(record) else { return }
     StandardStream.output.write((json ? RecordJSON.text(record) : RecordText.text(record, names)) + "\n")
   }
 }

@@ -4,6 +4,7 @@ import Metadata
 struct ObjectNames {
   private let image: Image
   private var learned: [ObjectID: String] = [:]
+  private var tables: [TabletID: ObjectID] = [:]
 
   init(_ image: Image) { self.image = image }
 
@@ -17,6 +18,7 @@ struct ObjectNames {
       case .sequenceCreated(let sequence): learned[sequence.id] = sequence.name
       case .viewCreated(let view): learned[view.id] = view.name
       case .roleCreated(let role): learned[role.id] = role.name
+      case .tabletCreated(let tablet): tables[tablet.id] = tablet.tableID
       default: break
       }
     }
@@ -34,5 +36,7 @@ struct ObjectNames {
   subscript(id: NodeID) -> String { image.nodes[id].map { "\($0.name) (\(id))" } ?? "\(id)" }
 
   /// `tablet id of table`.
-  subscript(id: TabletID) -> String { image.tablets[id].map { "\(id) of \(self[$0.tableID])" } ?? "\(id)" }
+  subscript(id: TabletID) -> String {
+    (tables[id] ?? image.tablets[id]?.tableID).map { "\(id) of \(self[$0])" } ?? "\(id)"
+  }
 }

@@ -1,5 +1,5 @@
-import FoundationEssentials
 import Metadata
+import MetadataAudit
 import MetadataWire
 
 /// A record as JSON, on one line. Events are as in the protocol's JSON (event.proto).
@@ -24,15 +24,10 @@ enum RecordJSON {
     return "{\(fields.joined(separator: ","))}"
   }
 
-  private static func quoted(_ text: String) -> String {
-    (try? JSONEncoder().encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
-  }
+  private static func quoted(_ text: String) -> String { JSONDocument.quoted(text) }
 }
 
 /// A record's time, in UTC with milliseconds.
 enum RecordTime {
-  static func text(_ microseconds: Int64) -> String {
-    Date(timeIntervalSince1970: Double(microseconds) / 1_000_000)
-      .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
-  }
+  static func text(_ microseconds: Int64) -> String { AuditTime.text(microseconds) }
 }
