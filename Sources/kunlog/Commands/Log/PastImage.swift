@@ -10,41 +10,41 @@ struct PastImage: Sendable {
   /// Microseconds since 1970 by the leader's clock; nil where the record was not seen.
   var timeMicroseconds: Int64?
 
-  /// The image as it was, by the records from the first on.
-  /// - Throws: for moments in the future, before the first record, or before what is kept.
+  /// The image as it was.
+  /// - Throws: for moments in the future, before the first record, or before what the meta nodes keep.
   @LoopActor
   static func read(_ client: MetadataClient, _ cluster: ClusterOptions, at moment: Moment) async throws -> PastImage {
     try moment.check(present: client.image.index)
-    var image = Image()
-    var past = PastImage(image: image)
-    var first: Record?
-    try await LogHistory.read(client, tls: try cluster.tls(), from: nil, isQuiet: true) { record in
-      if first == nil {
-        first = record
-        guard record.previousIndex == 0 else { return false }
+    let image: Image
+    do throws(MetadataError) { image = try await client.image(at: moment.history) } catch {
+      throw CommandFailure(description: "The metadata of then cannot be had: \(error).")
+    }
+    let tls = try cluster.tls()
+    guard image.index > 0 else {
+      var first = "The log holds no record yet."
+      try await LogHistory.read(client, tls: tls, from: nil, isQuiet: true) { record in
+        first =
+          "The log begins at index \(record.index), at \(AuditTime.text(record.timeMicroseconds)): nothing was before."
+        return false
       }
-      switch moment {
-      case .index(let index) where record.index > index: return false
-      default: break
-      }
-      image.apply(record)
-      // Clocks of leaders may differ: the last record that is not later counts.
-      if case .time(let time) = moment, record.timeMicroseconds > time { return true }
-      past = PastImage(image: image, timeMicroseconds: record.timeMicroseconds)
-      return true
+      throw CommandFailure(description: first)
     }
-    guard let first else { throw CommandFailure(description: "The log holds no record yet.") }
-    guard first.previousIndex == 0 else {
-      throw CommandFailure(
-        description:
-          "The history begins at index \(first.index): records up to \(first.previousIndex) are not kept any more.")
+    var time: Int64?
+    try await LogHistory.read(client, tls: tls, from: image.index, isQuiet: true) { record in
+      if record.index == image.index { time = record.timeMicroseconds }
+      return false
     }
-    guard past.image.index > 0 else {
-      throw CommandFailure(
-        description:
-          "The log begins at index \(first.index), at \(AuditTime.text(first.timeMicroseconds)): nothing was before.")
+    return PastImage(image: image, timeMicroseconds: time)
+  }
+}
+
+extension Moment {
+  /// The same as the client has it.
+  var history: HistoryMoment {
+    switch self {
+    case .index(let index): .index(index)
+    case .time(let time): .time(microseconds: time)
     }
-    return past
   }
 }
 
