@@ -62,11 +62,13 @@ let package = Package(
     target("SQLPlan", ["SQLTree", "SQLTypes", "Metadata"]),
     target("PostgresWire", ["SQLTypes"]),
     target("TabletSQL", ["Metadata", "SQLTypes"]),
+    target("Metrics"),
 
     // Shell: clocks, threads, files, sockets.
     target("EventLoop", ["CLibUV", "COpenSSL", logging]),
-    target("RPC", ["EventLoop", "CNGHTTP2", "ProtocolGRPC", protobuf]),
-    target("LogStore", ["Raft", "SegmentedLog", "EventLoop"]),
+    target("Monitoring", ["EventLoop", "Metrics", logging]),
+    target("RPC", ["EventLoop", "CNGHTTP2", "Metrics", "ProtocolGRPC", protobuf, logging]),
+    target("LogStore", ["Raft", "SegmentedLog", "EventLoop", "Metrics"]),
     target("ProtocolGRPC", [protobuf]),
     target("ProtocolEtcd", [protobuf]),
     target("ProtocolRaft", [protobuf]),
@@ -74,17 +76,18 @@ let package = Package(
     target("ProtocolStorage", [protobuf]),
     target(
       "Replica",
-      ["Raft", "ReplicaCore", "SegmentedLog", "LogStore", "EventLoop", "RPC", "ProtocolRaft", protobuf, logging]),
+      [
+        "Raft", "ReplicaCore", "SegmentedLog", "LogStore", "EventLoop", "Metrics", "RPC", "ProtocolRaft", protobuf,
+        logging,
+      ]),
     target("MetadataWire", ["Metadata", "ProtocolMetadata", "SQLTypes", hashTrees, protobuf]),
     target(
       "MetadataService",
       [
-        "Metadata", "MetadataLog", "MetadataWire", "ProtocolMetadata", "Raft", "Replica", "SegmentedLog", "EventLoop",
-        "RPC",
-        "SQLTypes",
-        logging,
+        "Metadata", "MetadataLog", "MetadataWire", "Metrics", "ProtocolMetadata", "Raft", "Replica", "SegmentedLog",
+        "EventLoop", "RPC", "SQLTypes", logging,
       ]),
-    target("MetadataClient", ["Metadata", "MetadataWire", "ProtocolMetadata", "EventLoop", "RPC", logging]),
+    target("MetadataClient", ["Metadata", "MetadataWire", "Metrics", "ProtocolMetadata", "EventLoop", "RPC", logging]),
     target("SQLParser", ["SQLTree", "SQLTypes", "CPgQuery"]),
     target("SQLite", ["SQLTypes", "CSQLite"]),
     target("StorageEngine", ["EventLoop", "SQLTypes", "Metadata"]),
@@ -94,25 +97,25 @@ let package = Package(
     target(
       "StorageNode",
       [
-        "StorageEngine", "EventLoop", "Metadata", "MetadataClient", "ProtocolStorage", "RPC", "Raft", "Replica",
-        "SQLTypes",
+        "StorageEngine", "EventLoop", "Metadata", "MetadataClient", "Metrics", "ProtocolStorage", "RPC", "Raft",
+        "Replica", "SQLTypes",
         logging, protobuf,
       ]),
     target(
       "ComputeNode",
       [
-        "EventLoop", "Metadata", "MetadataClient", "PostgresWire", "ProtocolStorage", "RPC", "SQLParser", "SQLPlan",
-        "SQLTree", "SQLTypes", "SQLite", "TabletSQL", "COpenSSL", logging,
+        "EventLoop", "Metadata", "MetadataClient", "Metrics", "PostgresWire", "ProtocolStorage", "RPC", "SQLParser",
+        "SQLPlan", "SQLTree", "SQLTypes", "SQLite", "TabletSQL", "COpenSSL", logging,
       ]),
-    target("ClusterManager", ["Metadata", "MetadataClient", "EventLoop", "RPC", logging]),
+    target("ClusterManager", ["Metadata", "MetadataClient", "Metrics", "EventLoop", "RPC", logging]),
     .executableTarget(
       name: "kunlog",
       dependencies: [
         "ClusterManager", "ComputeNode", "EventLoop", "Metadata", "MetadataAudit", "MetadataClient", "MetadataLog",
-        "MetadataService", "MetadataWire",
-        "PostgresWire", "ProtocolEtcd", "ProtocolMetadata", "RPC", "SQLTypes", "SQLite", "SQLiteEngine", "SegmentedLog",
+        "MetadataService", "MetadataWire", "Metrics", "Monitoring", "PostgresWire", "ProtocolEtcd", "ProtocolMetadata",
+        "RPC", "SQLTypes", "SQLite", "SQLiteEngine", "SegmentedLog",
         "Simulator",
-        "StorageNode", arguments,
+        "StorageNode", arguments, logging,
       ],
       swiftSettings: strict, linkerSettings: linking),
     tests("ClusterTests", ["kunlog"], exclude: ["Clients"]),
@@ -128,6 +131,8 @@ let package = Package(
       "MetaFaultTests",
       ["kunlog", "EventLoop", "Metadata", "MetadataClient", "ProtocolMetadata", "RPC", "Simulator"],
       exclude: ["Network"]),
+    tests("MetricsTests", ["Metrics"]),
+    tests("MonitoringTests", ["EventLoop", "Metrics", "Monitoring", logging]),
     tests("MetadataTests", ["Metadata", "MetadataWire", "ProtocolMetadata", protobuf]),
     tests("MetadataAuditTests", ["Metadata", "MetadataAudit", "SQLTypes"]),
     tests("MetadataLogTests", ["Metadata", "MetadataLog", "MetadataWire", "SQLTypes"]),

@@ -2,6 +2,7 @@ import EventLoop
 import Logging
 import Metadata
 import MetadataClient
+import Metrics
 import RPC
 
 /// What a manager process is told at its start.
@@ -40,6 +41,7 @@ package final class ManagerNode {
   private var isServing: [NodeID: Bool] = [:]
   private var timer: LoopTimer?
   private var isProbing = false
+  private var probes: UInt64 = 0
 
   package init(_ configuration: ManagerNodeConfiguration) {
     self.configuration = configuration
@@ -75,8 +77,31 @@ package final class ManagerNode {
     await server.shutdown(graceMilliseconds: 500)
   }
 
+  /// What those who watch the process are told.
+  package var metrics: MetricSet {
+    var set = MetricSet()
+    let nodes = client.image.nodes.values.filter { $0.id != configuration.nodeID }.sorted { $0.id < $1.id }
+    let down = nodes.count { isServing[$0.id] == false }
+    set.gauge("kunlog_manager_nodes", "Nodes that the metadata log names and this manager watches.", nodes.count)
+    set.gauge("kunlog_manager_nodes_down", "Watched nodes that did not answer that they live.", down)
+    for node in nodes {
+      guard let serves = isServing[node.id] else { continue }
+      set.gauge(
+        "kunlog_manager_node_up", "Whether a watched node answered that it lives.", serves, ("node", node.name),
+        ("node_id", "\(node.id)"), ("node_role", "\(node.role)"))
+    }
+    set.counter("kunlog_manager_probes_total", "Times that this manager has asked all nodes.", probes)
+    set.add(client.metrics)
+    set.add(server.metrics)
+    return set
+  }
+
+  /// Why this manager watches nothing; nil: it watches.
+  package var unreadiness: String? { client.isReady ? nil : "the metadata log has not been read yet" }
+
   /// Asks each node once and logs what has changed since.
   private func probeAll() async {
+    probes &+= 1
     let nodes = client.image.nodes.values.filter { $0.id != configuration.nodeID }.sorted { $0.id < $1.id }
     for (id, channel) in channels
     where !nodes.contains(where: { $0.id == id && $0.host == channel.host && $0.port == channel.port }) {
@@ -94,7 +119,12 @@ package final class ManagerNode {
       let serves = await probe.value
       guard isServing[node.id] != serves else { continue }
       isServing[node.id] = serves
-      logger.notice("\(node.name) \(serves ? "serves" : "does not answer")")
+      logger.log(
+        level: serves ? .notice : .warning, "\(node.name) \(serves ? "serves" : "does not answer")",
+        metadata: [
+          "watched": "\(node.name)", "watched_id": .stringConvertible(node.id.rawValue),
+          "watched_role": "\(node.role)",
+        ])
     }
   }
 }

@@ -56,13 +56,14 @@ package struct ComputeNodeConfiguration: Sendable {
 package final class ComputeNode {
   package let configuration: ComputeNodeConfiguration
   package let metadata: MetadataClient
-  private let storage: StorageClient
+  let storage: StorageClient
   private let local: SQLiteLocalEngine
-  private let server: RPCServer
+  let server: RPCServer
   private let factory: SessionFactory
   private let log = Logger(label: "compute")
-  private var listener: PostgresListener?
-  private var isStopped = false
+  private(set) var listener: PostgresListener?
+  private(set) var isStopped = false
+  let plans: PlanCache
 
   package init(_ configuration: ComputeNodeConfiguration) {
     self.configuration = configuration
@@ -75,12 +76,13 @@ package final class ComputeNode {
     storage = StorageClient(clusterID: configuration.clusterID, tls: configuration.nodeTLS) { metadata.image }
     local = SQLiteLocalEngine(threads: configuration.localThreads)
     server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.nodeTLS)
-    factory = SessionFactory(
-      ExecutionServices(
-        metadata: MetadataLog(metadata), shards: storage, local: local,
-        planning: { image, session in Planner(image: image, session: session, parse: SQLParser.parse) },
-        nodeID: configuration.nodeID,
-        cryptography: .openSSL, randomBytes: { SecureRandom.bytes($0) }))
+    let services = ExecutionServices(
+      metadata: MetadataLog(metadata), shards: storage, local: local,
+      planning: { image, session in Planner(image: image, session: session, parse: SQLParser.parse) },
+      nodeID: configuration.nodeID,
+      cryptography: .openSSL, randomBytes: { SecureRandom.bytes($0) })
+    plans = services.plans
+    factory = SessionFactory(services)
   }
 
   /// gRPC's port, once started.

@@ -88,6 +88,7 @@ package final class Connection: TurnParticipant {
   /// Called when the socket is connected.
   func opened() {
     state = .open
+    NetworkCounts.current.open += 1
     uv_tcp_nodelay(handle, 1)
     uv_tcp_keepalive(handle, 1, 60)
     peerAddress = Self.address(of: handle)
@@ -130,6 +131,7 @@ package final class Connection: TurnParticipant {
     case .ended: abort(.tls("the peer ended the handshake"))
     case .failed(let reason): abort(.tls(reason))
     case .done:
+      NetworkCounts.current.handshakes &+= 1
       handshakeTimer?.cancel()
       handshakeTimer = nil
       peerCertificateCommonName = tls.peerCommonName
@@ -193,6 +195,7 @@ package final class Connection: TurnParticipant {
       return
     }
     guard state == .open else { return }
+    NetworkCounts.current.receivedBytes &+= UInt64(count)
     let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(readBuffer.memory)[0..<count])
     guard let tls else {
       onBytes?(bytes)
@@ -291,6 +294,7 @@ package final class Connection: TurnParticipant {
         return
       }
       sending.consume(max(0, Int(sent)))
+      NetworkCounts.current.sentBytes &+= UInt64(max(0, sent))
       if !sending.isEmpty {
         waitForSocket()
         return
@@ -316,6 +320,7 @@ package final class Connection: TurnParticipant {
 
   private func written(_ status: Int32) {
     isWriting = false
+    if status == 0 { NetworkCounts.current.sentBytes &+= UInt64(inFlight.count) }
     inFlight.removeAll()
     guard state != .closed else { return }
     guard status == 0 else {
@@ -366,6 +371,8 @@ package final class Connection: TurnParticipant {
 
   private func finish(_ reason: NetworkError?) {
     guard state != .closed else { return }
+    if state != .connecting { NetworkCounts.current.open -= 1 }
+    if let tls, !tls.isEstablished { NetworkCounts.current.failedHandshakes &+= 1 }
     state = .closed
     isReading = false
     closeReason = reason

@@ -63,6 +63,9 @@ package enum Loop {
     return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
   }
 
+  /// Turns of the loop since it started.
+  @LoopActor package static var turns: UInt64 { LoopExecutor.shared.turns }
+
   /// Calls the participant at the end of this turn, before connections send what was written to them.
   @LoopActor package static func callAtEndOfTurn(_ participant: any TurnParticipant) {
     LoopExecutor.shared.producers.append(participant)

@@ -38,6 +38,7 @@ final class LoopExecutor: SerialExecutor, @unchecked Sendable {
 
   @LoopActor var producers: [any TurnParticipant] = []
   @LoopActor var transmitters: [any TurnParticipant] = []
+  @LoopActor var turns: UInt64 = 0
   /// Spare storage of the inbox: the two arrays take turns, so that a busy loop does not allocate.
   @LoopActor private var spare: [Item] = []
 
@@ -125,6 +126,7 @@ final class LoopExecutor: SerialExecutor, @unchecked Sendable {
   }
 
   @LoopActor private func endOfTurn() {
+    turns &+= 1
     var rounds = 0
     while true {
       var items = takeItems()

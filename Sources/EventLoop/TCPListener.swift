@@ -77,6 +77,7 @@ package final class TCPListener {
       return
     }
     connection.opened()
+    NetworkCounts.current.accepted &+= 1
     guard let tls else {
       onConnection?(connection)
       return

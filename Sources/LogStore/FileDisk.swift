@@ -1,9 +1,12 @@
+import EventLoop
 import Glibc
 import SegmentedLog
 
 /// A log's directory in the file system.
 package struct FileDisk: LogDisk {
   package let path: String
+  /// What the disk took for what it was asked.
+  package let statistics = DiskStatistics()
 
   /// Uses a directory, which is created where it is missing (its parent must exist).
   package init(path: String) throws(LogStoreError) {
@@ -29,7 +32,7 @@ package struct FileDisk: LogDisk {
       if code == EWOULDBLOCK { throw .inUse(path: path) }
       throw .io(operation: "lock", path: name, errno: code)
     }
-    return OpenFile(descriptor: descriptor, path: name)
+    return OpenFile(descriptor: descriptor, path: name, statistics: statistics)
   }
 
   package func list() throws(LogStoreError) -> [String] {
@@ -55,13 +58,13 @@ package struct FileDisk: LogDisk {
   package func open(_ name: String) throws(LogStoreError) -> any LogFile {
     let descriptor = Glibc.open(file(name), O_RDWR | O_CLOEXEC)
     guard descriptor >= 0 else { throw .io(operation: "open", path: file(name), errno: errno) }
-    return OpenFile(descriptor: descriptor, path: file(name))
+    return OpenFile(descriptor: descriptor, path: file(name), statistics: statistics)
   }
 
   package func create(_ name: String, sizeBytes: Int) throws(LogStoreError) -> any LogFile {
     let descriptor = Glibc.open(file(name), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .io(operation: "create", path: file(name), errno: errno) }
-    let created = OpenFile(descriptor: descriptor, path: file(name))
+    let created = OpenFile(descriptor: descriptor, path: file(name), statistics: statistics)
     // A file system without this call still works, only slower.
     let code = posix_fallocate(descriptor, 0, off_t(sizeBytes))
     if code != 0, code != EOPNOTSUPP, code != EINVAL {
@@ -117,10 +120,12 @@ package struct FileDisk: LogDisk {
 final class OpenFile: LogFile {
   private let descriptor: Int32
   private let path: String
+  private let statistics: DiskStatistics
 
-  init(descriptor: Int32, path: String) {
+  init(descriptor: Int32, path: String, statistics: DiskStatistics) {
     self.descriptor = descriptor
     self.path = path
+    self.statistics = statistics
   }
 
   deinit { Glibc.close(descriptor) }
@@ -141,6 +146,7 @@ final class OpenFile: LogFile {
       guard count > 0 else { throw .io(operation: "write", path: path, errno: count == 0 ? EIO : errno) }
       done += count
     }
+    statistics.wrote(bytes.count)
   }
 
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(LogStoreError) -> Int {
@@ -172,6 +178,11 @@ final class OpenFile: LogFile {
   }
 
   func synchronize() throws(LogStoreError) {
-    guard fdatasync(descriptor) == 0 else { throw .io(operation: "synchronize", path: path, errno: errno) }
+    let began = Loop.now
+    statistics.beginSync(began)
+    let result = fdatasync(descriptor)
+    let number = errno
+    statistics.endSync(began, Loop.now)
+    guard result == 0 else { throw .io(operation: "synchronize", path: path, errno: number) }
   }
 }

@@ -57,6 +57,7 @@ package final class LogStore: TurnParticipant {
   // Of the archived segment that was read last.
   private var archived: (segment: ArchivedSegment, positions: EntryPositions, file: any LogFile)?
   private var whenIdle: [@LoopActor () -> Void] = []
+  private var measured = (archive: LogArchive(), bytes: 0, isMeasuring: false)
 
   private init(opened: OpenedLog, on disk: any LogDisk, configuration: LogConfiguration, thread: WorkerThread) {
     self.configuration = configuration
@@ -289,6 +290,27 @@ package final class LogStore: TurnParticipant {
     }
     for number in changes.dropped { files[number] = nil }
     cache.trim(notAfter: positionedIndex)
+  }
+
+  // MARK: - Sizes
+
+  /// Bytes of the files that hold the log, without those that are kept for later.
+  package var sizeBytes: Int { files.values.reduce(0) { sum, file in sum + ((try? file.sizeBytes) ?? 0) } }
+
+  /// Bytes of the archive, as they were when this was asked last: measured by another thread, as the archive may be slow.
+  package var archiveBytes: Int {
+    if measured.archive != archive, !measured.isMeasuring {
+      measured.isMeasuring = true
+      let (archive, disk) = (archive, disk)
+      reader().run(
+        {
+          archive.segments.reduce(0) { sum, segment in
+            sum + ((try? disk.open(segment.name).sizeBytes) ?? 0)
+          }
+        },
+        then: { [self] bytes in measured = (archive, bytes, false) })
+    }
+    return measured.bytes
   }
 
   // MARK: - Reading

@@ -51,6 +51,8 @@ package final class MetadataClient {
   package private(set) var isReady = false
   /// The meta node that is followed now, where one is.
   package private(set) var followed: MetadataEndpoint?
+  /// When something last came from a meta node, on `Loop.now`'s clock; 0: never.
+  private(set) var lastHeard: UInt64 = 0
 
   let channels: MetadataChannels
   let watch: LeaderWatch
@@ -147,6 +149,7 @@ package final class MetadataClient {
     do throws(MetadataError) {
       while !isStopped, let message = try await subscription.next() {
         heardOf = true
+        lastHeard = Loop.now
         try take(message)
       }
     } catch {

@@ -14,6 +14,7 @@ final class AppendStream {
   private let desk: AppendDesk
   private let writer: RPCWriter<Response>
   private let peer: String?
+  private let statistics: MetadataStatistics
   private var reader: RPCReader<AppendDesk.Request>?
   /// Answers in the order of the requests, from the one numbered `firstNumber` on; nil: not known yet.
   private var answers: [Result<Response, RPCError>?] = []
@@ -22,7 +23,8 @@ final class AppendStream {
   private var isEnded = false
   private var continuation: UnsafeContinuation<RPCError?, Never>?
 
-  init(_ desk: AppendDesk, _ writer: RPCWriter<Response>, peer: String?) {
+  init(_ desk: AppendDesk, _ writer: RPCWriter<Response>, peer: String?, _ statistics: MetadataStatistics) {
+    self.statistics = statistics
     self.desk = desk
     self.writer = writer
     self.peer = peer
@@ -31,6 +33,9 @@ final class AppendStream {
   /// Returns when all requests are answered and the client has ended the stream.
   func run(_ reader: RPCReader<AppendDesk.Request>) async throws(RPCError) {
     self.reader = reader
+    statistics.appendStreams &+= 1
+    statistics.openAppendStreams += 1
+    defer { statistics.openAppendStreams -= 1 }
     writer.onReady = { [weak self] in self?.flush() }
     let error: RPCError? = await withUnsafeContinuation { continuation in
       self.continuation = continuation
@@ -46,7 +51,9 @@ final class AppendStream {
     let number = firstNumber + answers.count
     answers.append(nil)
     if unanswered >= Self.maximumUnanswered { reader?.isPaused = true }
+    let startedAt = reader?.receivedAt ?? 0
     desk.append(request, peer: peer) { [self] answer in
+      statistics.answered(answer, startedAt: startedAt)
       guard continuation != nil else { return }
       answers[number - firstNumber] = answer
       if number == firstNumber + sent { flush() }

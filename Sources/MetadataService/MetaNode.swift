@@ -1,6 +1,7 @@
 import EventLoop
 import Logging
 import Metadata
+import Metrics
 import RPC
 import Raft
 import Replica
@@ -183,6 +184,22 @@ package final class MetaNode {
 
   /// The committed state, as far as it is applied here.
   package var image: Image { machine.image }
+
+  /// What those who watch the process are told.
+  package var metrics: MetricSet {
+    var set = service.metrics
+    set.add(replica.metrics)
+    set.add(server.metrics)
+    return set
+  }
+
+  /// Why this node is of no use to clients now; nil: it is.
+  package var unreadiness: String? {
+    let status = replica.status
+    guard port != 0 else { return "the log is being opened" }
+    if status.isDiskFull { return "the disk of \(configuration.dataDirectory) is full" }
+    return status.leaderID == nil ? "no leader is known" : nil
+  }
 
   /// Takes a snapshot now; the entry up to which it goes.
   @discardableResult

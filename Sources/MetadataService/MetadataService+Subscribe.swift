@@ -27,7 +27,11 @@ extension MetadataService {
       throw RPCError(.resourceExhausted, "this meta node has \(subscribers) subscribers already")
     }
     subscribers += 1
-    defer { subscribers -= 1 }
+    let place = statistics.subscribed()
+    defer {
+      subscribers -= 1
+      statistics.unsubscribed(place)
+    }
     // A replica that has just started may have applied little of what is committed: who begins with its image would take the
     // past for the present.
     if request.wantImage { try await confirm() }
@@ -37,18 +41,22 @@ extension MetadataService {
     var lastSent = start
     var leaderlessSince: UInt64?
     while !context.isCancelled {
+      place.index = cursor.position
       let isBookmarkDue = milliseconds(since: lastSent) >= Self.bookmarkMilliseconds
       switch cursor.next(machine.state, credit: .max, isBookmarkDue: isBookmarkDue) {
       case .records(let elements):
         for element in elements {
           try await writer.send(try sealed.message(element))
         }
+        statistics.sentRecords &+= UInt64(elements.count)
         if !elements.isEmpty { lastSent = Loop.now }
       case .image(let image):
+        statistics.sentImages &+= 1
         try await send(image, to: writer)
         lastSent = Loop.now
       case .bookmark(let index):
         try checkLeader(since: &leaderlessSince)
+        statistics.sentBookmarks &+= 1
         try await writer.send(.with { $0.bookmark = index })
         lastSent = Loop.now
       case .readLog(let index): try await readLog(from: index, readsArchive: request.readArchive, for: &cursor)

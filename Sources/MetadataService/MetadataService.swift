@@ -16,6 +16,7 @@ final class MetadataService {
   let desk: AppendDesk
   let sealed = SealedRecords()
   var subscribers = 0
+  let statistics = MetadataStatistics()
 
   var machine: MetadataMachine { replica.machine }
 
@@ -27,16 +28,18 @@ final class MetadataService {
 
   func register(at server: RPCServer) {
     server.addDescriptors(ProtocolMetadataDescriptors.fileDescriptorSet)
-    server.handleUnary(MetadataMethods.append) { [desk] request, context, reply in
+    server.handleUnary(MetadataMethods.append) { [desk, statistics] request, context, reply in
+      let startedAt = context.startedAt
       desk.append(request, peer: context.peerCommonName) { result in
+        statistics.answered(result, startedAt: startedAt)
         switch result {
         case .success(let response): reply.send(response)
         case .failure(let error): reply.fail(error)
         }
       }
     }
-    server.handleBidirectional(MetadataMethods.appendStream) { [desk] reader, writer, context in
-      try await AppendStream(desk, writer, peer: context.peerCommonName).run(reader)
+    server.handleBidirectional(MetadataMethods.appendStream) { [desk, statistics] reader, writer, context in
+      try await AppendStream(desk, writer, peer: context.peerCommonName, statistics).run(reader)
     }
     server.handle(MetadataMethods.readIndex) { [self] request, _ in
       try check(request.clusterID)

@@ -27,7 +27,7 @@ final class HTTP2Session: TurnParticipant {
   private var recent: RPCStream?
   private var isScheduled = false
   private var isGoingAway = false
-  private var lastReceived = Loop.now
+  private(set) var lastReceived = Loop.now
   private var pingSent: UInt64?
   private var keepaliveTimer: LoopTimer?
   private var prefaceTimer: LoopTimer?

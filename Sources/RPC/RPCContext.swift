@@ -22,6 +22,9 @@ package struct RPCContext: Sendable {
     deadline = call.deadline
   }
 
+  /// When the call came, on `Loop.now`'s clock.
+  package var startedAt: UInt64 { call.startedAt }
+
   /// Whether nobody waits for the answer any more: the client gave up, its deadline passed or its connection ended.
   @LoopActor package var isCancelled: Bool { call.isCancelled }
 

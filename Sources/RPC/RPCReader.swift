@@ -38,6 +38,9 @@ package final class RPCReader<Element: Message & Sendable> {
     didSet { if !isPaused { deliver() } }
   }
 
+  /// When the connection last brought something, on `Loop.now`'s clock: within `onMessage`, when the message came.
+  package var receivedAt: UInt64 { stream.session?.lastReceived ?? Loop.now }
+
   init(_ stream: RPCStream, onCancel: @escaping @LoopActor () -> Void) {
     self.stream = stream
     self.onCancel = onCancel

@@ -1,4 +1,5 @@
 import EventLoop
+import Logging
 import SwiftProtobuf
 
 /// A gRPC server. Methods may be registered before and after it starts. The standard health and reflection services are
@@ -14,6 +15,9 @@ package final class RPCServer {
   private var sessions: [ObjectIdentifier: HTTP2Session] = [:]
   private var shutdownWaiters: [UnsafeContinuation<Void, Never>] = []
   private var isShutDown = false
+  /// Calls of methods that nobody serves.
+  var unknownMethods: UInt64 = 0
+  let logger = Logger(label: "rpc")
 
   /// What the health service answers.
   package let health = RPCHealth()
@@ -73,6 +77,14 @@ package final class RPCServer {
     reflection.add(fileDescriptorSet)
   }
 
+  /// Connections that are open.
+  var connectionCount: Int { sessions.count }
+
+  /// Of the methods, by path.
+  var statistics: [MethodStatistics] {
+    handlers.sorted { $0.key < $1.key }.map(\.value.statistics)
+  }
+
   private func accept(_ connection: Connection) {
     guard !isShutDown else {
       connection.abort()
@@ -120,6 +132,7 @@ extension RPCServer {
     _ body: @escaping @LoopActor (Request, RPCContext, RPCReply<Response>) -> Void
   ) {
     handlers[method.path] = ServerHandler(
+      statistics: MethodStatistics(path: method.path, isUnary: true),
       open: nil,
       message: { call, bytes throws(RPCError) in
         guard call.messageCount == 1 else {
@@ -138,6 +151,7 @@ extension RPCServer {
     _ body: @escaping @LoopActor (Request, RPCWriter<Response>, RPCContext) async throws -> Void
   ) {
     handlers[method.path] = ServerHandler(
+      statistics: MethodStatistics(path: method.path, isUnary: false),
       open: nil,
       message: { call, bytes throws(RPCError) in
         guard call.messageCount == 1 else {
@@ -159,6 +173,7 @@ extension RPCServer {
     _ body: @escaping @LoopActor (RPCReader<Request>, RPCWriter<Response>, RPCContext) async throws -> Void
   ) {
     handlers[method.path] = ServerHandler(
+      statistics: MethodStatistics(path: method.path, isUnary: false),
       open: { call in
         let writer = RPCWriter<Response>(call)
         let reader = RPCReader<Request>(call) { [unowned call] in

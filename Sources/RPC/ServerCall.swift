@@ -1,9 +1,11 @@
 import CNGHTTP2
 import EventLoop
+import Logging
 import SwiftProtobuf
 
 /// What a server does with a call: set by the method's handler when the call's headers have arrived.
 struct ServerHandler {
+  let statistics: MethodStatistics
   /// Prepares the call; nil where messages suffice.
   var open: (@LoopActor (ServerCall) -> Void)?
   var message: @LoopActor (ServerCall, UnsafeRawBufferPointer) throws(RPCError) -> Void
@@ -16,6 +18,8 @@ struct ServerHandler {
 final class ServerCall: RPCStream {
   private let server: RPCServer
   private var handler: ServerHandler?
+  /// When the bytes came that brought the call.
+  let startedAt: UInt64
 
   // The request's headers.
   private var path = ""
@@ -46,6 +50,7 @@ final class ServerCall: RPCStream {
 
   init(_ server: RPCServer, _ session: HTTP2Session) {
     self.server = server
+    startedAt = session.lastReceived
     peerAddress = session.connection.peerAddress
     peerCommonName = session.connection.peerCertificateCommonName
     super.init(server.options)
@@ -86,6 +91,7 @@ final class ServerCall: RPCStream {
       return
     }
     guard let handler = server.handler(path) else {
+      server.unknownMethods &+= 1
       finish(RPCError(.unimplemented, "unknown method \(path)"))
       return
     }
@@ -165,6 +171,7 @@ final class ServerCall: RPCStream {
     if error == nil { sendHeaders() }
     isFinished = true
     status = error
+    ended(error)
     deadlineTimer?.cancel()
     deadlineTimer = nil
     handlerEnds(error)
@@ -177,6 +184,25 @@ final class ServerCall: RPCStream {
     headers.add(initialMetadata)
     addStatus(&headers)
     session?.respond(id, headers, hasBody: false)
+  }
+
+  /// Counts the call; what failed for a reason of this side's is an error in the log too.
+  private func ended(_ error: RPCError?) {
+    handler?.statistics.ended(error?.code ?? .ok, startedAt: startedAt)
+    guard let error else { return }
+    let level: Logger.Level =
+      switch error.code {
+      case .unknown, .internalError, .dataLoss: .error
+      case .permissionDenied, .unauthenticated: .warning
+      default: .debug
+      }
+    guard level >= server.logger.logLevel else { return }
+    server.logger.log(
+      level: level, "a call failed: \(error.message)",
+      metadata: [
+        "method": "\(path)", "code": "\(error.code)", "peer": "\(peerAddress)",
+        "identity": "\(peerCommonName ?? "")", "milliseconds": "\((Loop.now - startedAt) / 1_000_000)",
+      ])
   }
 
   private func handlerEnds(_ error: RPCError?) {
@@ -257,6 +283,7 @@ final class ServerCall: RPCStream {
     if !isFinished {
       cancel()
       isFinished = true
+      handler?.statistics.ended(.cancelled, startedAt: startedAt)
       deadlineTimer?.cancel()
       deadlineTimer = nil
       handlerEnds(RPCError(.cancelled, message))

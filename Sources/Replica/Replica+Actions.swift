@@ -51,7 +51,12 @@ extension Replica {
     case .readFailed(let token, let failure), .changeFailed(let token, let failure):
       waiters.take(token)(error(of: failure))
     case .roleChanged(let role, let term, let leader):
-      logger.info("\(role.rawValue) in term \(term), leader \(leader.map { "\($0)" } ?? "unknown")")
+      statistics.roleChanged(role, term: term, leader: leader)
+      logger.info(
+        "\(role.rawValue) in term \(term), leader \(leader.map { "\($0)" } ?? "unknown")",
+        metadata: [
+          "role": "\(role.rawValue)", "term": .stringConvertible(term), "leader": .stringConvertible(leader ?? 0),
+        ])
       onChange?(status)
     case .leadershipChanged(let isLeader, let term):
       machine.leadershipChanged(isLeader: isLeader, term: term)

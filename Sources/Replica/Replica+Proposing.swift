@@ -19,6 +19,7 @@ extension Replica {
     do throws(Refusal) {
       let index = try core.propose(payload, token: token, atMilliseconds: now)
       registerForEndOfTurn()
+      statistics.proposals &+= 1
       onAppended?(index)
     } catch {
       proposals.take(token)(.failure(self.error(of: error)))

@@ -15,6 +15,7 @@ extension Replica {
   /// Takes the snapshot for which the core has given the right; tells it the end in any case.
   func finishTakingSnapshot() async throws(ReplicaError) -> UInt64 {
     let path = snapshots.temporaryPath
+    let start = Loop.now
     do {
       let index = try await machine.writeSnapshot(to: path)
       guard log != nil else { throw endedError }
@@ -29,9 +30,16 @@ extension Replica {
       try await snapshots.adopt(path, metadata: metadata)
       let droppable = log?.droppable(before: index, keptBytes: configuration.keptBytes) ?? 0
       handle(.snapshotTaken(metadata, droppable: droppable))
-      logger.info("took a snapshot at entry \(index)")
+      statistics.snapshotTaken(since: start)
+      logger.info(
+        "took a snapshot at entry \(index)",
+        metadata: [
+          "index": .stringConvertible(index), "bytes": .stringConvertible(snapshots.latest?.sizeBytes ?? 0),
+          "milliseconds": .stringConvertible((Loop.now - start) / 1_000_000),
+        ])
       return index
     } catch {
+      statistics.snapshotFailed()
       handle(.snapshotTaken(nil))
       // A disk that is full needs every byte.
       await snapshots.discard(path)

@@ -24,6 +24,9 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
   let transport: any RaftTransport
   let logger: Logger
   let snapshots: SnapshotStore
+  /// What it has gone through.
+  package internal(set) var statistics = ReplicaStatistics()
+  private(set) var logDisk: FileDisk?
 
   enum State {
     case created
@@ -76,6 +79,7 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
     do throws(LogStoreError) {
       _ = try FileDisk(path: configuration.dataDirectory)
       let disk = try FileDisk(path: configuration.dataDirectory + "/log")
+      logDisk = disk
       (log, recovered) = try await LogStore.open(configuration.log, on: disk)
     } catch { throw .log(error) }
     do throws(ReplicaStartError) {

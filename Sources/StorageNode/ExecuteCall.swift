@@ -30,6 +30,8 @@ final class ExecuteCall {
   private let session: EngineSession
   private var pending = Kunlog_Storage_V1_ExecuteResponse()
   private var pendingBytes = 0
+  /// How it ended, once it has.
+  private(set) var result = ExecuteStatistics.Result.ok
 
   init(
     service: StorageService, request: Kunlog_Storage_V1_ExecuteRequest,
@@ -59,12 +61,19 @@ final class ExecuteCall {
       }
     } catch {
       switch error {
-      case .failure(let failure): pending.failure = failure
-      case .notLeader: pending.notLeader = service.notLeader
+      case .failure(let failure):
+        result = .failed
+        pending.failure = failure
+      case .notLeader:
+        result = .notLeader
+        pending.notLeader = service.notLeader
       case .staleRoute(let tablet, let index):
+        result = .staleRoute
         pending.staleRoute.tabletID = tablet.rawValue
         pending.staleRoute.requiredMetadataIndex = index
-      case .gone: return
+      case .gone:
+        result = .gone
+        return
       }
     }
     try? await writer.send(pending)

@@ -41,6 +41,8 @@ final class ShardStateMachine: StateMachine {
   private(set) var isLeader = false
   /// Counts the times that this replica began to lead: what was begun in an earlier one is lost.
   private(set) var leadership: UInt64 = 0
+  /// Transactions that were applied since the process started.
+  private(set) var committedTransactions: UInt64 = 0
   /// Told after each change of leadership; true only once all earlier entries are applied.
   var onLeadership: (@LoopActor (Bool) -> Void)?
   /// Told after schema changes were applied.
@@ -266,6 +268,7 @@ final class ShardStateMachine: StateMachine {
   }
 
   private func remember(_ members: [ShardEntry.Member], _ index: UInt64) {
+    committedTransactions &+= UInt64(members.count)
     for member in members where !member.id.bytes.isEmpty {
       state.recent.append(
         RecentTransactions.Transaction(id: member.id, index: index, affected: member.affected))

@@ -13,12 +13,12 @@ package final class StorageNode {
   package let configuration: StorageNodeConfiguration
   let engine: any StorageEngine
   private let feed: any MetadataFeed
-  private let server: RPCServer
+  let server: RPCServer
   private let logger: Logger
   private var directoryLock: DirectoryLock?
   private var machine: ShardStateMachine?
-  private var replica: Replica<ShardStateMachine>?
-  private var service: StorageService?
+  private(set) var replica: Replica<ShardStateMachine>?
+  private(set) var service: StorageService?
   /// Told once when the replica cannot go on (its disk or its tablets failed): the process should end.
   package var onFailure: (@LoopActor (String) -> Void)?
 

@@ -26,6 +26,7 @@ final class StorageService {
   /// Writes on their own that are at work, by name: a retry waits for the first.
   var writesAtWork: Set<TransactionID> = []
   var requestsAtWork = 0
+  let statistics = ExecuteStatistics()
   private var readCounter: UInt64 = 0
 
   init(
@@ -55,7 +56,10 @@ final class StorageService {
       }
       requestsAtWork += 1
       defer { requestsAtWork -= 1 }
-      await ExecuteCall(service: self, request: request, writer: writer, context: context).run()
+      let call = ExecuteCall(service: self, request: request, writer: writer, context: context)
+      await call.run()
+      statistics.ended(
+        isWrite: request.fragments.contains(where: \.isWrite), call.result, startedAt: context.startedAt)
     }
     server.handle(StorageMethods.commit) { [unowned self] request, _ in
       try check(request.clusterID, request.shardID)

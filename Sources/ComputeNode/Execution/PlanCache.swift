@@ -30,16 +30,24 @@ final class PlanCache {
 
   private var entries: [Key: Entry] = [:]
   private var uses: UInt64 = 0
+  /// Looks that found a plan, and that did not.
+  private(set) var hits: UInt64 = 0
+  private(set) var misses: UInt64 = 0
   /// Texts that mean something else without their literals, and the image's index at which that was found.
   private var unshared: [String: UInt64] = [:]
 
   /// The plan, where there is one that holds in the image.
   func plan(_ key: Key, image: Image) -> Entry? {
-    guard var entry = entries[key] else { return nil }
+    guard var entry = entries[key] else {
+      misses &+= 1
+      return nil
+    }
     guard entry.analyzed.isCurrent(in: image) else {
+      misses &+= 1
       entries[key] = nil
       return nil
     }
+    hits &+= 1
     uses += 1
     entry.lastUse = uses
     // Nothing that it rests on has changed: the next look is a comparison of two numbers.
@@ -56,6 +64,9 @@ final class PlanCache {
     entries[key] = entry
     if entries.count > Self.maximumEntries { evict() }
   }
+
+  /// Plans that are kept.
+  var count: Int { entries.count }
 
   /// Whether the text was found to need its literals, at the image's index.
   func isUnshared(_ text: String, image: Image) -> Bool { unshared[text] == image.index }

@@ -35,6 +35,24 @@ struct PreparedCommand: ParsedStatement {
   }
 }
 
+extension PreparedCommand {
+  var kind: StatementKind {
+    switch tree {
+    case .select: .select
+    case .insert: .insert
+    case .update: .update
+    case .delete: .delete
+    case .copy: .copy
+    case .createTable, .createIndex, .createSequence, .alterSequence, .createView, .createSchema, .createDatabase,
+      .drop,
+      .truncate, .createRole, .alterRole, .dropRole:
+      .definition
+    case .transaction: .transaction
+    default: .other
+    }
+  }
+}
+
 extension OutputColumn {
   /// As RowDescription announces it.
   var resultColumn: ResultColumn {

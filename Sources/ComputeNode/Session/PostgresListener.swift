@@ -37,6 +37,8 @@ package final class PostgresListener {
 
   let configuration: Configuration
   let factory: any SessionBackendFactory
+  /// Of all sessions so far.
+  package let statistics = StatementStatistics()
   /// Salts of roles that do not exist hang on it.
   let mockSecret = SecureRandom.bytes(32)
   private var listener: TCPListener?

@@ -93,13 +93,19 @@ extension PostgresSession {
   private func runSimple(
     _ text: StatementText, _ endsTransaction: Bool, _ backend: any SessionBackend
   ) async throws(SQLError) -> SessionMachine.Step? {
+    var kind = StatementKind.unknown
+    let startedAt = Loop.now
     do throws(SQLError) {
       let statement = try await backend.parse(text.text, parameterTypes: [])
+      kind = statement.kind
       // Nobody gives a simple query's parameters their values.
       guard statement.parameterTypes.isEmpty else { throw Self.noParameter(in: text.text) }
       let result = try await backend.execute(statement, parameters: [], endsTransaction: endsTransaction)
-      return try await deliver(result, formats: [], rowLimit: 0, portal: nil, backend)
+      let step = try await deliver(result, formats: [], rowLimit: 0, portal: nil, backend)
+      listener.statistics.ended(kind, nil, startedAt: startedAt)
+      return step
     } catch {
+      listener.statistics.ended(kind, error, startedAt: startedAt)
       // Positions count from the start of the whole query.
       var error = error
       if let position = error.position { error.position = position + text.characterOffset }
@@ -122,10 +128,18 @@ extension PostgresSession {
     }
     // Drivers send Sync in the same packet: the backend may commit together with the statement.
     let endsTransaction = request.rowLimit == 0 && decoder.nextIsSync
-    let result = try await backend.execute(
-      statement, parameters: request.parameters, endsTransaction: endsTransaction)
-    return try await deliver(
-      result, formats: request.resultFormats, rowLimit: request.rowLimit, portal: request.portal, backend)
+    let startedAt = Loop.now
+    do throws(SQLError) {
+      let result = try await backend.execute(
+        statement, parameters: request.parameters, endsTransaction: endsTransaction)
+      let step = try await deliver(
+        result, formats: request.resultFormats, rowLimit: request.rowLimit, portal: request.portal, backend)
+      listener.statistics.ended(statement.kind, nil, startedAt: startedAt)
+      return step
+    } catch {
+      listener.statistics.ended(statement.kind, error, startedAt: startedAt)
+      throw error
+    }
   }
 
   private func deliver(

@@ -121,6 +121,24 @@ package protocol ParsedStatement: Sendable {
   var parameterTypes: [SQLType] { get }
   /// The result's columns; nil for a statement that returns no rows.
   var columns: [ResultColumn]? { get }
+  /// What it does, for those who count statements.
+  var kind: StatementKind { get }
+}
+
+extension ParsedStatement {
+  package var kind: StatementKind { .other }
+}
+
+/// What a statement does, as far as those who count them want to know.
+package enum StatementKind: String, Sendable, CaseIterable {
+  case select, insert, update, delete, copy
+  /// CREATE, ALTER, DROP, TRUNCATE.
+  case definition
+  /// BEGIN, COMMIT, ROLLBACK, SAVEPOINT and their kin.
+  case transaction
+  /// What could not be understood, so that nothing is known of it.
+  case unknown
+  case other
 }
 
 /// What the execution of a statement gives.

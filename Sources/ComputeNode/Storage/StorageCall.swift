@@ -26,6 +26,8 @@ final class StorageCall: ShardCall {
   private var isCancelled = false
   /// Rows were given away: the request cannot be repeated unseen.
   private var hasAnswered = false
+  private let startedAt = Loop.now
+  private var isCounted = false
 
   init(client: StorageClient, request: ShardRequest, message: Kunlog_Storage_V1_ExecuteRequest) {
     self.client = client
@@ -34,6 +36,24 @@ final class StorageCall: ShardCall {
   }
 
   func next() async throws(ShardFailure) -> ShardAnswer? {
+    do throws(ShardFailure) {
+      let answer = try await nextAnswer()
+      if answer == nil { ended(isGood: true) }
+      return answer
+    } catch {
+      ended(isGood: false)
+      throw error
+    }
+  }
+
+  /// Counts the call, once.
+  private func ended(isGood: Bool) {
+    guard !isCounted else { return }
+    isCounted = true
+    client.statistics.ended(request.shardID, isGood: isGood, startedAt: startedAt)
+  }
+
+  private func nextAnswer() async throws(ShardFailure) -> ShardAnswer? {
     while true {
       if isCancelled { throw .cancelled }
       if first < pending.count {

@@ -1,6 +1,7 @@
 import EventLoop
 import FoundationEssentials
 import Metadata
+import Metrics
 import ProtocolStorage
 import RPC
 import SQLTypes
@@ -30,6 +31,7 @@ package final class StorageClient: ShardAccess {
   /// Transactions that are open at a shard, and the node where.
   private var openTransactions: [ShardID: [[UInt8]: NodeID]] = [:]
   private var keepAliveTimer: LoopTimer?
+  let statistics = StorageCallStatistics()
 
   /// - Parameters:
   ///   - image: the newest image of the metadata that is known here.
@@ -183,6 +185,38 @@ package final class StorageClient: ShardAccess {
         // What fails is tried again at the next turn of the timer.
         _ = channel.unary(StorageMethods.keepAlive, request, timeoutMilliseconds: Self.keepAliveMilliseconds) { _ in }
       }
+    }
+  }
+}
+
+/// How long the shards took to answer.
+@LoopActor
+final class StorageCallStatistics {
+  private struct Shard {
+    var latency = Histogram()
+    var failures: UInt64 = 0
+  }
+  private var shards: [ShardID: Shard] = [:]
+
+  nonisolated init() {}
+
+  func ended(_ shard: ShardID, isGood: Bool, startedAt: UInt64) {
+    let nanoseconds = Loop.now - min(startedAt, Loop.now)
+    if isGood {
+      shards[shard, default: Shard()].latency.record(nanoseconds)
+    } else {
+      shards[shard, default: Shard()].failures &+= 1
+    }
+  }
+
+  func add(to set: inout MetricSet) {
+    for (id, shard) in shards.sorted(by: { $0.key < $1.key }) {
+      set.histogram(
+        "kunlog_storage_call_seconds", "From a request to a shard until all of its answer was taken.", shard.latency,
+        ("shard", "\(id)"))
+      set.counter(
+        "kunlog_storage_call_failures_total", "Requests to a shard that failed, errors of statements among them.",
+        shard.failures, ("shard", "\(id)"))
     }
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Metadata
 import MetadataService
+import Monitoring
 
 /// `kunlog meta [run]`: one replica of the metadata log.
 struct MetaRun: AsyncParsableCommand {
@@ -55,12 +56,13 @@ struct MetaRun: AsyncParsableCommand {
     configuration.mayBegin = !node.existing
     configuration.archiveBytes = archiveMB * 1024 * 1024
     configuration.snapshotLogBytes = snapshotMB * 1024 * 1024
-    try await NodeProcess.run(node.name, parent: node.parent) { fail in
+    try await NodeProcess.run(node, role: "meta") { fail in
       let meta = MetaNode(configuration)
       meta.onFailure = fail
       return NodeRole(
         start: { try await meta.start() }, stop: { await meta.stop() },
-        failureCode: { meta.isRemoved ? removedExitCode : 1 })
+        failureCode: { meta.isRemoved ? removedExitCode : 1 },
+        monitoring: MonitoringSource(metrics: { meta.metrics }, unreadiness: { meta.unreadiness }))
     }
   }
 }

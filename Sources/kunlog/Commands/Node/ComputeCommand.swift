@@ -3,6 +3,7 @@ import ComputeNode
 import EventLoop
 import Metadata
 import MetadataClient
+import Monitoring
 
 /// `kunlog compute`: takes clients, plans and runs their statements.
 struct ComputeCommand: AsyncParsableCommand {
@@ -30,9 +31,11 @@ struct ComputeCommand: AsyncParsableCommand {
       clientTLS: TLSConfiguration(certificateFile: node.certificate, keyFile: node.key))
     configuration.metadataEndpointsFile = data + "/meta-nodes"
     try? FileSystem.createDirectory(data)
-    try await NodeProcess.run(node.name, parent: node.parent) { [configuration] _ in
+    try await NodeProcess.run(node, role: "compute") { [configuration] _ in
       let compute = ComputeNode(configuration)
-      return NodeRole(start: { try await compute.start() }, stop: { await compute.stop() })
+      return NodeRole(
+        start: { try await compute.start() }, stop: { await compute.stop() },
+        monitoring: MonitoringSource(metrics: { compute.metrics }, unreadiness: { compute.unreadiness }))
     }
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import ClusterManager
 import Metadata
 import MetadataClient
+import Monitoring
 
 /// `kunlog manager`: watches the nodes.
 struct ManagerCommand: AsyncParsableCommand {
@@ -17,9 +18,11 @@ struct ManagerCommand: AsyncParsableCommand {
     let configuration = ManagerNodeConfiguration(
       nodeID: NodeID(rawValue: node.nodeID), clusterID: try node.cluster(), host: listen.host, port: listen.port,
       metadata: try MetadataEndpoint.list(metadata), tls: node.tls)
-    try await NodeProcess.run(node.name, parent: node.parent) { _ in
+    try await NodeProcess.run(node, role: "manager") { _ in
       let manager = ManagerNode(configuration)
-      return NodeRole(start: { try await manager.start() }, stop: { await manager.stop() })
+      return NodeRole(
+        start: { try await manager.start() }, stop: { await manager.stop() },
+        monitoring: MonitoringSource(metrics: { manager.metrics }, unreadiness: { manager.unreadiness }))
     }
   }
 }

@@ -1,7 +1,10 @@
 import ArgumentParser
 import EventLoop
 import Glibc
+import Logging
 import Metadata
+import Metrics
+import Monitoring
 
 /// What every node's command line says.
 struct NodeOptions: ParsableArguments {
@@ -35,6 +38,8 @@ struct NodeOptions: ParsableArguments {
   @Option(name: .long, help: "End when the parent is no longer this process (for supervisors).")
   var parent: Int32?
 
+  @OptionGroup(title: "Observation") var monitoring: MonitoringOptions
+
   func cluster() throws -> ClusterID {
     guard let id = ClusterID(hexadecimal: clusterID) else {
       throw ValidationError("--cluster-id '\(clusterID)' is not 32 hexadecimal digits.")
@@ -56,6 +61,8 @@ struct NodeRole {
   var stop: @LoopActor () async -> Void
   /// What the process returns where the role has ended by itself.
   var failureCode: @LoopActor () -> Int32 = { 1 }
+  /// What those who watch the process are told.
+  var monitoring: MonitoringSource
 }
 
 /// What a node's process returns that was removed from its cluster: starting it again is of no use.
@@ -64,41 +71,46 @@ let removedExitCode: Int32 = 3
 /// Runs one role until SIGTERM, SIGINT, its own failure or the supervisor's death.
 @LoopActor
 final class NodeProcess {
-  private let name: String
+  private let logger: Logger
   private var waiter: CheckedContinuation<Void, Never>?
   private var failure: String?
   private var isAsked = false
 
-  private init(_ name: String) { self.name = name }
+  private init(_ name: String) { logger = Logger(label: name) }
 
   /// Starts the role; returns once it has stopped.
   /// - Parameter make: builds the role; it may call the given closure when it cannot go on, with the reason.
-  /// - Throws: `ExitCode` where it cannot start (1) or fails (as the role says), after the reason has been printed.
+  /// - Throws: `ExitCode` where it cannot start (1) or fails (as the role says), after the reason has been logged.
   static func run(
-    _ name: String, parent: Int32?, make: @LoopActor (_ fail: @escaping @LoopActor (String) -> Void) throws -> NodeRole
+    _ node: NodeOptions, role name: String,
+    make: @LoopActor (_ fail: @escaping @LoopActor (String) -> Void) throws -> NodeRole
   ) async throws {
-    let process = NodeProcess(name)
+    node.monitoring.installLog(node, role: name)
+    let process = NodeProcess(node.name)
     var failureCode: Int32 = 1
     do {
       let role = try make { reason in process.end(failure: reason) }
+      // Before the role, so that one that waits can be seen waiting.
+      let monitoring = try node.monitoring.serve(node, role: name, role.monitoring)
+      defer { monitoring?.close() }
       try await role.start()
-      process.say("ready")
-      await process.untilEnd(parent: parent)
-      process.say(process.failure.map { "ends: \($0)" } ?? "stopping")
+      process.logger.info("ready")
+      await process.untilEnd(parent: node.parent)
+      if let failure = process.failure {
+        process.logger.critical("ends: \(failure)")
+      } else {
+        process.logger.info("stopping")
+      }
       // A role that hangs while it stops must not keep the process.
       let limit = LoopTimer(afterMilliseconds: 10_000) { _exit(1) }
       await role.stop()
       limit.cancel()
       failureCode = role.failureCode()
     } catch {
-      process.say("cannot start: \(error)")
+      process.logger.critical("cannot start: \(error)")
       throw ExitCode(1)
     }
     if process.failure != nil { throw ExitCode(failureCode) }
-  }
-
-  private func say(_ text: String) {
-    StandardStream.error.write("\(name): \(text)\n")
   }
 
   private func end(failure: String?) {

@@ -2,6 +2,7 @@ import ArgumentParser
 import EventLoop
 import Metadata
 import MetadataClient
+import Monitoring
 import SQLiteEngine
 import StorageNode
 
@@ -33,7 +34,7 @@ struct StorageCommand: AsyncParsableCommand {
       tune: { [mayBegin = !node.existing] in $0.mayBegin = mayBegin })
     let endpoints = try MetadataEndpoint.list(metadata)
     let name = node.name
-    try await NodeProcess.run(name, parent: node.parent) { [tls = node.tls] fail in
+    try await NodeProcess.run(node, role: "storage") { [tls = node.tls] fail in
       var metadata = MetadataClient.Configuration(
         endpoints: endpoints, tls: tls, principal: name, clusterID: configuration.clusterID)
       metadata.endpointsFile = configuration.dataDirectory + "/meta-nodes"
@@ -49,7 +50,13 @@ struct StorageCommand: AsyncParsableCommand {
         stop: {
           await storage.stop()
           client.stop()
-        })
+        },
+        monitoring: MonitoringSource(
+          metrics: {
+            var set = await storage.metrics()
+            set.add(client.metrics)
+            return set
+          }, unreadiness: { storage.unreadiness }))
     }
   }
 }

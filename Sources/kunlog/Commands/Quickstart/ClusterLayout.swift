@@ -12,11 +12,14 @@ struct ProcessLayout: Codable, Hashable, Sendable {
   var postgresPort: Int?
   /// The shard that a storage node serves.
   var shard: UInt32?
+  /// Metrics over HTTP; nil in a quick start that was made before there were any.
+  var metricsPort: Int?
 
   enum CodingKeys: String, CodingKey {
     case role, name, host, port, shard
     case nodeID = "node_id"
     case postgresPort = "postgres_port"
+    case metricsPort = "metrics_port"
   }
 }
 
@@ -36,14 +39,17 @@ struct ClusterLayout: Codable, Hashable, Sendable {
   }
 
   /// Three meta nodes, two shards of three storage nodes, three compute nodes, one manager. Node ports count up from
-  /// `nodePort`: meta first, then storage (so that with 6001 shard 1 is 6004 to 6006), compute, manager.
-  static func standard(clusterID: String, host: String, nodePort: Int, postgresPort: Int) -> ClusterLayout {
+  /// `nodePort`: meta first, then storage (so that with 6001 shard 1 is 6004 to 6006), compute, manager. Metrics are served in
+  /// the same order from `metricsPort` on.
+  static func standard(
+    clusterID: String, host: String, nodePort: Int, postgresPort: Int, metricsPort: Int
+  ) -> ClusterLayout {
     var processes: [ProcessLayout] = []
     func add(_ role: String, _ name: String, id: UInt64, postgresPort: Int? = nil, shard: UInt32? = nil) {
       processes.append(
         ProcessLayout(
           role: role, name: name, nodeID: id, host: host, port: nodePort + processes.count, postgresPort: postgresPort,
-          shard: shard))
+          shard: shard, metricsPort: metricsPort + processes.count))
     }
     for number in 1...3 { add("meta", "meta-\(number)", id: UInt64(number)) }
     for shard in 1...2 {
@@ -60,8 +66,9 @@ struct ClusterLayout: Codable, Hashable, Sendable {
 
   var nodePort: Int { processes.first?.port ?? 0 }
   var postgresPort: Int { processes.compactMap(\.postgresPort).first ?? 0 }
+  var metricsPort: Int? { processes.compactMap(\.metricsPort).first }
   /// Every TCP port that the processes listen on.
-  var ports: [Int] { processes.flatMap { [$0.port] + ($0.postgresPort.map { [$0] } ?? []) } }
+  var ports: [Int] { processes.flatMap { [$0.port] + [$0.postgresPort, $0.metricsPort].compactMap { $0 } } }
 
   func processes(role: String) -> [ProcessLayout] { processes.filter { $0.role == role } }
 

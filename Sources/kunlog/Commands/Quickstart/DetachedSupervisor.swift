@@ -69,6 +69,9 @@ enum QuickstartGreeting {
       "  kunlog cluster status --data \(directory.path)",
       "  kunlog log tail --data \(directory.path)",
     ]
+    if let port = layout.metricsPort {
+      lines.append("  curl http://\(host):\(port)/metrics      # of meta-1; docs/monitoring.md")
+    }
     lines.append(isDetached ? "  kunlog quickstart stop --data \(directory.path)" : "Ctrl-C stops everything.")
     return lines.joined(separator: "\n")
   }

@@ -12,6 +12,7 @@ struct NodeCommandLine {
       "--certificate", directory.certificateFile(process.name), "--key", directory.keyFile(process.name),
       "--authority", directory.authorityFile, "--parent", "\(parent)",
     ]
+    if let port = process.metricsPort { line += ["--metrics-port", "\(port)", "--metrics-host", process.host] }
     if directory.hasBegun, process.role == "meta" || process.role == "storage" { line.append("--existing") }
     switch process.role {
     case "meta":

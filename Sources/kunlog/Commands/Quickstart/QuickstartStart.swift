@@ -22,6 +22,10 @@ struct QuickstartStart: AsyncParsableCommand {
   @Option(name: .long, help: "First of the 13 ports that nodes talk to each other on (default 6001).")
   var nodePort: Int?
 
+  @Option(
+    name: .long, help: "First of the 13 ports where metrics are served (default: 100 above --node-port).")
+  var metricsPort: Int?
+
   @Flag(name: .long, help: .hidden)
   var supervise = false
 
@@ -29,7 +33,7 @@ struct QuickstartStart: AsyncParsableCommand {
     let directory = location.directory
     if !supervise {
       try await QuickstartPreparation(
-        directory: directory, nodePort: nodePort, postgresPort: postgresPort, fresh: fresh
+        directory: directory, nodePort: nodePort, postgresPort: postgresPort, metricsPort: metricsPort, fresh: fresh
       )
       .prepare()
     }
@@ -48,6 +52,7 @@ struct QuickstartPreparation {
   var directory: QuickstartDirectory
   var nodePort: Int?
   var postgresPort: Int?
+  var metricsPort: Int?
   var fresh: Bool
 
   func prepare() async throws {
@@ -74,6 +79,7 @@ struct QuickstartPreparation {
     if let layout = try directory.loadLayout() {
       for (option, asked, kept) in [
         ("--node-port", nodePort, layout.nodePort), ("--postgres-port", postgresPort, layout.postgresPort),
+        ("--metrics-port", metricsPort, layout.metricsPort ?? 0),
       ] where asked != nil && asked != kept {
         throw ValidationError(
           "\(directory.path) was made with \(option) \(kept), and nodes know each other by their ports. "
@@ -84,14 +90,19 @@ struct QuickstartPreparation {
     var random = SystemRandomNumberGenerator()
     let identity = (0..<4).map { _ in String(random.next() as UInt32, radix: 16) }
       .map { String(repeating: "0", count: 8 - $0.count) + $0 }.joined()
+    let firstPort = nodePort ?? 6001
     let layout = ClusterLayout.standard(
-      clusterID: identity, host: "127.0.0.1", nodePort: nodePort ?? 6001, postgresPort: postgresPort ?? 5401)
+      clusterID: identity, host: "127.0.0.1", nodePort: firstPort, postgresPort: postgresPort ?? 5401,
+      metricsPort: metricsPort ?? firstPort + 100)
     guard let highest = layout.ports.max(), highest <= 65535, layout.ports.allSatisfy({ $0 > 0 }) else {
       throw ValidationError(
-        "Ports must lie between 1 and 65535; a quick start takes 13 from --node-port and 3 from --postgres-port.")
+        "Ports must lie between 1 and 65535; a quick start takes 13 from --node-port, 13 from --metrics-port (100 above "
+          + "--node-port where it is not said) and 3 from --postgres-port.")
     }
     guard Set(layout.ports).count == layout.ports.count else {
-      throw ValidationError("--node-port (13 ports) and --postgres-port (3 ports) overlap; choose them further apart.")
+      throw ValidationError(
+        "--node-port (13 ports), --metrics-port (13 ports) and --postgres-port (3 ports) overlap; choose them further "
+          + "apart.")
     }
     try directory.save(layout)
     return layout
@@ -100,7 +111,10 @@ struct QuickstartPreparation {
   @LoopActor
   private func checkPorts(_ layout: ClusterLayout) throws {
     for process in layout.processes {
-      for (port, option) in [(process.port, "--node-port"), (process.postgresPort, "--postgres-port")] {
+      for (port, option) in [
+        (process.port, "--node-port"), (process.postgresPort, "--postgres-port"),
+        (process.metricsPort, "--metrics-port"),
+      ] {
         guard let port else { continue }
         do {
           try TCPListener(host: process.host, port: port) { $0.close() }.close()

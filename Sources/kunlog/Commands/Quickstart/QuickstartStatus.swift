@@ -34,6 +34,7 @@ struct QuickstartStatus: AsyncParsableCommand {
       let pid = directory.runningProcess(process.name)
       var ports = ["grpc": process.port]
       ports["postgres"] = process.postgresPort
+      ports["metrics"] = process.metricsPort
       let accepts =
         pid == nil ? false : await Self.accepts(host: process.host, port: process.postgresPort ?? process.port)
       report.processes.append(
