@@ -134,7 +134,7 @@ struct MonitoringServerTests {
     limits.idleMilliseconds = 50
     let impatient = try self.server(limits)
     defer { impatient.close() }
-    #expect(await Client(port: impatient.port).untilClosed() == "")
+    #expect(try await Client(port: impatient.port).untilClosed() == "")
   }
 
   @Test("Where all connections are taken, a newcomer ends the one that was silent for longest")
