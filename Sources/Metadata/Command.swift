@@ -55,6 +55,24 @@ package enum Command: Sendable, Hashable {
   case createRole(RoleDraft)
   case alterRole(ObjectID, RoleChange)
   case dropRole(ObjectID)
+
+  // Since feature level 3.
+  case transaction(TransactionCommand)
+  case manager(ManagerCommand)
+  case migration(MigrationCommand)
+}
+
+extension Command {
+  /// The feature level that it needs, and what to call it in a refusal; nil: any.
+  var requirement: (level: UInt32, what: String)? {
+    switch self {
+    case .recordNote: (FeatureLevel.notes, "notes")
+    case .transaction: (FeatureLevel.coordination, "transactions over several shards")
+    case .manager: (FeatureLevel.coordination, "elections of managers")
+    case .migration: (FeatureLevel.coordination, "migrations")
+    default: nil
+    }
+  }
 }
 
 /// Commands that stand or fall together, and the circumstances of the asking: one record where they are accepted.
@@ -65,15 +83,18 @@ package struct AppendRequest: Sendable, Hashable {
   /// The record that made the asker ask.
   package var cause: UInt64?
   package var preconditions: [Precondition]
+  /// The epoch in which the asker manages: refused with 40001 once it has ended. nil: not asked as the manager.
+  package var managerEpoch: UInt64?
   package var commands: [Command]
   package init(
     principal: String, requestID: RequestID? = nil, cause: UInt64? = nil, preconditions: [Precondition] = [],
-    commands: [Command]
+    managerEpoch: UInt64? = nil, commands: [Command]
   ) {
     self.principal = principal
     self.requestID = requestID
     self.cause = cause
     self.preconditions = preconditions
+    self.managerEpoch = managerEpoch
     self.commands = commands
   }
 }

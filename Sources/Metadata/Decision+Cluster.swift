@@ -73,10 +73,11 @@ extension Decision {
     if let shard = shards.first {
       throw Rejection(.dependentObjectsStillExist, "node \(id) is a replica of shard \(shard.id)")
     }
+    if image.manager.nodeID == id { emit(.manager(.resigned(epoch: image.manager.epoch))) }
     emit(.nodeRemoved(id))
   }
 
-  private func node(_ id: NodeID) throws(Rejection) -> NodeDefinition {
+  func node(_ id: NodeID) throws(Rejection) -> NodeDefinition {
     guard let node = image.nodes[id] else { throw Rejection(.undefinedObject, "node \(id) does not exist") }
     return node
   }

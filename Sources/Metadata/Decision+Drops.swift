@@ -156,7 +156,9 @@ extension Decision {
       emit(.columnDefaultChanged(change.table, column: change.column, expression: nil))
     }
     for table in removal.tables {
-      if let tablet = image.tablet(of: table) { emit(.tabletDropped(tablet.id)) }
+      guard let tablet = image.tablet(of: table) else { continue }
+      abandonMigration(of: tablet.id)
+      emit(.tabletDropped(tablet.id))
     }
     for table in removal.tables {
       for index in image.indexesOfTable[table] ?? [] { emit(.indexDropped(index)) }

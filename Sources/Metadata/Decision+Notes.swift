@@ -3,12 +3,6 @@ import SQLTypes
 /// Notes, and the level that lets them in.
 extension Decision {
   mutating func recordNote(_ topic: String, _ content: [UInt8]) throws(Rejection) {
-    guard image.featureLevel >= FeatureLevel.notes else {
-      throw Rejection(
-        .objectNotInPrerequisiteState,
-        "notes need feature level \(FeatureLevel.notes), and the cluster is at \(image.featureLevel)",
-        hint: "Once every process runs this version of kunlog, raise the level: kunlog cluster upgrade.")
-    }
     guard !topic.isEmpty, topic.utf8.count <= NoteTopic.maximumNameBytes else {
       throw Rejection(
         .invalidParameterValue, "a note's topic has 1 to \(NoteTopic.maximumNameBytes) bytes")

@@ -41,6 +41,7 @@ extension Decision {
       _ = try table(id)
       for member in family(of: id) where seen.insert(member).inserted {
         if let tablet = image.tablet(of: member) {
+          try checkNotCut(tablet, image.tables[member]?.name ?? "")
           emit(.tabletCleared(tablet.id, generation: tablet.generation + 1))
         }
         guard restartsSequences else { continue }

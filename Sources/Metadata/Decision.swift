@@ -52,6 +52,8 @@ struct Decision {
         "the cluster is at feature level \(image.featureLevel), this program understands \(FeatureLevel.current)",
         hint: "Run a newer version of kunlog.")
     }
+    try checkTransactions(request)
+    if let epoch = request.managerEpoch { try checkManagerEpoch(epoch) }
     for precondition in request.preconditions {
       let version = image.versions[precondition.objectID] ?? 0
       guard version == precondition.version else {
@@ -67,6 +69,7 @@ struct Decision {
     guard image.clusterID != nil else {
       throw Rejection(.objectNotInPrerequisiteState, "the cluster has not been created yet")
     }
+    if let requirement = command.requirement { try require(requirement.level, requirement.what) }
     switch command {
     case .createCluster: break
     case .setSetting(let name, let value): try setSetting(name, value)
@@ -95,6 +98,18 @@ struct Decision {
     case .createRole(let draft): try createRole(draft)
     case .alterRole(let id, let change): try alterRole(id, change)
     case .dropRole(let id): try dropRole(id)
+    case .transaction(let command): try decide(command)
+    case .manager(let command): try decide(command)
+    case .migration(let command): try decide(command)
+    }
+  }
+
+  private func require(_ level: UInt32, _ what: String) throws(Rejection) {
+    guard image.featureLevel >= level else {
+      throw Rejection(
+        .objectNotInPrerequisiteState,
+        "\(what) need feature level \(level), and the cluster is at \(image.featureLevel)",
+        hint: "Once every process runs this version of kunlog, raise the level: kunlog cluster upgrade.")
     }
   }
 }

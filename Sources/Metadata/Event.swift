@@ -56,11 +56,16 @@ package enum Event: Sendable, Hashable {
   // Notes.
   /// What an operator or a tool wants to stand in the history; nobody reacts. Since feature level 2.
   case noteRecorded(topic: String, content: [UInt8])
+
+  // Families of their own.
+  case transaction(TransactionEvent)
+  case manager(ManagerEvent)
+  case migration(MigrationEvent)
 }
 
 /// What an event is about, at the grain at which subscribers and operators filter.
 package enum EventFamily: String, Sendable, Hashable, CaseIterable {
-  case cluster, nodes, shards, catalog, roles, placement, notes
+  case cluster, nodes, shards, catalog, roles, placement, notes, transactions, managers, migrations
 }
 
 extension Event {
@@ -76,6 +81,18 @@ extension Event {
     case .roleCreated, .roleAltered, .roleDropped: .roles
     case .tabletCreated, .tabletDropped, .tabletCleared: .placement
     case .noteRecorded: .notes
+    case .transaction: .transactions
+    case .manager: .managers
+    case .migration: .migrations
+    }
+  }
+
+  /// The feature level from which on it may be in the log.
+  package var featureLevel: UInt32 {
+    switch self {
+    case .noteRecorded: FeatureLevel.notes
+    case .transaction, .manager, .migration: FeatureLevel.coordination
+    default: 1
     }
   }
 
@@ -114,11 +131,17 @@ extension Event {
     case .tabletDropped: "TabletDropped"
     case .tabletCleared: "TabletCleared"
     case .noteRecorded: "NoteRecorded"
+    case .transaction(let event): event.kind
+    case .manager(let event): event.kind
+    case .migration(let event): event.kind
     }
   }
 
   /// The kinds that there are, in the order of the cases.
-  package static let kinds = [
+  package static let kinds =
+    plainKinds + TransactionEvent.kinds + ManagerEvent.kinds + MigrationEvent.kinds
+
+  private static let plainKinds = [
     "ClusterCreated", "FeatureLevelRaised", "SettingChanged", "NodeRegistered", "NodeAddressChanged", "NodeRemoved",
     "ShardCreated", "ReplicaAdded", "ReplicaRemoved", "DatabaseCreated", "SchemaCreated", "SchemaDropped",
     "TableCreated", "TableDropped", "ColumnDefaultChanged", "IndexCreated", "IndexDropped", "SequenceCreated",

@@ -1,7 +1,13 @@
 /// Gates event types: a cluster's level is raised only when every process understands the events that the level brings.
 package enum FeatureLevel {
-  /// The level that this program understands.
-  package static let current: UInt32 = 2
+  /// The newest level that this program has code for.
+  package static let newest: UInt32 = 3
+  /// The level that this process understands: the newest, unless it was told to behave as an older program.
+  ///
+  /// Unsafe: set by a process's main function before there is another thread, only read from then on.
+  nonisolated(unsafe) package static var current: UInt32 = newest
   /// Notes; results of a client's last 1024 requests instead of 64.
   package static let notes: UInt32 = 2
+  /// Transactions over several shards, managers' epochs, migrations.
+  package static let coordination: UInt32 = 3
 }

@@ -33,6 +33,14 @@ extension Image {
     case .notes:
       guard case .noteRecorded(let topic, _) = event else { return }
       notes[topic, default: NoteTopic()].add(at: recordIndex)
+    case .transactions:
+      if case .transaction(let event) = event { transactions.apply(event, at: recordIndex) }
+    case .managers:
+      if case .manager(let event) = event { manager.apply(event, at: recordIndex) }
+    case .migrations:
+      guard case .migration(let event) = event else { return }
+      migrations.apply(event, at: recordIndex)
+      if case .routed(let route) = event { apply(route) }
     }
   }
 
@@ -98,20 +106,38 @@ extension Image {
   private mutating func applyPlacement(_ event: Event) {
     switch event {
     case .tabletCreated(let tablet):
+      // It may be known already: to one who has jumped over its move.
+      removeTablet(tablet.id)
       tablets[tablet.id] = tablet
       tabletOfTable[tablet.tableID] = tablet.id
       tabletCounts[tablet.shardID, default: 0] += 1
-      nextTabletID = max(nextTabletID, TabletID(rawValue: tablet.id.rawValue + 1))
-    case .tabletDropped(let id):
-      guard let tablet = tablets[id] else { return }
-      tablets[id] = nil
-      if tabletOfTable[tablet.tableID] == id { tabletOfTable[tablet.tableID] = nil }
-      let left = (tabletCounts[tablet.shardID] ?? 1) - 1
-      tabletCounts[tablet.shardID] = left > 0 ? left : nil
+      nextTabletID = max(nextTabletID, TabletID(rawValue: tablet.id.rawValue &+ 1))
+    case .tabletDropped(let id): removeTablet(id)
     case .tabletCleared(let id, let generation):
       tablets[id]?.generation = generation
     default: break
     }
+  }
+
+  private mutating func removeTablet(_ id: TabletID) {
+    guard let tablet = tablets[id] else { return }
+    tablets[id] = nil
+    if tabletOfTable[tablet.tableID] == id { tabletOfTable[tablet.tableID] = nil }
+    uncount(tablet.shardID)
+  }
+
+  private mutating func apply(_ route: TabletRoute) {
+    guard var tablet = tablets[route.tabletID] else { return }
+    uncount(tablet.shardID)
+    tabletCounts[route.shardID, default: 0] += 1
+    tablet.shardID = route.shardID
+    tablet.epoch = route.epoch
+    tablets[tablet.id] = tablet
+  }
+
+  private mutating func uncount(_ shard: ShardID) {
+    let left = (tabletCounts[shard] ?? 1) - 1
+    tabletCounts[shard] = left > 0 ? left : nil
   }
 
   private mutating func applyCatalog(_ event: Event, at recordIndex: UInt64) {
@@ -155,10 +181,10 @@ extension Image {
       unname(id, table.name, in: table.schemaID)
       if let parent = table.partition?.parentID { remove(id, from: \.partitionsOfTable, of: parent) }
     case .columnDefaultChanged(let id, let column, let expression):
-      guard var table = tables[id], table.columns.indices.contains(column - 1) else { return }
+      guard var table = tables[id], column > 0, column <= table.columns.count else { return }
       table.columns[column - 1].defaultExpression = expression
       if expression == nil { table.columns[column - 1].sequenceID = nil }
-      table.version += 1
+      table.version &+= 1
       tables[id] = table
       touch(id, recordIndex)
     case .indexCreated(let index):

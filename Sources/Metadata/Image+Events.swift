@@ -2,12 +2,13 @@ import HashTreeCollections
 
 extension Image {
   /// Events that lead from an older image to this one: how a reader that has jumped over compacted records learns what
-  /// changed. Reservations of sequences are in it only by their outcome, notes not at all.
+  /// changed. Reservations of sequences and steps of migrations are in it only by their outcome, notes not at all.
   package func events(since older: Image) -> [Event] {
     var events: [Event] = []
     appendEnds(to: &events, since: older)
     appendClusterEvents(to: &events, since: older)
     appendCatalogEvents(to: &events, since: older)
+    appendActivity(to: &events, since: older)
     for tablet in changed(tablets, older.tablets) {
       if let old = older.tablets[tablet.id], old.tableID == tablet.tableID, old.shardID == tablet.shardID,
         old.epoch == tablet.epoch
@@ -67,6 +68,36 @@ extension Image {
     }
   }
 
+  private func appendActivity(to events: inout [Event], since older: Image) {
+    if manager != older.manager {
+      events.append(
+        .manager(manager.nodeID.map { .elected($0, epoch: manager.epoch) } ?? .resigned(epoch: manager.epoch)))
+    }
+    for id in older.transactions.open.keys.sorted() where transactions.open[id] == nil {
+      events.append(.transaction(.resolved(id)))
+    }
+    for (id, decision) in transactions.open.sorted(by: { $0.key < $1.key }) where older.transactions.open[id] == nil {
+      events.append(.transaction(.decided(id, decision.outcome, participants: decision.participants)))
+    }
+    for (id, coordinator) in transactions.coordinators.sorted(by: { $0.key < $1.key }) {
+      let before = GlobalTransactionID(
+        coordinator: id, incarnation: coordinator.settledIncarnation, sequence: coordinator.settledSequence)
+      let old = older.transactions.coordinators[id] ?? CoordinatorHistory()
+      if (old.settledIncarnation, old.settledSequence) != (before.incarnation, before.sequence) {
+        events.append(.transaction(.settled(before: before)))
+      }
+    }
+    for migration in changed(migrations.ended, older.migrations.ended) { append(migration, to: &events, since: older) }
+    for migration in changed(migrations.open, older.migrations.open) { append(migration, to: &events, since: older) }
+  }
+
+  private func append(_ migration: Migration, to events: inout [Event], since older: Image) {
+    let plan = migration.plan
+    if older.migrations.open[plan.id] == nil { events.append(.migration(.planned(plan))) }
+    if let event = migration.lastStep(tablets[plan.tabletID]) { events.append(.migration(event)) }
+    if migration.isPaused { events.append(.migration(.paused(plan.id, reason: migration.remark))) }
+  }
+
   private func appendDefaults(of table: TableDefinition, since old: TableDefinition, to events: inout [Event]) {
     // Columns are never added or dropped, so positions agree; a shorter old list would be a mistake of ours.
     for (position, column) in table.columns.enumerated()
@@ -91,5 +122,34 @@ extension Image {
     _ new: TreeDictionary<Key, Value>, _ old: TreeDictionary<Key, Value>
   ) -> [Value] {
     old.filter { new[$0.key] == nil }.sorted { $0.key < $1.key }.map(\.value)
+  }
+}
+
+extension Migration {
+  /// An event that leads to where it is; nil where the plan alone does.
+  fileprivate func lastStep(_ tablet: TabletDefinition?) -> MigrationEvent? {
+    let id = plan.id
+    switch outcome {
+    case .completed: return .sourceDropped(id)
+    case .rolledBack, .reversed: return .rolledBack(id)
+    case .abandoned: return .abandoned(id)
+    case nil: break
+    }
+    switch phase {
+    case .planned: return nil
+    case .snapshotTaken: return snapshot.map { .snapshotTaken(id, $0) }
+    case .transferred: return .transferred(id)
+    case .loaded: return .loaded(id)
+    case .caughtUp: return .caughtUp(id, shardIndex: snapshot?.shardIndex ?? 0)
+    case .writesCut: return .writesCut(id)
+    case .routed, .routedBack:
+      return .routed(
+        TabletRoute(
+          migrationID: id, tabletID: plan.tabletID, shardID: phase == .routed ? plan.target : plan.source,
+          epoch: tablet?.epoch ?? plan.epoch, shardIndex: 0, rowsChecksum: []))
+    case .finishing: return .finishing(id)
+    case .reversing: return .reversed(id, reason: remark)
+    case .failed: return .failed(id, reason: remark)
+    }
   }
 }

@@ -19,6 +19,7 @@ package struct Image: Sendable, Equatable {
   /// The results of the latest requests, so that a retry gets the first one's.
   package var requests = RequestTable()
   private var objects = Boxed(ImageObjects())
+  private var activity = Boxed(ImageActivity())
 
   package init() {}
 }
@@ -49,7 +50,26 @@ private struct ImageObjects: Sendable, Equatable {
   var indexesOfTable: TreeDictionary<ObjectID, [ObjectID]> = [:]
 }
 
+/// The part of an image that changes with what is under way.
+private struct ImageActivity: Sendable, Equatable {
+  var transactions = TransactionTable()
+  var manager = ManagerLeadership()
+  var migrations = MigrationTable()
+}
+
 extension Image {
+  package var transactions: TransactionTable {
+    get { activity.value.transactions }
+    _modify { yield &activity.value.transactions }
+  }
+  package var manager: ManagerLeadership {
+    get { activity.value.manager }
+    _modify { yield &activity.value.manager }
+  }
+  package var migrations: MigrationTable {
+    get { activity.value.migrations }
+    _modify { yield &activity.value.migrations }
+  }
   package var clusterID: ClusterID? {
     get { objects.value.clusterID }
     _modify { yield &objects.value.clusterID }

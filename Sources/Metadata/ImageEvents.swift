@@ -1,6 +1,6 @@
 /// Events that build an image from the empty one, in an order that depends on nothing but the image; made when they are asked
 /// for, so that a large image costs no second copy. What they do not carry (index, hash, counters, versions, removed nodes,
-/// requests, notes) a snapshot holds beside them.
+/// requests, notes, what is under way) a snapshot holds beside them.
 package struct ImageEvents: Sendable {
   private enum Kind: CaseIterable {
     case cluster, tables, indexes, sequences, views, tablets

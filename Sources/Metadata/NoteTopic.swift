@@ -14,7 +14,7 @@ package struct NoteTopic: Sendable, Hashable {
   }
 
   mutating func add(at index: UInt64) {
-    count += 1
+    count &+= 1
     lastIndex = index
   }
 }

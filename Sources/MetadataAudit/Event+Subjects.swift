@@ -36,6 +36,14 @@ extension Event {
     case .tabletCreated(let tablet): [.tablet(tablet.id), .object(tablet.tableID), .shard(tablet.shardID)]
     case .tabletDropped(let id), .tabletCleared(let id, _): [.tablet(id)]
     case .noteRecorded(let topic, _): [.topic(topic)]
+    case .transaction(.decided(let id, _, let participants)):
+      [.node(id.coordinator)] + participants.map { .shard($0) }
+    case .transaction(.resolved(let id)), .transaction(.settled(let id)): [.node(id.coordinator)]
+    case .manager(.elected(let id, _)): [.node(id)]
+    case .manager(.resigned): [.cluster]
+    case .migration(.planned(let plan)): [.tablet(plan.tabletID), .shard(plan.source), .shard(plan.target)]
+    case .migration(.routed(let route)): [.tablet(route.tabletID), .shard(route.shardID)]
+    case .migration: []
     }
   }
 
@@ -72,7 +80,7 @@ extension Event {
     case .noteRecorded(let topic, _): DefinedObject(identity: .topic(topic), kind: .topic, name: topic)
     case .featureLevelRaised, .nodeAddressChanged, .nodeRemoved, .replicaAdded, .replicaRemoved, .schemaDropped,
       .tableDropped, .columnDefaultChanged, .indexDropped, .sequenceDropped, .sequenceReserved, .sequenceValueSet,
-      .viewDropped, .roleDropped, .tabletDropped, .tabletCleared:
+      .viewDropped, .roleDropped, .tabletDropped, .tabletCleared, .transaction, .manager, .migration:
       nil
     }
   }

@@ -16,7 +16,8 @@ package enum AppendVerdict: Sendable {
 /// What the asker is told.
 package enum AppendAnswer: Sendable, Equatable {
   /// The record; where nothing had to change, no events and the index of the state that was found so. A retry whose record has
-  /// been compacted since gets its index only.
+  /// been compacted since gets its index only. A request that decides transactions gets the decisions that stand, one for each
+  /// command, even where they were made before.
   case appended(index: UInt64, events: [Event], areEventsCompacted: Bool)
   case rejected(Rejection)
 }
@@ -33,10 +34,12 @@ package struct AppendProposal: Sendable {
   let cause: UInt64?
   let previousIndex: UInt64
   let previousHash: RecordHash
+  /// Set where the request decides transactions: the decisions that stand.
+  let decisions: [Event]?
 
   /// What the asker is told once the entry at the index is applied.
   package func answer(index: UInt64) -> AppendAnswer {
-    .appended(index: index, events: events, areEventsCompacted: false)
+    .appended(index: index, events: decisions ?? events, areEventsCompacted: false)
   }
 
   func record(at index: UInt64) -> Record {

@@ -18,7 +18,12 @@ extension Leadership {
     switch Metadata.decide(request, speculation) {
     case .failure(let rejection): return .settle(.rejected(rejection), settlement)
     case .success(let events) where events.isEmpty:
-      return .settle(.appended(index: speculation.index, events: [], areEventsCompacted: false), settlement)
+      // The first decision of a transaction stands: it is the answer, as if this were its retry.
+      let standing = request.decidesTransactions ? request.standingDecisions([], speculation) : nil
+      return .settle(
+        .appended(
+          index: standing?.index ?? speculation.index, events: standing?.events ?? [], areEventsCompacted: false),
+        settlement)
     case .success(let events): return record(events, request, timeMicroseconds)
     }
   }
@@ -37,7 +42,8 @@ extension Leadership {
     return .propose(
       AppendProposal(
         body: body, events: events, term: term, timeMicroseconds: timeMicroseconds, principal: request.principal,
-        requestID: request.requestID, cause: request.cause, previousIndex: previousIndex, previousHash: previousHash))
+        requestID: request.requestID, cause: request.cause, previousIndex: previousIndex, previousHash: previousHash,
+        decisions: request.decidesTransactions ? request.standingDecisions(events, speculation)?.events : nil))
   }
 
   private static var tooLarge: Rejection {

@@ -1,4 +1,5 @@
 import Metadata
+import SQLTypes
 
 /// The append desk: decides requests against what is committed and in flight.
 extension MetadataState {
@@ -35,6 +36,22 @@ extension MetadataState {
   /// The first result of a request, from the latest records; nil where the log has to be read (`AppendAnswer.init(firstResult:)`).
   package func firstResult(at index: UInt64) -> AppendAnswer? {
     recent.element(at: index).map { AppendAnswer(firstResult: $0.record) }
+  }
+}
+
+extension MetadataState {
+  /// Completes the first result that a retry has found, once that is applied here: the decisions that stand of a request that
+  /// decides transactions are not all in its own record.
+  package func completed(_ answer: AppendAnswer, _ request: AppendRequest) -> AppendAnswer {
+    guard request.decidesTransactions, case .appended(let index, let events, _) = answer else { return answer }
+    guard let standing = request.standingDecisions(events, image) else {
+      return .rejected(
+        Rejection(
+          SQLState(rawValue: "08007"),
+          "the transactions of this request were decided, and resolved since: their outcomes are not known any more",
+          detail: "Record \(index) has decided some of them.", hint: "Look at the record: kunlog log show."))
+    }
+    return .appended(index: index, events: standing.events, areEventsCompacted: false)
   }
 }
 

@@ -101,6 +101,9 @@ struct EventFamilies: Sendable, Equatable {
     case .roles: 16
     case .placement: 32
     case .notes: 64
+    case .transactions: 128
+    case .managers: 256
+    case .migrations: 512
     }
   }
 }

@@ -45,6 +45,8 @@ package struct SubscriptionFilter: Sendable {
     case .shardCreated(let shard): return shards.contains(shard.id)
     case .replicaAdded(let shard, _), .replicaRemoved(let shard, _): return shards.contains(shard)
     case .tabletCreated(let tablet): return shards.contains(tablet.shardID)
+    case .transaction(.decided(_, _, let participants)): return !shards.isDisjoint(with: participants)
+    case .migration(.planned(let plan)): return shards.contains(plan.source) || shards.contains(plan.target)
     default: return true
     }
   }

@@ -31,7 +31,8 @@ final class AppendDesk {
   func append(_ wire: Request, peer: String?, then: @escaping Completion) {
     let request: AppendRequest
     do throws(RPCError) { request = try read(wire, peer: peer) } catch { return then(.failure(error)) }
-    let omitsEvents = wire.omitEvents
+    // Decisions that stand are told even where the asker wants no events, unless they are what it asked for.
+    let omission = EventOmission(request, isWanted: wire.omitEvents)
     switch machine.decide(request) {
     case .notLeader: then(refusal)
     case .propose(let proposal):
@@ -39,17 +40,17 @@ final class AppendDesk {
         proposal.body, onAppended: { [machine] index in machine.appended(proposal, at: index) },
         then: { [self] result in
           switch result {
-          case .success(let applied): then(.success(Response(proposal.answer(index: applied.index), omitsEvents)))
+          case .success(let applied): then(.success(Response(proposal.answer(index: applied.index), omission)))
           case .failure(.notLeader): then(.success(notLeader))
           case .failure(let error): then(.failure(RPCError(error)))
           }
         })
     case .settle(let answer, let settlement):
-      confirm(settlement) { error in then(error.map(Result.failure) ?? .success(Response(answer, omitsEvents))) }
+      confirm(settlement) { error in then(error.map(Result.failure) ?? .success(Response(answer, omission))) }
     case .firstResult(let index, let settlement):
       confirm(settlement) { [self] error in
         if let error { return then(.failure(error)) }
-        LoopActor.start { then(await self.firstResult(index, omitsEvents)) }
+        LoopActor.start { then(await self.firstResult(index, request, omission)) }
       }
     }
   }
@@ -110,14 +111,19 @@ final class AppendDesk {
   }
 
   /// The result of a request that was asked before.
-  private func firstResult(_ index: UInt64, _ omitsEvents: Bool) async -> Result<Response, RPCError> {
-    if let answer = machine.state.firstResult(at: index) { return .success(Response(answer, omitsEvents)) }
+  private func firstResult(
+    _ index: UInt64, _ request: AppendRequest, _ omission: EventOmission
+  ) async -> Result<Response, RPCError> {
+    func response(_ answer: AppendAnswer) -> Result<Response, RPCError> {
+      .success(Response(machine.state.completed(answer, request), omission))
+    }
+    if let answer = machine.state.firstResult(at: index) { return response(answer) }
     do {
       if let entry = try await replica.entries(from: index, limitBytes: 1, readsArchive: true).first,
         entry.index == index
       {
         let record = try MetadataState.decode(index: index, term: entry.term, body: entry.payload)
-        return .success(Response(AppendAnswer(firstResult: record), omitsEvents))
+        return response(AppendAnswer(firstResult: record))
       }
     } catch ReplicaError.compacted {
       // The index is all that is known of it.
@@ -126,19 +132,33 @@ final class AppendDesk {
     } catch {
       return .failure(RPCError(.dataLoss, "\(error)"))
     }
-    return .success(Response(AppendAnswer(compactedResultAt: index), omitsEvents))
+    return response(AppendAnswer(compactedResultAt: index))
   }
+}
+
+/// Which answers go without their events.
+struct EventOmission: Sendable {
+  private let isWanted: Bool
+  /// Set where the request decides transactions.
+  private let decisions: AppendRequest?
+
+  init(_ request: AppendRequest, isWanted: Bool) {
+    self.isWanted = isWanted
+    decisions = isWanted && request.decidesTransactions ? request : nil
+  }
+
+  func omits(_ events: [Event]) -> Bool { isWanted && (decisions?.agrees(with: events) ?? true) }
 }
 
 extension Kunlog_Metadata_V1_AppendResponse {
   /// An answer as the protocol has it.
-  init(_ answer: AppendAnswer, _ omitsEvents: Bool) {
+  init(_ answer: AppendAnswer, _ omission: EventOmission) {
     self.init()
     switch answer {
     case .appended(let index, let events, let areEventsCompacted):
       appended = .with {
         $0.index = index
-        if !omitsEvents { $0.events = events.map(\.wire) }
+        if !omission.omits(events) { $0.events = events.map(\.wire) }
         $0.eventsCompacted = areEventsCompacted
       }
     case .rejected(let rejection): rejected = rejection.wire

@@ -16,6 +16,7 @@ extension AppendRequest {
           $0.version = precondition.version
         }
       }
+      $0.managerEpoch = managerEpoch ?? 0
       $0.commands = commands.map(\.wire)
     }
   }
@@ -28,6 +29,7 @@ extension AppendRequest {
       preconditions: wire.preconditions.map {
         Precondition(objectID: ObjectID(rawValue: $0.objectID), version: $0.version)
       },
+      managerEpoch: wire.managerEpoch == 0 ? nil : wire.managerEpoch,
       commands: try mapped(wire.commands, Command.init(wire:)))
   }
 }

@@ -47,6 +47,9 @@ extension Command {
     case .createRole(let draft): .createRole(draft.wire)
     case .alterRole(let id, let change): .alterRole(change.wire(of: id))
     case .dropRole(let id): .dropRole(.with { $0.id = id.rawValue })
+    case .transaction(let command): command.wireKind
+    case .manager(let command): command.wireKind
+    case .migration(let command): command.wireKind
     case .createSchema, .dropSchema, .createTable, .dropTables, .truncateTables, .createIndex, .dropIndexes,
       .createSequence, .alterSequence, .dropSequences, .reserveSequence, .setSequenceValue, .createView, .dropViews:
       wireCatalogKind
@@ -136,7 +139,16 @@ extension Command {
     case .createRole(let draft): self = .createRole(RoleDraft(wire: draft))
     case .alterRole(let command): self = .alterRole(ObjectID(rawValue: command.id), RoleChange(wire: command))
     case .dropRole(let command): self = .dropRole(ObjectID(rawValue: command.id))
-    default: self = try Command.catalogCommand(kind)
+    default:
+      if let command = try TransactionCommand(wire: kind) {
+        self = .transaction(command)
+      } else if let command = ManagerCommand(wire: kind) {
+        self = .manager(command)
+      } else if let command = try MigrationCommand(wire: kind) {
+        self = .migration(command)
+      } else {
+        self = try Command.catalogCommand(kind)
+      }
     }
   }
 

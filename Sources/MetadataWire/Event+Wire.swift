@@ -62,6 +62,9 @@ extension Event {
           $0.topic = topic
           $0.content = .init(content)
         })
+    case .transaction(let event): event.wireKind
+    case .manager(let event): event.wireKind
+    case .migration(let event): event.wireKind
     case .databaseCreated, .schemaCreated, .schemaDropped, .tableCreated, .tableDropped, .columnDefaultChanged,
       .indexCreated, .indexDropped, .sequenceCreated, .sequenceAltered, .sequenceDropped, .sequenceReserved,
       .sequenceValueSet, .viewCreated, .viewReplaced, .viewDropped:
@@ -139,7 +142,16 @@ extension Event {
     case .tabletCleared(let event):
       self = .tabletCleared(TabletID(rawValue: event.tabletID), generation: event.generation)
     case .noteRecorded(let event): self = .noteRecorded(topic: event.topic, content: [UInt8](event.content))
-    default: self = try Event.catalogEvent(kind)
+    default:
+      if let event = try TransactionEvent(wire: kind) {
+        self = .transaction(event)
+      } else if let event = ManagerEvent(wire: kind) {
+        self = .manager(event)
+      } else if let event = try MigrationEvent(wire: kind) {
+        self = .migration(event)
+      } else {
+        self = try Event.catalogEvent(kind)
+      }
     }
   }
 

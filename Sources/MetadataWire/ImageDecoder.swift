@@ -18,7 +18,7 @@ package struct ImageDecoder: Sendable {
   package mutating func add(_ bytes: [UInt8]) throws(WireError) {
     guard finished == nil else { throw .malformed("image: more after its end") }
     let part: Kunlog_Metadata_V1_ImagePart = try decoded(bytes, "part of an image")
-    guard let kind = part.kind else { throw .malformed("part of an image, of an unknown kind") }
+    guard let kind = part.kind else { throw .unknownPart }
     if case .header(let header) = kind {
       guard self.header == nil else { throw .malformed("image: two headers") }
       self.header = header
@@ -36,6 +36,9 @@ package struct ImageDecoder: Sendable {
       for topic in notes.topics {
         image.notes[topic.name] = NoteTopic(count: topic.count, lastIndex: topic.lastIndex)
       }
+    case .transactions(let transactions): try image.transactions.add(transactions)
+    case .migrations(let migrations):
+      for migration in migrations.migrations { image.migrations.add(try Migration(wire: migration)) }
     case .end(let end): try finish(end)
     }
     hasher.update(bytes)
@@ -57,6 +60,8 @@ package struct ImageDecoder: Sendable {
     image.nextObjectID = ObjectID(rawValue: header.nextObjectID)
     image.nextTabletID = TabletID(rawValue: header.nextTabletID)
     image.removedNodes = TreeSet(header.removedNodes.map(NodeID.init))
+    if header.nextMigrationID > 0 { image.migrations.nextID = MigrationID(rawValue: header.nextMigrationID) }
+    if header.hasManager { image.manager = ManagerLeadership(wire: header.manager) }
     finished = image
   }
 }

@@ -13,9 +13,11 @@ package struct ImageEncoder: Sendable {
   private static let versionsPerPart = 4096
   private static let clientsPerPart = 16
   private static let topicsPerPart = 1024
+  private static let transactionsPerPart = 4096
+  private static let migrationsPerPart = 256
 
   private enum Stage {
-    case header, events, versions, requests, notes, end, finished
+    case header, events, versions, requests, notes, transactions, migrations, end, finished
   }
 
   private let image: Image
@@ -25,6 +27,8 @@ package struct ImageEncoder: Sendable {
   /// Keys of the stage at hand, in order; those from `position` on are to come.
   private var objects: [ObjectID] = []
   private var names: [String] = []
+  private var transactions: [Kunlog_Metadata_V1_ImageTransactions] = []
+  private var migrations: [Migration] = []
   private var position = 0
 
   /// An encoder at the first part.
@@ -75,6 +79,19 @@ package struct ImageEncoder: Sendable {
     case .notes:
       let list = take(names, Self.topicsPerPart)
       if !list.isEmpty { return .notes(wireNotes(list)) }
+      stage = .transactions
+      position = 0
+      transactions = image.transactions.wireParts(openPerPart: Self.transactionsPerPart)
+    case .transactions:
+      if let part = take(transactions, 1).first { return .transactions(part) }
+      stage = .migrations
+      position = 0
+      migrations = (Array(image.migrations.open.values) + Array(image.migrations.ended.values)).sorted {
+        $0.plan.id < $1.plan.id
+      }
+    case .migrations:
+      let list = take(migrations, Self.migrationsPerPart)
+      if !list.isEmpty { return .migrations(.with { $0.migrations = list.map(\.wire) }) }
       stage = .end
     case .end:
       stage = .finished
@@ -104,6 +121,9 @@ package struct ImageEncoder: Sendable {
       $0.nextObjectID = image.nextObjectID.rawValue
       $0.nextTabletID = image.nextTabletID.rawValue
       $0.removedNodes = image.removedNodes.map(\.rawValue).sorted()
+      // 0 as long as there is none: an image below feature level 3 is as it ever was.
+      $0.nextMigrationID = image.migrations.nextID.rawValue > 1 ? image.migrations.nextID.rawValue : 0
+      if image.manager != ManagerLeadership() { $0.manager = image.manager.wire }
     }
   }
 

@@ -5,13 +5,19 @@ package enum WireError: Error, Sendable, Equatable, CustomStringConvertible {
   /// Written by a newer program: to go on would be to misread history.
   case unknownEvent
   case unknownCommand
+  /// The same of an image.
+  case unknownPart
   /// The bytes are whole messages, but not those that were written.
   case corrupt(String)
 
   package var description: String {
     switch self {
     case .malformed(let what): "malformed \(what)"
-    case .unknownEvent: "an event that this program does not know: the cluster runs a newer version of kunlog"
+    case .unknownEvent:
+      "an event that this program does not know: the cluster is at a newer feature level; run a newer version of kunlog"
+    case .unknownPart:
+      "an image with a part that this program does not know: the cluster is at a newer feature level; run a newer "
+        + "version of kunlog"
     case .unknownCommand: "a command that this program does not know"
     case .corrupt(let what): "corrupt \(what)"
     }

@@ -115,7 +115,8 @@ import Testing
     }
     #expect(
       error?.description
-        == "there is no event family \"nods\"; there are cluster, nodes, shards, catalog, roles, placement, notes")
+        == "there is no event family \"nods\"; there are cluster, nodes, shards, catalog, roles, placement, notes, "
+        + "transactions, managers, migrations")
   }
 
   @Test func mutantsMakeTheMistakesThatTheyAreNamedAfter() throws {

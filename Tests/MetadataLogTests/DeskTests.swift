@@ -120,6 +120,70 @@ import Testing
   }
 }
 
+@Suite struct TransactionAnswerTests {
+  private func decide(_ sequence: UInt64, _ outcome: TransactionOutcome) -> Command {
+    .transaction(.decide(id(sequence), outcome, participants: [ShardID(rawValue: 1)]))
+  }
+
+  private func id(_ sequence: UInt64) -> GlobalTransactionID {
+    GlobalTransactionID(coordinator: NodeID(rawValue: 1), incarnation: 1, sequence: sequence)
+  }
+
+  private func decided(_ sequence: UInt64, _ outcome: TransactionOutcome) -> Event {
+    .transaction(.decided(id(sequence), outcome, participants: [ShardID(rawValue: 1)]))
+  }
+
+  @Test func aLaterDecisionIsAnsweredWithTheFirstOnceThatIsCommitted() throws {
+    var fixture = try LogFixture()
+    let index = try fixture.append(decide(1, .commit))
+    try fixture.append(note("a"))
+    let (answer, settlement) = try #require(fixture.decide(decide(1, .abort)).settled)
+    #expect(answer == .appended(index: index, events: [decided(1, .commit)], areEventsCompacted: false))
+    #expect(fixture.leader.progress(of: settlement) == .waiting)
+    try fixture.commit()
+    #expect(fixture.leader.progress(of: settlement) == .reached)
+  }
+
+  @Test func anAnswerTellsForEachTransactionTheDecisionThatStands() throws {
+    var fixture = try LogFixture()
+    try fixture.append(decide(1, .commit))
+    guard case .propose(let proposal) = fixture.decide(decide(2, .commit), decide(1, .abort)) else {
+      Issue.record("nothing to record")
+      return
+    }
+    #expect(proposal.events == [decided(2, .commit)])
+    #expect(
+      proposal.answer(index: 9)
+        == .appended(index: 9, events: [decided(2, .commit), decided(1, .commit)], areEventsCompacted: false))
+  }
+
+  @Test func aRetrysAnswerIsCompletedWithWhatStoodBefore() throws {
+    var fixture = try LogFixture()
+    try fixture.append(decide(1, .commit))
+    let request = RequestID(client: "c", sequence: 1)
+    let index = try fixture.append(decide(2, .commit), decide(1, .abort), id: request)
+    try fixture.commit()
+    guard case .firstResult(index, _) = fixture.decide(decide(2, .commit), decide(1, .abort), id: request) else {
+      Issue.record("decided twice")
+      return
+    }
+    let asked = AppendRequest(
+      principal: "tester", requestID: request, commands: [decide(2, .commit), decide(1, .abort)])
+    let first = try #require(fixture.leader.firstResult(at: index))
+    #expect(
+      fixture.leader.completed(first, asked)
+        == .appended(index: index, events: [decided(2, .commit), decided(1, .commit)], areEventsCompacted: false))
+    // Once that was resolved, it cannot be told any more.
+    try fixture.append(.transaction(.resolve(id(1))))
+    try fixture.commit()
+    guard case .rejected(let rejection) = fixture.leader.completed(first, asked) else {
+      Issue.record("not refused")
+      return
+    }
+    #expect(rejection.sqlState.rawValue == "08007")
+  }
+}
+
 @Suite struct NoteTests {
   @Test func notesNeedTheirFeatureLevel() throws {
     var image = try LogFixture().leader.image
@@ -133,18 +197,18 @@ import Testing
     let raise = AppendRequest(principal: "tester", commands: [.raiseFeatureLevel(nil), note("a")])
     #expect(
       try decide(raise, image).get() == [
-        .featureLevelRaised(2), .noteRecorded(topic: "test", content: Array("a".utf8)),
+        .featureLevelRaised(3), .noteRecorded(topic: "test", content: Array("a".utf8)),
       ])
   }
 
   @Test func aLevelThatNobodyUnderstandsIsRefused() throws {
     let image = try LogFixture().leader.image
-    let request = AppendRequest(principal: "tester", commands: [.raiseFeatureLevel(3)])
+    let request = AppendRequest(principal: "tester", commands: [.raiseFeatureLevel(4)])
     #expect(
       decide(request, image)
         == .failure(
           Rejection(
-            .featureNotSupported, "the leader understands feature level 2, not 3",
+            .featureNotSupported, "the leader understands feature level 3, not 4",
             hint: "Run a newer version of kunlog.")))
   }
 

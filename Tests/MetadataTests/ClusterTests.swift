@@ -14,7 +14,7 @@ import Testing
     #expect(image.schema(named: "public")?.id.rawValue == 2200)
     #expect(image.schema(named: "information_schema") != nil)
     #expect(image.nextObjectID.rawValue == 16384)
-    #expect(image.featureLevel == 2)
+    #expect(image.featureLevel == 3)
   }
 
   @Test func creatingTheSameClusterAgainChangesNothing() throws {

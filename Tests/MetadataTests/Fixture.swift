@@ -31,10 +31,11 @@ struct Fixture {
   /// Appends; throws the rejection. Every record passes through its bytes.
   @discardableResult
   mutating func append(
-    _ commands: Command..., requestID: RequestID? = nil, preconditions: [Precondition] = []
+    _ commands: Command..., requestID: RequestID? = nil, preconditions: [Precondition] = [], managerEpoch: UInt64? = nil
   ) throws -> [Event] {
     let request = AppendRequest(
-      principal: "tester", requestID: requestID, preconditions: preconditions, commands: commands)
+      principal: "tester", requestID: requestID, preconditions: preconditions, managerEpoch: managerEpoch,
+      commands: commands)
     let events = try decide(request, image).get()
     guard !events.isEmpty else { return [] }
     let body = try RecordBody(
@@ -52,8 +53,11 @@ struct Fixture {
   }
 
   /// The rejection of commands that must be refused.
-  func rejection(_ commands: Command..., preconditions: [Precondition] = []) -> Rejection? {
-    let request = AppendRequest(principal: "tester", preconditions: preconditions, commands: commands)
+  func rejection(
+    _ commands: Command..., preconditions: [Precondition] = [], managerEpoch: UInt64? = nil
+  ) -> Rejection? {
+    let request = AppendRequest(
+      principal: "tester", preconditions: preconditions, managerEpoch: managerEpoch, commands: commands)
     if case .failure(let rejection) = decide(request, image) { return rejection }
     return nil
   }
@@ -87,3 +91,18 @@ func view(_ name: String, reads dependencies: [ObjectID]) -> ViewDraft {
     schemaID: WellKnown.publicSchema, name: name, ownerID: WellKnown.firstRole, query: "SELECT 1",
     columns: [ViewDefinition.Column(name: "a", type: .int4)], dependencies: dependencies)
 }
+
+/// Of node 1, the coordinator in these tests.
+func transactionID(_ incarnation: UInt64, _ sequence: UInt64) -> GlobalTransactionID {
+  GlobalTransactionID(coordinator: NodeID(rawValue: 1), incarnation: incarnation, sequence: sequence)
+}
+
+func transaction(
+  _ incarnation: UInt64, _ sequence: UInt64, _ outcome: TransactionOutcome, shards: [UInt32] = [1, 2]
+) -> Command {
+  .transaction(.decide(transactionID(incarnation, sequence), outcome, participants: shards.map(ShardID.init)))
+}
+
+/// Of shard 1, by its one replica.
+let snapshot = MigrationSnapshot(
+  nodeID: NodeID(rawValue: 1), shardIndex: 5, lengthBytes: 4096, checksum: [UInt8](repeating: 3, count: 32))

@@ -64,7 +64,42 @@ import Testing
     try fixture.append(.dropSequences([try fixture.id("t_id_seq")], isCascade: true))
     try fixture.append(.createTable(draft("gone")))
     try fixture.append(.dropTables([try fixture.id("gone")], isCascade: false))
+    try appendActivity(&fixture)
     return fixture
+  }
+
+  /// Transactions, managers and migrations, in several states.
+  private func appendActivity(_ fixture: inout Fixture) throws {
+    let manager = NodeDefinition(id: NodeID(rawValue: 11), role: .manager, name: "m", host: "h", port: 6)
+    try fixture.append(.registerNode(manager), .manager(.elect(manager.id, after: 0)))
+    try fixture.append(.manager(.resign(epoch: 1)), .manager(.elect(manager.id, after: 1)))
+    try fixture.append(transaction(1, 1, .commit), transaction(1, 2, .abort), transaction(1, 5, .commit))
+    try fixture.append(.transaction(.resolve(transactionID(1, 1))), .transaction(.resolve(transactionID(1, 5))))
+    try fixture.append(.transaction(.settle(before: transactionID(2, 3))))
+    for name in ["m1", "m2", "m3", "m4"] { try fixture.append(.createTable(draft(name, shard: 1))) }
+    let tablets = try ["m1", "m2", "m3", "m4"].map { try #require(fixture.image.tablet(of: try fixture.id($0))).id }
+    for tablet in tablets {
+      try fixture.append(
+        .migration(.plan(tablet, target: ShardID(rawValue: 2), epoch: 1, maximumRetries: 1, reason: "test")))
+    }
+    let first = MigrationID(rawValue: 1)
+    try fixture.append(.migration(.advance(first, attempt: 0, .snapshotTaken(snapshot))))
+    try fixture.append(.migration(.retry(first, attempt: 0, resumesAt: .planned, reason: "disk")))
+    for step in [.snapshotTaken(snapshot), .transferred, .loaded, .caughtUp(shardIndex: 7), .cutWrites]
+      as [MigrationStep]
+    {
+      try fixture.append(.migration(.advance(first, attempt: 1, step)))
+    }
+    try fixture.append(
+      .migration(.advance(first, attempt: 1, .route(epoch: 1, shardIndex: 9, rowsChecksum: [1, 2]))))
+    try fixture.append(.migration(.advance(first, attempt: 1, .finish)))
+    try fixture.append(.migration(.advance(first, attempt: 1, .sourceDropped)))
+    let second = MigrationID(rawValue: 2)
+    try fixture.append(.migration(.pause(second, reason: "night")))
+    let third = MigrationID(rawValue: 3)
+    try fixture.append(.migration(.fail(third, reason: "no")))
+    try fixture.append(.migration(.advance(third, attempt: 0, .rolledBack)))
+    try fixture.append(.dropTables([try fixture.id("m4")], isCascade: false))
   }
 
   @Test func everyKindOfEventIsListedOnce() throws {
@@ -115,6 +150,11 @@ import Testing
       #expect(image.shards == fixture.image.shards)
       #expect(image.roles == fixture.image.roles)
       #expect(image.settings == fixture.image.settings)
+      #expect(image.transactions.open.keys.sorted() == fixture.image.transactions.open.keys.sorted())
+      #expect(image.manager.nodeID == fixture.image.manager.nodeID)
+      #expect(image.migrations.ofTablet == fixture.image.migrations.ofTablet)
+      #expect(image.migrations.open.mapValues(\.phase) == fixture.image.migrations.open.mapValues(\.phase))
+      #expect(image.migrations.open.mapValues(\.isPaused) == fixture.image.migrations.open.mapValues(\.isPaused))
     }
     #expect(fixture.image.events(since: fixture.image) == [])
   }
@@ -141,6 +181,7 @@ import Testing
       type: .int2, increment: -1, minimum: .value(-5), maximum: .standard, start: -2, restart: .at(-3), cache: 4,
       isCycle: false, owner: .column(ObjectID(rawValue: 5), number: 2))
     let id = ObjectID(rawValue: 20000)
+    let migration = MigrationID(rawValue: 9)
     let commands: [Command] = [
       .createCluster(ClusterDraft(id: ClusterID(rawValue: [1, 2]), name: "n", roleName: "r", roleVerifier: nil)),
       .setSetting(name: "a", value: nil), .removeNode(NodeID(rawValue: 3)),
@@ -173,11 +214,32 @@ import Testing
       .createRole(RoleDraft(name: "r", isSuperuser: true, canCreateDatabase: true, connectionLimit: 4)),
       .alterRole(id, RoleChange(isSuperuser: false, connectionLimit: -1, password: RoleChange.Password.none)),
       .alterRole(id, RoleChange(canCreateDatabase: true, password: .verifier("v"))), .dropRole(id),
+      transaction(3, 4, .commit), transaction(3, 5, .abort), .transaction(.resolve(transactionID(3, 4))),
+      .transaction(.settle(before: transactionID(4, 1))), .manager(.elect(NodeID(rawValue: 3), after: 4)),
+      .manager(.resign(epoch: 5)),
+      .migration(
+        .plan(TabletID(rawValue: 1), target: ShardID(rawValue: 2), epoch: nil, maximumRetries: nil, reason: "")),
+      .migration(
+        .plan(TabletID(rawValue: 1), target: ShardID(rawValue: 2), epoch: 3, maximumRetries: 0, reason: "r")),
+      .migration(.pause(migration, reason: "r")), .migration(.resume(migration)),
+      .migration(.fail(migration, reason: "r")), .migration(.reverse(migration, reason: "r")),
     ]
+    let steps: [MigrationStep] = [
+      .snapshotTaken(snapshot), .transferred, .loaded, .caughtUp(shardIndex: 1), .cutWrites,
+      .route(epoch: 4, shardIndex: 5, rowsChecksum: [6]), .finish, .sourceDropped, .rolledBack,
+    ]
+    for step in steps {
+      let command = Command.migration(.advance(migration, attempt: 2, step))
+      #expect(try Command(wire: command.wire) == command)
+    }
+    for phase in MigrationPhase.allCases {
+      let command = Command.migration(.retry(migration, attempt: 1, resumesAt: phase, reason: "r"))
+      #expect(try Command(wire: command.wire) == command)
+    }
     for command in commands { #expect(try Command(wire: command.wire) == command) }
     let request = AppendRequest(
       principal: "p", requestID: RequestID(client: "c", sequence: 4), cause: 7,
-      preconditions: [Precondition(objectID: id, version: 9)], commands: commands)
+      preconditions: [Precondition(objectID: id, version: 9)], managerEpoch: 3, commands: commands)
     #expect(try AppendRequest(wire: request.wire(clusterID: nil)) == request)
   }
 

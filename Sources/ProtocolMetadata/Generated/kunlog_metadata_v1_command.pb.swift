@@ -244,6 +244,105 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     set {kind = .dropRole(newValue)}
   }
 
+  /// transaction.proto.
+  package var decideTransaction: Kunlog_Metadata_V1_DecideTransaction {
+    get {
+      if case .decideTransaction(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_DecideTransaction()
+    }
+    set {kind = .decideTransaction(newValue)}
+  }
+
+  package var resolveTransaction: Kunlog_Metadata_V1_ResolveTransaction {
+    get {
+      if case .resolveTransaction(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ResolveTransaction()
+    }
+    set {kind = .resolveTransaction(newValue)}
+  }
+
+  package var settleTransactions: Kunlog_Metadata_V1_SettleTransactions {
+    get {
+      if case .settleTransactions(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_SettleTransactions()
+    }
+    set {kind = .settleTransactions(newValue)}
+  }
+
+  /// manager.proto.
+  package var electManager: Kunlog_Metadata_V1_ElectManager {
+    get {
+      if case .electManager(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ElectManager()
+    }
+    set {kind = .electManager(newValue)}
+  }
+
+  package var resignManager: Kunlog_Metadata_V1_ResignManager {
+    get {
+      if case .resignManager(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ResignManager()
+    }
+    set {kind = .resignManager(newValue)}
+  }
+
+  /// migration.proto.
+  package var planMigration: Kunlog_Metadata_V1_PlanMigration {
+    get {
+      if case .planMigration(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_PlanMigration()
+    }
+    set {kind = .planMigration(newValue)}
+  }
+
+  package var advanceMigration: Kunlog_Metadata_V1_AdvanceMigration {
+    get {
+      if case .advanceMigration(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_AdvanceMigration()
+    }
+    set {kind = .advanceMigration(newValue)}
+  }
+
+  package var pauseMigration: Kunlog_Metadata_V1_PauseMigration {
+    get {
+      if case .pauseMigration(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_PauseMigration()
+    }
+    set {kind = .pauseMigration(newValue)}
+  }
+
+  package var resumeMigration: Kunlog_Metadata_V1_ResumeMigration {
+    get {
+      if case .resumeMigration(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ResumeMigration()
+    }
+    set {kind = .resumeMigration(newValue)}
+  }
+
+  package var retryMigration: Kunlog_Metadata_V1_RetryMigration {
+    get {
+      if case .retryMigration(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_RetryMigration()
+    }
+    set {kind = .retryMigration(newValue)}
+  }
+
+  package var failMigration: Kunlog_Metadata_V1_FailMigration {
+    get {
+      if case .failMigration(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_FailMigration()
+    }
+    set {kind = .failMigration(newValue)}
+  }
+
+  package var reverseMigration: Kunlog_Metadata_V1_ReverseMigration {
+    get {
+      if case .reverseMigration(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ReverseMigration()
+    }
+    set {kind = .reverseMigration(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -275,6 +374,21 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     case createRole(Kunlog_Metadata_V1_CreateRole)
     case alterRole(Kunlog_Metadata_V1_AlterRole)
     case dropRole(Kunlog_Metadata_V1_DropRole)
+    /// transaction.proto.
+    case decideTransaction(Kunlog_Metadata_V1_DecideTransaction)
+    case resolveTransaction(Kunlog_Metadata_V1_ResolveTransaction)
+    case settleTransactions(Kunlog_Metadata_V1_SettleTransactions)
+    /// manager.proto.
+    case electManager(Kunlog_Metadata_V1_ElectManager)
+    case resignManager(Kunlog_Metadata_V1_ResignManager)
+    /// migration.proto.
+    case planMigration(Kunlog_Metadata_V1_PlanMigration)
+    case advanceMigration(Kunlog_Metadata_V1_AdvanceMigration)
+    case pauseMigration(Kunlog_Metadata_V1_PauseMigration)
+    case resumeMigration(Kunlog_Metadata_V1_ResumeMigration)
+    case retryMigration(Kunlog_Metadata_V1_RetryMigration)
+    case failMigration(Kunlog_Metadata_V1_FailMigration)
+    case reverseMigration(Kunlog_Metadata_V1_ReverseMigration)
 
   }
 
@@ -1081,7 +1195,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Command"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{3}record_note\0\u{3}raise_feature_level\0\u{4}\u{b}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{3}record_note\0\u{3}raise_feature_level\0\u{4}\u{b}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0\u{4}\u{18}decide_transaction\0\u{3}resolve_transaction\0\u{3}settle_transactions\0\u{4}\u{8}elect_manager\0\u{3}resign_manager\0\u{4}\u{9}plan_migration\0\u{3}advance_migration\0\u{3}pause_migration\0\u{3}resume_migration\0\u{3}retry_migration\0\u{3}fail_migration\0\u{3}reverse_migration\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1427,6 +1541,162 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
           self.kind = .dropRole(v)
         }
       }()
+      case 60: try {
+        var v: Kunlog_Metadata_V1_DecideTransaction?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .decideTransaction(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .decideTransaction(v)
+        }
+      }()
+      case 61: try {
+        var v: Kunlog_Metadata_V1_ResolveTransaction?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .resolveTransaction(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .resolveTransaction(v)
+        }
+      }()
+      case 62: try {
+        var v: Kunlog_Metadata_V1_SettleTransactions?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .settleTransactions(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .settleTransactions(v)
+        }
+      }()
+      case 70: try {
+        var v: Kunlog_Metadata_V1_ElectManager?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .electManager(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .electManager(v)
+        }
+      }()
+      case 71: try {
+        var v: Kunlog_Metadata_V1_ResignManager?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .resignManager(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .resignManager(v)
+        }
+      }()
+      case 80: try {
+        var v: Kunlog_Metadata_V1_PlanMigration?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .planMigration(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .planMigration(v)
+        }
+      }()
+      case 81: try {
+        var v: Kunlog_Metadata_V1_AdvanceMigration?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .advanceMigration(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .advanceMigration(v)
+        }
+      }()
+      case 82: try {
+        var v: Kunlog_Metadata_V1_PauseMigration?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .pauseMigration(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .pauseMigration(v)
+        }
+      }()
+      case 83: try {
+        var v: Kunlog_Metadata_V1_ResumeMigration?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .resumeMigration(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .resumeMigration(v)
+        }
+      }()
+      case 84: try {
+        var v: Kunlog_Metadata_V1_RetryMigration?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .retryMigration(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .retryMigration(v)
+        }
+      }()
+      case 85: try {
+        var v: Kunlog_Metadata_V1_FailMigration?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .failMigration(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .failMigration(v)
+        }
+      }()
+      case 86: try {
+        var v: Kunlog_Metadata_V1_ReverseMigration?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .reverseMigration(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .reverseMigration(v)
+        }
+      }()
       default: break
       }
     }
@@ -1541,6 +1811,54 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
     case .dropRole?: try {
       guard case .dropRole(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 36)
+    }()
+    case .decideTransaction?: try {
+      guard case .decideTransaction(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 60)
+    }()
+    case .resolveTransaction?: try {
+      guard case .resolveTransaction(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 61)
+    }()
+    case .settleTransactions?: try {
+      guard case .settleTransactions(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 62)
+    }()
+    case .electManager?: try {
+      guard case .electManager(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 70)
+    }()
+    case .resignManager?: try {
+      guard case .resignManager(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 71)
+    }()
+    case .planMigration?: try {
+      guard case .planMigration(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 80)
+    }()
+    case .advanceMigration?: try {
+      guard case .advanceMigration(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 81)
+    }()
+    case .pauseMigration?: try {
+      guard case .pauseMigration(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 82)
+    }()
+    case .resumeMigration?: try {
+      guard case .resumeMigration(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 83)
+    }()
+    case .retryMigration?: try {
+      guard case .retryMigration(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 84)
+    }()
+    case .failMigration?: try {
+      guard case .failMigration(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 85)
+    }()
+    case .reverseMigration?: try {
+      guard case .reverseMigration(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 86)
     }()
     case nil: break
     }

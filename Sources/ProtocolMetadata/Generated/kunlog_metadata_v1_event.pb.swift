@@ -306,6 +306,177 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     set {kind = .noteRecorded(newValue)}
   }
 
+  /// transaction.proto. Since feature level 3.
+  package var transactionDecided: Kunlog_Metadata_V1_TransactionDecided {
+    get {
+      if case .transactionDecided(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_TransactionDecided()
+    }
+    set {kind = .transactionDecided(newValue)}
+  }
+
+  package var transactionResolved: Kunlog_Metadata_V1_TransactionResolved {
+    get {
+      if case .transactionResolved(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_TransactionResolved()
+    }
+    set {kind = .transactionResolved(newValue)}
+  }
+
+  package var transactionsSettled: Kunlog_Metadata_V1_TransactionsSettled {
+    get {
+      if case .transactionsSettled(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_TransactionsSettled()
+    }
+    set {kind = .transactionsSettled(newValue)}
+  }
+
+  /// manager.proto. Since feature level 3.
+  package var managerElected: Kunlog_Metadata_V1_ManagerElected {
+    get {
+      if case .managerElected(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ManagerElected()
+    }
+    set {kind = .managerElected(newValue)}
+  }
+
+  package var managerResigned: Kunlog_Metadata_V1_ManagerResigned {
+    get {
+      if case .managerResigned(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ManagerResigned()
+    }
+    set {kind = .managerResigned(newValue)}
+  }
+
+  /// migration.proto. Since feature level 3.
+  package var migrationPlanned: Kunlog_Metadata_V1_MigrationPlanned {
+    get {
+      if case .migrationPlanned(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationPlanned()
+    }
+    set {kind = .migrationPlanned(newValue)}
+  }
+
+  package var migrationSnapshotTaken: Kunlog_Metadata_V1_MigrationSnapshotTaken {
+    get {
+      if case .migrationSnapshotTaken(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationSnapshotTaken()
+    }
+    set {kind = .migrationSnapshotTaken(newValue)}
+  }
+
+  package var migrationTransferred: Kunlog_Metadata_V1_MigrationTransferred {
+    get {
+      if case .migrationTransferred(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationTransferred()
+    }
+    set {kind = .migrationTransferred(newValue)}
+  }
+
+  package var migrationLoaded: Kunlog_Metadata_V1_MigrationLoaded {
+    get {
+      if case .migrationLoaded(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationLoaded()
+    }
+    set {kind = .migrationLoaded(newValue)}
+  }
+
+  package var migrationCaughtUp: Kunlog_Metadata_V1_MigrationCaughtUp {
+    get {
+      if case .migrationCaughtUp(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationCaughtUp()
+    }
+    set {kind = .migrationCaughtUp(newValue)}
+  }
+
+  package var migrationWritesCut: Kunlog_Metadata_V1_MigrationWritesCut {
+    get {
+      if case .migrationWritesCut(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationWritesCut()
+    }
+    set {kind = .migrationWritesCut(newValue)}
+  }
+
+  package var tabletRouted: Kunlog_Metadata_V1_TabletRouted {
+    get {
+      if case .tabletRouted(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_TabletRouted()
+    }
+    set {kind = .tabletRouted(newValue)}
+  }
+
+  package var migrationFinishing: Kunlog_Metadata_V1_MigrationFinishing {
+    get {
+      if case .migrationFinishing(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationFinishing()
+    }
+    set {kind = .migrationFinishing(newValue)}
+  }
+
+  package var migrationSourceDropped: Kunlog_Metadata_V1_MigrationSourceDropped {
+    get {
+      if case .migrationSourceDropped(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationSourceDropped()
+    }
+    set {kind = .migrationSourceDropped(newValue)}
+  }
+
+  package var migrationPaused: Kunlog_Metadata_V1_MigrationPaused {
+    get {
+      if case .migrationPaused(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationPaused()
+    }
+    set {kind = .migrationPaused(newValue)}
+  }
+
+  package var migrationResumed: Kunlog_Metadata_V1_MigrationResumed {
+    get {
+      if case .migrationResumed(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationResumed()
+    }
+    set {kind = .migrationResumed(newValue)}
+  }
+
+  package var migrationRetried: Kunlog_Metadata_V1_MigrationRetried {
+    get {
+      if case .migrationRetried(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationRetried()
+    }
+    set {kind = .migrationRetried(newValue)}
+  }
+
+  package var migrationFailed: Kunlog_Metadata_V1_MigrationFailed {
+    get {
+      if case .migrationFailed(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationFailed()
+    }
+    set {kind = .migrationFailed(newValue)}
+  }
+
+  package var migrationRolledBack: Kunlog_Metadata_V1_MigrationRolledBack {
+    get {
+      if case .migrationRolledBack(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationRolledBack()
+    }
+    set {kind = .migrationRolledBack(newValue)}
+  }
+
+  package var migrationReversed: Kunlog_Metadata_V1_MigrationReversed {
+    get {
+      if case .migrationReversed(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationReversed()
+    }
+    set {kind = .migrationReversed(newValue)}
+  }
+
+  package var migrationAbandoned: Kunlog_Metadata_V1_MigrationAbandoned {
+    get {
+      if case .migrationAbandoned(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationAbandoned()
+    }
+    set {kind = .migrationAbandoned(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -355,6 +526,30 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     case tabletCleared(Kunlog_Metadata_V1_TabletCleared)
     /// RecordNote. Nobody reacts: it is there to be read with the rest of the history. Since feature level 2.
     case noteRecorded(Kunlog_Metadata_V1_NoteRecorded)
+    /// transaction.proto. Since feature level 3.
+    case transactionDecided(Kunlog_Metadata_V1_TransactionDecided)
+    case transactionResolved(Kunlog_Metadata_V1_TransactionResolved)
+    case transactionsSettled(Kunlog_Metadata_V1_TransactionsSettled)
+    /// manager.proto. Since feature level 3.
+    case managerElected(Kunlog_Metadata_V1_ManagerElected)
+    case managerResigned(Kunlog_Metadata_V1_ManagerResigned)
+    /// migration.proto. Since feature level 3.
+    case migrationPlanned(Kunlog_Metadata_V1_MigrationPlanned)
+    case migrationSnapshotTaken(Kunlog_Metadata_V1_MigrationSnapshotTaken)
+    case migrationTransferred(Kunlog_Metadata_V1_MigrationTransferred)
+    case migrationLoaded(Kunlog_Metadata_V1_MigrationLoaded)
+    case migrationCaughtUp(Kunlog_Metadata_V1_MigrationCaughtUp)
+    case migrationWritesCut(Kunlog_Metadata_V1_MigrationWritesCut)
+    case tabletRouted(Kunlog_Metadata_V1_TabletRouted)
+    case migrationFinishing(Kunlog_Metadata_V1_MigrationFinishing)
+    case migrationSourceDropped(Kunlog_Metadata_V1_MigrationSourceDropped)
+    case migrationPaused(Kunlog_Metadata_V1_MigrationPaused)
+    case migrationResumed(Kunlog_Metadata_V1_MigrationResumed)
+    case migrationRetried(Kunlog_Metadata_V1_MigrationRetried)
+    case migrationFailed(Kunlog_Metadata_V1_MigrationFailed)
+    case migrationRolledBack(Kunlog_Metadata_V1_MigrationRolledBack)
+    case migrationReversed(Kunlog_Metadata_V1_MigrationReversed)
+    case migrationAbandoned(Kunlog_Metadata_V1_MigrationAbandoned)
 
   }
 
@@ -679,7 +874,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Event"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{4}\u{7}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{4}\u{8}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{4}\u{8}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{4}\u{f}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{4}\u{12}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{4}\u{7}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{4}\u{8}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{4}\u{8}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{4}\u{f}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{4}\u{12}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0\u{4}\u{a}transaction_decided\0\u{3}transaction_resolved\0\u{3}transactions_settled\0\u{4}\u{8}manager_elected\0\u{3}manager_resigned\0\u{4}\u{9}migration_planned\0\u{3}migration_snapshot_taken\0\u{3}migration_transferred\0\u{3}migration_loaded\0\u{3}migration_caught_up\0\u{3}migration_writes_cut\0\u{3}tablet_routed\0\u{3}migration_finishing\0\u{3}migration_source_dropped\0\u{3}migration_paused\0\u{3}migration_resumed\0\u{3}migration_retried\0\u{3}migration_failed\0\u{3}migration_rolled_back\0\u{3}migration_reversed\0\u{3}migration_abandoned\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1103,6 +1298,279 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
           self.kind = .noteRecorded(v)
         }
       }()
+      case 110: try {
+        var v: Kunlog_Metadata_V1_TransactionDecided?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .transactionDecided(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .transactionDecided(v)
+        }
+      }()
+      case 111: try {
+        var v: Kunlog_Metadata_V1_TransactionResolved?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .transactionResolved(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .transactionResolved(v)
+        }
+      }()
+      case 112: try {
+        var v: Kunlog_Metadata_V1_TransactionsSettled?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .transactionsSettled(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .transactionsSettled(v)
+        }
+      }()
+      case 120: try {
+        var v: Kunlog_Metadata_V1_ManagerElected?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .managerElected(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .managerElected(v)
+        }
+      }()
+      case 121: try {
+        var v: Kunlog_Metadata_V1_ManagerResigned?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .managerResigned(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .managerResigned(v)
+        }
+      }()
+      case 130: try {
+        var v: Kunlog_Metadata_V1_MigrationPlanned?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationPlanned(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationPlanned(v)
+        }
+      }()
+      case 131: try {
+        var v: Kunlog_Metadata_V1_MigrationSnapshotTaken?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationSnapshotTaken(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationSnapshotTaken(v)
+        }
+      }()
+      case 132: try {
+        var v: Kunlog_Metadata_V1_MigrationTransferred?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationTransferred(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationTransferred(v)
+        }
+      }()
+      case 133: try {
+        var v: Kunlog_Metadata_V1_MigrationLoaded?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationLoaded(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationLoaded(v)
+        }
+      }()
+      case 134: try {
+        var v: Kunlog_Metadata_V1_MigrationCaughtUp?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationCaughtUp(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationCaughtUp(v)
+        }
+      }()
+      case 135: try {
+        var v: Kunlog_Metadata_V1_MigrationWritesCut?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationWritesCut(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationWritesCut(v)
+        }
+      }()
+      case 136: try {
+        var v: Kunlog_Metadata_V1_TabletRouted?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .tabletRouted(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .tabletRouted(v)
+        }
+      }()
+      case 137: try {
+        var v: Kunlog_Metadata_V1_MigrationFinishing?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationFinishing(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationFinishing(v)
+        }
+      }()
+      case 138: try {
+        var v: Kunlog_Metadata_V1_MigrationSourceDropped?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationSourceDropped(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationSourceDropped(v)
+        }
+      }()
+      case 139: try {
+        var v: Kunlog_Metadata_V1_MigrationPaused?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationPaused(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationPaused(v)
+        }
+      }()
+      case 140: try {
+        var v: Kunlog_Metadata_V1_MigrationResumed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationResumed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationResumed(v)
+        }
+      }()
+      case 141: try {
+        var v: Kunlog_Metadata_V1_MigrationRetried?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationRetried(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationRetried(v)
+        }
+      }()
+      case 142: try {
+        var v: Kunlog_Metadata_V1_MigrationFailed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationFailed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationFailed(v)
+        }
+      }()
+      case 143: try {
+        var v: Kunlog_Metadata_V1_MigrationRolledBack?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationRolledBack(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationRolledBack(v)
+        }
+      }()
+      case 144: try {
+        var v: Kunlog_Metadata_V1_MigrationReversed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationReversed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationReversed(v)
+        }
+      }()
+      case 145: try {
+        var v: Kunlog_Metadata_V1_MigrationAbandoned?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationAbandoned(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationAbandoned(v)
+        }
+      }()
       default: break
       }
     }
@@ -1241,6 +1709,90 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
     case .noteRecorded?: try {
       guard case .noteRecorded(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 100)
+    }()
+    case .transactionDecided?: try {
+      guard case .transactionDecided(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 110)
+    }()
+    case .transactionResolved?: try {
+      guard case .transactionResolved(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 111)
+    }()
+    case .transactionsSettled?: try {
+      guard case .transactionsSettled(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 112)
+    }()
+    case .managerElected?: try {
+      guard case .managerElected(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 120)
+    }()
+    case .managerResigned?: try {
+      guard case .managerResigned(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 121)
+    }()
+    case .migrationPlanned?: try {
+      guard case .migrationPlanned(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 130)
+    }()
+    case .migrationSnapshotTaken?: try {
+      guard case .migrationSnapshotTaken(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 131)
+    }()
+    case .migrationTransferred?: try {
+      guard case .migrationTransferred(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 132)
+    }()
+    case .migrationLoaded?: try {
+      guard case .migrationLoaded(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 133)
+    }()
+    case .migrationCaughtUp?: try {
+      guard case .migrationCaughtUp(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 134)
+    }()
+    case .migrationWritesCut?: try {
+      guard case .migrationWritesCut(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 135)
+    }()
+    case .tabletRouted?: try {
+      guard case .tabletRouted(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 136)
+    }()
+    case .migrationFinishing?: try {
+      guard case .migrationFinishing(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 137)
+    }()
+    case .migrationSourceDropped?: try {
+      guard case .migrationSourceDropped(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 138)
+    }()
+    case .migrationPaused?: try {
+      guard case .migrationPaused(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 139)
+    }()
+    case .migrationResumed?: try {
+      guard case .migrationResumed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 140)
+    }()
+    case .migrationRetried?: try {
+      guard case .migrationRetried(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 141)
+    }()
+    case .migrationFailed?: try {
+      guard case .migrationFailed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 142)
+    }()
+    case .migrationRolledBack?: try {
+      guard case .migrationRolledBack(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 143)
+    }()
+    case .migrationReversed?: try {
+      guard case .migrationReversed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 144)
+    }()
+    case .migrationAbandoned?: try {
+      guard case .migrationAbandoned(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 145)
     }()
     case nil: break
     }

@@ -26,8 +26,8 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
 }
 
 /// The state after a record, as a stream of parts: what the log says until then, without its history. First the header, then
-/// events that build the state from nothing (one per object, in a fixed order), then versions, requests and notes, then the
-/// end.
+/// events that build the state from nothing (one per object, in a fixed order), then versions, requests, notes,
+/// transactions and migrations, then the end. Parts of which there is nothing to say are left out.
 /// A snapshot file holds the same parts, each preceded by its length (4 bytes, little-endian).
 package nonisolated struct Kunlog_Metadata_V1_ImagePart: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -84,6 +84,22 @@ package nonisolated struct Kunlog_Metadata_V1_ImagePart: Sendable {
     set {kind = .notes(newValue)}
   }
 
+  package var transactions: Kunlog_Metadata_V1_ImageTransactions {
+    get {
+      if case .transactions(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ImageTransactions()
+    }
+    set {kind = .transactions(newValue)}
+  }
+
+  package var migrations: Kunlog_Metadata_V1_ImageMigrations {
+    get {
+      if case .migrations(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ImageMigrations()
+    }
+    set {kind = .migrations(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -93,6 +109,8 @@ package nonisolated struct Kunlog_Metadata_V1_ImagePart: Sendable {
     case requests(Kunlog_Metadata_V1_ImageRequests)
     case end(Kunlog_Metadata_V1_ImageEnd)
     case notes(Kunlog_Metadata_V1_ImageNotes)
+    case transactions(Kunlog_Metadata_V1_ImageTransactions)
+    case migrations(Kunlog_Metadata_V1_ImageMigrations)
 
   }
 
@@ -117,9 +135,23 @@ package nonisolated struct Kunlog_Metadata_V1_ImageHeader: Sendable {
   /// Ids that are never used again.
   package var removedNodes: [UInt64] = []
 
+  /// 0 before the first migration.
+  package var nextMigrationID: UInt64 = 0
+
+  package var manager: Kunlog_Metadata_V1_ImageManager {
+    get {_manager ?? Kunlog_Metadata_V1_ImageManager()}
+    set {_manager = newValue}
+  }
+  /// Returns true if `manager` has been explicitly set.
+  package var hasManager: Bool {self._manager != nil}
+  /// Clears the value of `manager`. Subsequent reads from it will return its default value.
+  package mutating func clearManager() {self._manager = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _manager: Kunlog_Metadata_V1_ImageManager? = nil
 }
 
 package nonisolated struct Kunlog_Metadata_V1_ImageEvents: Sendable {
@@ -236,6 +268,190 @@ package nonisolated struct Kunlog_Metadata_V1_ImageNotes: Sendable {
   package init() {}
 }
 
+/// Who manages, and since when.
+package nonisolated struct Kunlog_Metadata_V1_ImageManager: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var epoch: UInt64 = 0
+
+  /// 0: resigned.
+  package var nodeID: UInt64 = 0
+
+  /// The record with that.
+  package var sinceIndex: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Decisions that are not resolved, and what is known of their coordinators.
+package nonisolated struct Kunlog_Metadata_V1_ImageTransactions: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var `open`: [Kunlog_Metadata_V1_ImageTransactions.Open] = []
+
+  package var coordinators: [Kunlog_Metadata_V1_ImageTransactions.Coordinator] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct Open: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var decision: Kunlog_Metadata_V1_TransactionDecided {
+      get {_decision ?? Kunlog_Metadata_V1_TransactionDecided()}
+      set {_decision = newValue}
+    }
+    /// Returns true if `decision` has been explicitly set.
+    package var hasDecision: Bool {self._decision != nil}
+    /// Clears the value of `decision`. Subsequent reads from it will return its default value.
+    package mutating func clearDecision() {self._decision = nil}
+
+    /// The record with it.
+    package var index: UInt64 = 0
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _decision: Kunlog_Metadata_V1_TransactionDecided? = nil
+  }
+
+  /// Transactions of one incarnation that were resolved, first and last included.
+  package nonisolated struct Range: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var incarnation: UInt64 = 0
+
+    package var first: UInt64 = 0
+
+    package var last: UInt64 = 0
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+  }
+
+  package nonisolated struct Coordinator: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var nodeID: UInt64 = 0
+
+    /// The highest incarnation that has decided.
+    package var incarnation: UInt64 = 0
+
+    package var settledBefore: Kunlog_Metadata_V1_TransactionID {
+      get {_settledBefore ?? Kunlog_Metadata_V1_TransactionID()}
+      set {_settledBefore = newValue}
+    }
+    /// Returns true if `settledBefore` has been explicitly set.
+    package var hasSettledBefore: Bool {self._settledBefore != nil}
+    /// Clears the value of `settledBefore`. Subsequent reads from it will return its default value.
+    package mutating func clearSettledBefore() {self._settledBefore = nil}
+
+    package var resolved: [Kunlog_Metadata_V1_ImageTransactions.Range] = []
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _settledBefore: Kunlog_Metadata_V1_TransactionID? = nil
+  }
+
+  package init() {}
+}
+
+/// Migrations that are under way, and the last ones that have ended.
+package nonisolated struct Kunlog_Metadata_V1_ImageMigrations: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var migrations: [Kunlog_Metadata_V1_ImageMigrations.Migration] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated struct Migration: @unchecked Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var plan: Kunlog_Metadata_V1_MigrationPlanned {
+      get {_storage._plan ?? Kunlog_Metadata_V1_MigrationPlanned()}
+      set {_uniqueStorage()._plan = newValue}
+    }
+    /// Returns true if `plan` has been explicitly set.
+    package var hasPlan: Bool {_storage._plan != nil}
+    /// Clears the value of `plan`. Subsequent reads from it will return its default value.
+    package mutating func clearPlan() {_uniqueStorage()._plan = nil}
+
+    package var phase: Kunlog_Metadata_V1_MigrationPhase {
+      get {_storage._phase}
+      set {_uniqueStorage()._phase = newValue}
+    }
+
+    /// Records: with the plan, and with the last event.
+    package var startedIndex: UInt64 {
+      get {_storage._startedIndex}
+      set {_uniqueStorage()._startedIndex = newValue}
+    }
+
+    package var changedIndex: UInt64 {
+      get {_storage._changedIndex}
+      set {_uniqueStorage()._changedIndex = newValue}
+    }
+
+    package var attempt: UInt32 {
+      get {_storage._attempt}
+      set {_uniqueStorage()._attempt = newValue}
+    }
+
+    package var paused: Bool {
+      get {_storage._paused}
+      set {_uniqueStorage()._paused = newValue}
+    }
+
+    /// Why it is paused, was retried, failed or was reversed.
+    package var remark: String {
+      get {_storage._remark}
+      set {_uniqueStorage()._remark = newValue}
+    }
+
+    package var snapshot: Kunlog_Metadata_V1_MigrationSnapshotTaken {
+      get {_storage._snapshot ?? Kunlog_Metadata_V1_MigrationSnapshotTaken()}
+      set {_uniqueStorage()._snapshot = newValue}
+    }
+    /// Returns true if `snapshot` has been explicitly set.
+    package var hasSnapshot: Bool {_storage._snapshot != nil}
+    /// Clears the value of `snapshot`. Subsequent reads from it will return its default value.
+    package mutating func clearSnapshot() {_uniqueStorage()._snapshot = nil}
+
+    /// Not set: it has not ended.
+    package var outcome: Kunlog_Metadata_V1_MigrationOutcome {
+      get {_storage._outcome}
+      set {_uniqueStorage()._outcome = newValue}
+    }
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _storage = _StorageClass.defaultInstance
+  }
+
+  package init() {}
+}
+
 /// The image is whole.
 package nonisolated struct Kunlog_Metadata_V1_ImageEnd: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -256,7 +472,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_ImagePart: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ImagePart"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}events\0\u{1}versions\0\u{1}requests\0\u{1}end\0\u{1}notes\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}events\0\u{1}versions\0\u{1}requests\0\u{1}end\0\u{1}notes\0\u{1}transactions\0\u{1}migrations\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -342,6 +558,32 @@ nonisolated extension Kunlog_Metadata_V1_ImagePart: SwiftProtobuf.Message, Swift
           self.kind = .notes(v)
         }
       }()
+      case 7: try {
+        var v: Kunlog_Metadata_V1_ImageTransactions?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .transactions(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .transactions(v)
+        }
+      }()
+      case 8: try {
+        var v: Kunlog_Metadata_V1_ImageMigrations?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrations(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrations(v)
+        }
+      }()
       default: break
       }
     }
@@ -377,6 +619,14 @@ nonisolated extension Kunlog_Metadata_V1_ImagePart: SwiftProtobuf.Message, Swift
       guard case .notes(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     }()
+    case .transactions?: try {
+      guard case .transactions(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    }()
+    case .migrations?: try {
+      guard case .migrations(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -391,7 +641,7 @@ nonisolated extension Kunlog_Metadata_V1_ImagePart: SwiftProtobuf.Message, Swift
 
 nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ImageHeader"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}hash\0\u{3}next_object_id\0\u{3}next_tablet_id\0\u{3}removed_nodes\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}hash\0\u{3}next_object_id\0\u{3}next_tablet_id\0\u{3}removed_nodes\0\u{3}next_migration_id\0\u{1}manager\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -404,12 +654,18 @@ nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, Swi
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.nextObjectID) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.nextTabletID) }()
       case 5: try { try decoder.decodeRepeatedUInt64Field(value: &self.removedNodes) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.nextMigrationID) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._manager) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.index != 0 {
       try visitor.visitSingularUInt64Field(value: self.index, fieldNumber: 1)
     }
@@ -425,6 +681,12 @@ nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, Swi
     if !self.removedNodes.isEmpty {
       try visitor.visitPackedUInt64Field(value: self.removedNodes, fieldNumber: 5)
     }
+    if self.nextMigrationID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.nextMigrationID, fieldNumber: 6)
+    }
+    try { if let v = self._manager {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -434,6 +696,8 @@ nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, Swi
     if lhs.nextObjectID != rhs.nextObjectID {return false}
     if lhs.nextTabletID != rhs.nextTabletID {return false}
     if lhs.removedNodes != rhs.removedNodes {return false}
+    if lhs.nextMigrationID != rhs.nextMigrationID {return false}
+    if lhs._manager != rhs._manager {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -709,6 +973,365 @@ nonisolated extension Kunlog_Metadata_V1_ImageNotes.Topic: SwiftProtobuf.Message
     if lhs.name != rhs.name {return false}
     if lhs.count != rhs.count {return false}
     if lhs.lastIndex != rhs.lastIndex {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ImageManager: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ImageManager"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}node_id\0\u{3}since_index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.nodeID) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.sinceIndex) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.epoch != 0 {
+      try visitor.visitSingularUInt64Field(value: self.epoch, fieldNumber: 1)
+    }
+    if self.nodeID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.nodeID, fieldNumber: 2)
+    }
+    if self.sinceIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sinceIndex, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ImageManager, rhs: Kunlog_Metadata_V1_ImageManager) -> Bool {
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs.nodeID != rhs.nodeID {return false}
+    if lhs.sinceIndex != rhs.sinceIndex {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ImageTransactions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ImageTransactions"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}open\0\u{1}coordinators\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.`open`) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.coordinators) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.`open`.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.`open`, fieldNumber: 1)
+    }
+    if !self.coordinators.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.coordinators, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ImageTransactions, rhs: Kunlog_Metadata_V1_ImageTransactions) -> Bool {
+    if lhs.`open` != rhs.`open` {return false}
+    if lhs.coordinators != rhs.coordinators {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ImageTransactions.Open: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Kunlog_Metadata_V1_ImageTransactions.protoMessageName + ".Open"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}decision\0\u{1}index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._decision) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.index) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._decision {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.index != 0 {
+      try visitor.visitSingularUInt64Field(value: self.index, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ImageTransactions.Open, rhs: Kunlog_Metadata_V1_ImageTransactions.Open) -> Bool {
+    if lhs._decision != rhs._decision {return false}
+    if lhs.index != rhs.index {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ImageTransactions.Range: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Kunlog_Metadata_V1_ImageTransactions.protoMessageName + ".Range"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}incarnation\0\u{1}first\0\u{1}last\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.incarnation) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.first) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.last) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.incarnation != 0 {
+      try visitor.visitSingularUInt64Field(value: self.incarnation, fieldNumber: 1)
+    }
+    if self.first != 0 {
+      try visitor.visitSingularUInt64Field(value: self.first, fieldNumber: 2)
+    }
+    if self.last != 0 {
+      try visitor.visitSingularUInt64Field(value: self.last, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ImageTransactions.Range, rhs: Kunlog_Metadata_V1_ImageTransactions.Range) -> Bool {
+    if lhs.incarnation != rhs.incarnation {return false}
+    if lhs.first != rhs.first {return false}
+    if lhs.last != rhs.last {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ImageTransactions.Coordinator: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Kunlog_Metadata_V1_ImageTransactions.protoMessageName + ".Coordinator"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}node_id\0\u{1}incarnation\0\u{3}settled_before\0\u{1}resolved\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.nodeID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.incarnation) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._settledBefore) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.resolved) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.nodeID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.nodeID, fieldNumber: 1)
+    }
+    if self.incarnation != 0 {
+      try visitor.visitSingularUInt64Field(value: self.incarnation, fieldNumber: 2)
+    }
+    try { if let v = self._settledBefore {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    if !self.resolved.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.resolved, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ImageTransactions.Coordinator, rhs: Kunlog_Metadata_V1_ImageTransactions.Coordinator) -> Bool {
+    if lhs.nodeID != rhs.nodeID {return false}
+    if lhs.incarnation != rhs.incarnation {return false}
+    if lhs._settledBefore != rhs._settledBefore {return false}
+    if lhs.resolved != rhs.resolved {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ImageMigrations: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ImageMigrations"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}migrations\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.migrations) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.migrations.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.migrations, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ImageMigrations, rhs: Kunlog_Metadata_V1_ImageMigrations) -> Bool {
+    if lhs.migrations != rhs.migrations {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ImageMigrations.Migration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Kunlog_Metadata_V1_ImageMigrations.protoMessageName + ".Migration"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}plan\0\u{1}phase\0\u{3}started_index\0\u{3}changed_index\0\u{1}attempt\0\u{1}paused\0\u{1}remark\0\u{1}snapshot\0\u{1}outcome\0")
+
+  fileprivate class _StorageClass {
+    var _plan: Kunlog_Metadata_V1_MigrationPlanned? = nil
+    var _phase: Kunlog_Metadata_V1_MigrationPhase = .unspecified
+    var _startedIndex: UInt64 = 0
+    var _changedIndex: UInt64 = 0
+    var _attempt: UInt32 = 0
+    var _paused: Bool = false
+    var _remark: String = String()
+    var _snapshot: Kunlog_Metadata_V1_MigrationSnapshotTaken? = nil
+    var _outcome: Kunlog_Metadata_V1_MigrationOutcome = .unspecified
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _plan = source._plan
+      _phase = source._phase
+      _startedIndex = source._startedIndex
+      _changedIndex = source._changedIndex
+      _attempt = source._attempt
+      _paused = source._paused
+      _remark = source._remark
+      _snapshot = source._snapshot
+      _outcome = source._outcome
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._plan) }()
+        case 2: try { try decoder.decodeSingularEnumField(value: &_storage._phase) }()
+        case 3: try { try decoder.decodeSingularUInt64Field(value: &_storage._startedIndex) }()
+        case 4: try { try decoder.decodeSingularUInt64Field(value: &_storage._changedIndex) }()
+        case 5: try { try decoder.decodeSingularUInt32Field(value: &_storage._attempt) }()
+        case 6: try { try decoder.decodeSingularBoolField(value: &_storage._paused) }()
+        case 7: try { try decoder.decodeSingularStringField(value: &_storage._remark) }()
+        case 8: try { try decoder.decodeSingularMessageField(value: &_storage._snapshot) }()
+        case 9: try { try decoder.decodeSingularEnumField(value: &_storage._outcome) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._plan {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      if _storage._phase != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._phase, fieldNumber: 2)
+      }
+      if _storage._startedIndex != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._startedIndex, fieldNumber: 3)
+      }
+      if _storage._changedIndex != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._changedIndex, fieldNumber: 4)
+      }
+      if _storage._attempt != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._attempt, fieldNumber: 5)
+      }
+      if _storage._paused != false {
+        try visitor.visitSingularBoolField(value: _storage._paused, fieldNumber: 6)
+      }
+      if !_storage._remark.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._remark, fieldNumber: 7)
+      }
+      try { if let v = _storage._snapshot {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      } }()
+      if _storage._outcome != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._outcome, fieldNumber: 9)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ImageMigrations.Migration, rhs: Kunlog_Metadata_V1_ImageMigrations.Migration) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._plan != rhs_storage._plan {return false}
+        if _storage._phase != rhs_storage._phase {return false}
+        if _storage._startedIndex != rhs_storage._startedIndex {return false}
+        if _storage._changedIndex != rhs_storage._changedIndex {return false}
+        if _storage._attempt != rhs_storage._attempt {return false}
+        if _storage._paused != rhs_storage._paused {return false}
+        if _storage._remark != rhs_storage._remark {return false}
+        if _storage._snapshot != rhs_storage._snapshot {return false}
+        if _storage._outcome != rhs_storage._outcome {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -57,6 +57,9 @@ package nonisolated struct Kunlog_Metadata_V1_AppendRequest: Sendable {
   /// The answer is to name the record, not to repeat its events.
   package var omitEvents: Bool = false
 
+  /// The epoch in which the asker manages: refused (40001) once it has ended, with who manages now. 0: not asked as a manager.
+  package var managerEpoch: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -132,7 +135,8 @@ package nonisolated struct Kunlog_Metadata_V1_Appended: Sendable {
 
   package var index: UInt64 = 0
 
-  /// Empty where the request said so.
+  /// Empty where the request said so. Of a request that decides transactions: for each command the decision that stands, even where
+  /// it was made before, and then even where the request said so.
   package var events: [Kunlog_Metadata_V1_Event] = []
 
   /// A retry whose record has been compacted since: its events are not known any more.
@@ -233,8 +237,8 @@ package nonisolated struct Kunlog_Metadata_V1_SubscribeRequest: Sendable {
   /// Begin with the image in any case: for one who has no state.
   package var wantImage: Bool = false
 
-  /// Families: cluster, nodes, shards, catalog, roles, placement, notes; empty: all. A record is sent whole where one of its events
-  /// passes.
+  /// Families: cluster, nodes, shards, catalog, roles, placement, notes, transactions, managers, migrations; empty: all. A record is
+  /// sent whole where one of its events passes.
   package var families: [String] = []
 
   /// Of shard events and of TabletCreated, those of these shards (what ends or empties a tablet always passes); empty: all.
@@ -417,7 +421,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_AppendRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AppendRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{1}principal\0\u{3}request_id\0\u{1}cause\0\u{1}preconditions\0\u{1}commands\0\u{3}omit_events\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{1}principal\0\u{3}request_id\0\u{1}cause\0\u{1}preconditions\0\u{1}commands\0\u{3}omit_events\0\u{3}manager_epoch\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -432,6 +436,7 @@ nonisolated extension Kunlog_Metadata_V1_AppendRequest: SwiftProtobuf.Message, S
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.preconditions) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.commands) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.omitEvents) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.managerEpoch) }()
       default: break
       }
     }
@@ -463,6 +468,9 @@ nonisolated extension Kunlog_Metadata_V1_AppendRequest: SwiftProtobuf.Message, S
     if self.omitEvents != false {
       try visitor.visitSingularBoolField(value: self.omitEvents, fieldNumber: 7)
     }
+    if self.managerEpoch != 0 {
+      try visitor.visitSingularUInt64Field(value: self.managerEpoch, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -474,6 +482,7 @@ nonisolated extension Kunlog_Metadata_V1_AppendRequest: SwiftProtobuf.Message, S
     if lhs.preconditions != rhs.preconditions {return false}
     if lhs.commands != rhs.commands {return false}
     if lhs.omitEvents != rhs.omitEvents {return false}
+    if lhs.managerEpoch != rhs.managerEpoch {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -10,7 +10,7 @@ struct CommittedLog {
     /// The first eight bytes of the chain's hash.
     var hash: UInt64
     /// One bit for each family of event.
-    var families: UInt8
+    var families: UInt16
 
     func concerns(_ family: EventFamily?) -> Bool {
       guard let family else { return true }
@@ -65,7 +65,7 @@ struct CommittedLog {
 
   /// A record was folded into some node's image for the first time.
   mutating func add(_ record: Metadata.Record) {
-    var families: UInt8 = 0
+    var families: UInt16 = 0
     for event in record.events { families |= Self.bit(event.family) }
     ordinals[Int(record.index)] = UInt32(records.count + 1)
     records.append(Record(index: record.index, hash: Self.short(record.hash), families: families))
@@ -96,7 +96,7 @@ struct CommittedLog {
     hash.bytes.withUnsafeBytes { $0.count >= 8 ? $0.loadUnaligned(as: UInt64.self) : 0 }
   }
 
-  static func bit(_ family: EventFamily) -> UInt8 {
+  static func bit(_ family: EventFamily) -> UInt16 {
     switch family {
     case .cluster: 1
     case .nodes: 2
@@ -105,6 +105,9 @@ struct CommittedLog {
     case .roles: 16
     case .placement: 32
     case .notes: 64
+    case .transactions: 128
+    case .managers: 256
+    case .migrations: 512
     }
   }
 }

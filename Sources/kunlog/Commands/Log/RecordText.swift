@@ -39,6 +39,9 @@ enum EventText {
     case .tabletDropped(let id): return names[id]
     case .tabletCleared(let id, let generation): return "\(names[id]), generation \(generation)"
     case .noteRecorded(let topic, let content): return "\(topic): \(text(content))"
+    case .transaction(let event): return text(event)
+    case .manager(let event): return text(event, names)
+    case .migration(let event): return text(event, names)
     default: return catalogText(event, names)
     }
   }
