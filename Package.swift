@@ -68,6 +68,7 @@ let package = Package(
     target("EventLoop", ["CLibUV", "COpenSSL", logging]),
     target("Monitoring", ["EventLoop", "Metrics", logging]),
     target("RPC", ["EventLoop", "CNGHTTP2", "Metrics", "ProtocolGRPC", protobuf, logging]),
+    target("AccessControl", ["EventLoop", "Metadata", "RPC", logging]),
     target("LogStore", ["Raft", "SegmentedLog", "EventLoop", "Metrics"]),
     target("ProtocolGRPC", [protobuf]),
     target("ProtocolEtcd", [protobuf]),
@@ -84,8 +85,8 @@ let package = Package(
     target(
       "MetadataService",
       [
-        "Metadata", "MetadataLog", "MetadataWire", "Metrics", "ProtocolMetadata", "Raft", "Replica", "SegmentedLog",
-        "EventLoop", "RPC", "SQLTypes", logging,
+        "AccessControl", "Metadata", "MetadataLog", "MetadataWire", "Metrics", "ProtocolMetadata", "Raft", "Replica",
+        "SegmentedLog", "EventLoop", "RPC", "SQLTypes", logging,
       ]),
     target("MetadataClient", ["Metadata", "MetadataWire", "Metrics", "ProtocolMetadata", "EventLoop", "RPC", logging]),
     target("SQLParser", ["SQLTree", "SQLTypes", "CPgQuery"]),
@@ -97,22 +98,22 @@ let package = Package(
     target(
       "StorageNode",
       [
-        "StorageEngine", "EventLoop", "Metadata", "MetadataClient", "Metrics", "ProtocolStorage", "RPC", "Raft",
-        "Replica", "SQLTypes",
+        "AccessControl", "StorageEngine", "EventLoop", "Metadata", "MetadataClient", "Metrics", "ProtocolStorage", "RPC",
+        "Raft", "Replica", "SQLTypes",
         logging, protobuf,
       ]),
     target(
       "ComputeNode",
       [
-        "EventLoop", "Metadata", "MetadataClient", "Metrics", "PostgresWire", "ProtocolStorage", "RPC", "SQLParser",
-        "SQLPlan", "SQLTree", "SQLTypes", "SQLite", "TabletSQL", "COpenSSL", logging,
+        "AccessControl", "EventLoop", "Metadata", "MetadataClient", "Metrics", "PostgresWire", "ProtocolStorage", "RPC",
+        "SQLParser", "SQLPlan", "SQLTree", "SQLTypes", "SQLite", "TabletSQL", "COpenSSL", logging,
       ]),
-    target("ClusterManager", ["Metadata", "MetadataClient", "Metrics", "EventLoop", "RPC", logging]),
+    target("ClusterManager", ["AccessControl", "Metadata", "MetadataClient", "Metrics", "EventLoop", "RPC", logging]),
     .executableTarget(
       name: "kunlog",
       dependencies: [
-        "ClusterManager", "ComputeNode", "EventLoop", "Metadata", "MetadataAudit", "MetadataClient", "MetadataLog",
-        "MetadataService", "MetadataWire", "Metrics", "Monitoring", "PostgresWire", "ProtocolEtcd", "ProtocolMetadata",
+        "AccessControl", "ClusterManager", "ComputeNode", "EventLoop", "Metadata", "MetadataAudit", "MetadataClient",
+        "MetadataLog", "MetadataService", "MetadataWire", "Metrics", "Monitoring", "PostgresWire", "ProtocolEtcd", "ProtocolMetadata",
         "RPC", "SQLTypes", "SQLite", "SQLiteEngine", "SegmentedLog",
         "Simulator",
         "StorageNode", arguments, logging,
@@ -126,10 +127,13 @@ let package = Package(
     tests("LogStoreTests", ["EventLoop", "LogStore", "Raft", "SegmentedLog"]),
     tests(
       "MetadataServiceTests",
-      ["Metadata", "MetadataClient", "MetadataService", "ProtocolMetadata", "Raft", "EventLoop", "RPC", "SQLTypes"]),
+      [
+        "AccessControl", "Metadata", "MetadataClient", "MetadataService", "MetadataWire", "ProtocolMetadata",
+        "ProtocolRaft", "Raft", "EventLoop", "RPC", "SQLTypes",
+      ]),
     tests(
       "MetaFaultTests",
-      ["kunlog", "EventLoop", "Metadata", "MetadataClient", "ProtocolMetadata", "RPC", "Simulator"],
+      ["kunlog", "AccessControl", "EventLoop", "Metadata", "MetadataClient", "ProtocolMetadata", "RPC", "Simulator"],
       exclude: ["Network"]),
     tests("MetricsTests", ["Metrics"]),
     tests("MonitoringTests", ["EventLoop", "Metrics", "Monitoring", logging]),

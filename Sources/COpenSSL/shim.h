@@ -30,4 +30,6 @@ static inline int kunlog_SSL_set_server_name(SSL *ssl, const char *name) {
 
 static inline EVP_PKEY *kunlog_EC_P256_key(void) { return EVP_EC_gen("P-256"); }
 
+static inline void kunlog_OPENSSL_free(void *memory) { OPENSSL_free(memory); }
+
 static inline long kunlog_BIO_memory(BIO *bio, char **bytes) { return BIO_get_mem_data(bio, bytes); }

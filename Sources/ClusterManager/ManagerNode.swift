@@ -1,3 +1,4 @@
+import AccessControl
 import EventLoop
 import Logging
 import Metadata
@@ -50,6 +51,7 @@ package final class ManagerNode {
         endpoints: configuration.metadata, tls: configuration.tls, principal: "manager \(configuration.nodeID)",
         clusterID: configuration.clusterID))
     server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.tls)
+    _ = AccessGuard.install(at: server, role: .manager, tls: configuration.tls)
     logger = Logger(label: "manager")
   }
 

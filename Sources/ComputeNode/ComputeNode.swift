@@ -1,3 +1,4 @@
+import AccessControl
 import EventLoop
 import Logging
 import Metadata
@@ -69,13 +70,14 @@ package final class ComputeNode {
     self.configuration = configuration
     var following = MetadataClient.Configuration(
       endpoints: configuration.metadataEndpoints, tls: configuration.nodeTLS,
-      principal: "compute \(configuration.nodeID)", clusterID: configuration.clusterID)
+      principal: configuration.name, clusterID: configuration.clusterID)
     following.endpointsFile = configuration.metadataEndpointsFile
     metadata = MetadataClient(following)
     let metadata = self.metadata
     storage = StorageClient(clusterID: configuration.clusterID, tls: configuration.nodeTLS) { metadata.image }
     local = SQLiteLocalEngine(threads: configuration.localThreads)
     server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.nodeTLS)
+    _ = AccessGuard.install(at: server, role: .compute, tls: configuration.nodeTLS)
     let services = ExecutionServices(
       metadata: MetadataLog(metadata), shards: storage, local: local,
       planning: { image, session in Planner(image: image, session: session, parse: SQLParser.parse) },

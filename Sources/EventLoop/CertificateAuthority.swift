@@ -17,10 +17,10 @@ package enum CertificateError: Error, Sendable, Equatable, CustomStringConvertib
   }
 }
 
-/// A certificate authority in two PEM files, from which a cluster's nodes get their certificates. For development and for
-/// quick starts: a production cluster brings its own files. Keys are EC P-256, signatures ECDSA with SHA-256 (RFC 5480).
+/// A certificate authority in two PEM files, from which a cluster's nodes and people get their certificates. Keys are EC P-256,
+/// signatures ECDSA with SHA-256 (RFC 5480). A cluster may bring certificates of another authority, with the same subjects.
 package struct CertificateAuthority: Sendable {
-  /// The authority's certificate, which every node trusts.
+  /// The authority's certificate, which every node trusts; others that are trusted too may follow.
   package let certificateFile: String
   /// The authority's private key (mode 0600).
   package let keyFile: String
@@ -35,15 +35,46 @@ package struct CertificateAuthority: Sendable {
   package static func create(
     commonName: String, certificateFile: String, keyFile: String, validDays: Int = 3650
   ) throws(CertificateError) -> CertificateAuthority {
+    try create(commonName, certificateFile, keyFile, validDays: validDays, trustedBeside: [])
+  }
+
+  /// Makes a new authority of the same name in the place of this one, which stays in the file as one that is trusted too.
+  package func replaceAuthority(validDays: Int = 3650) throws(CertificateError) {
+    let trusted = try CertificateDetails.read(certificateFile)
+    let bytes: [UInt8]
+    do throws(FileError) { bytes = try FileSystem.read(certificateFile) } catch { throw .file(error) }
+    _ = try Self.create(
+      trusted.first?.subject.commonName ?? "Kunlog authority", certificateFile, keyFile, validDays: validDays,
+      trustedBeside: bytes)
+  }
+
+  /// Leaves the newest authority in the file, which is the first.
+  /// - Returns: how many others there were.
+  @discardableResult
+  package func retireOthers() throws(CertificateError) -> Int {
+    let others = try CertificateDetails.read(certificateFile).count - 1
+    guard others > 0 else { return 0 }
+    let first = try Handle(
+      Self.readPEM(certificateFile) { PEM_read_bio_X509($0, nil, nil, nil) }, X509_free)
+    do throws(FileError) {
+      try FileSystem.atomicReplace(certificateFile, Self.pem { PEM_write_bio_X509($0, first.pointer) })
+    } catch { throw .file(error) }
+    return others
+  }
+
+  private static func create(
+    _ commonName: String, _ certificateFile: String, _ keyFile: String, validDays: Int, trustedBeside: [UInt8]
+  ) throws(CertificateError) -> CertificateAuthority {
     let key = try Handle(kunlog_EC_P256_key(), EVP_PKEY_free)
     let certificate = try Handle(X509_new(), X509_free)
-    try fill(certificate.pointer, commonName: commonName, key: key.pointer, validDays: validDays)
+    try fill(
+      certificate.pointer, PeerCertificate(commonName: commonName), key: key.pointer, validDays: validDays)
     try check(X509_set_issuer_name(certificate.pointer, X509_get_subject_name(certificate.pointer)))
     try add(NID_basic_constraints, "critical,CA:TRUE,pathlen:0", to: certificate.pointer, issuer: certificate.pointer)
     try add(NID_key_usage, "critical,keyCertSign,cRLSign", to: certificate.pointer, issuer: certificate.pointer)
     try add(NID_subject_key_identifier, "hash", to: certificate.pointer, issuer: certificate.pointer)
     try sign(certificate.pointer, key.pointer)
-    try write(certificate.pointer, certificateFile, key.pointer, keyFile)
+    try write(certificate.pointer, certificateFile, key.pointer, keyFile, followedBy: trustedBeside)
     return CertificateAuthority(certificateFile: certificateFile, keyFile: keyFile)
   }
 
@@ -51,17 +82,33 @@ package struct CertificateAuthority: Sendable {
   ///
   /// - Parameter hosts: names and addresses that the certificate is good for.
   package func issue(
-    commonName: String, hosts: [String] = ["localhost", "127.0.0.1", "::1"], certificateFile: String,
+    commonName: String, hosts: [String] = standardHosts, certificateFile: String, keyFile: String, validDays: Int = 825
+  ) throws(CertificateError) {
+    try issue(
+      PeerCertificate(commonName: commonName), hosts: hosts, certificateFile: certificateFile, keyFile: keyFile,
+      validDays: validDays)
+  }
+
+  /// Names of the machine itself.
+  package static let standardHosts = ["localhost", "127.0.0.1", "::1"]
+
+  /// The same, with more in the subject than a common name.
+  package func issue(
+    _ name: PeerCertificate, hosts: [String] = standardHosts, certificateFile: String,
     keyFile: String, validDays: Int = 825
   ) throws(CertificateError) {
     let issuer = try Handle(
       Self.readPEM(self.certificateFile) { PEM_read_bio_X509($0, nil, nil, nil) }, X509_free)
     let issuerKey = try Handle(
       Self.readPEM(self.keyFile) { PEM_read_bio_PrivateKey($0, nil, nil, nil) }, EVP_PKEY_free)
+    guard X509_check_private_key(issuer.pointer, issuerKey.pointer) == 1 else {
+      throw .openSSL(
+        "the private key \(self.keyFile) does not belong to the first certificate of \(self.certificateFile)")
+    }
     let key = try Handle(kunlog_EC_P256_key(), EVP_PKEY_free)
     let certificate = try Handle(X509_new(), X509_free)
     let subject = certificate.pointer
-    try Self.fill(subject, commonName: commonName, key: key.pointer, validDays: validDays)
+    try Self.fill(subject, name, key: key.pointer, validDays: validDays)
     try Self.check(X509_set_issuer_name(subject, X509_get_subject_name(issuer.pointer)))
     try Self.add(NID_basic_constraints, "critical,CA:FALSE", to: subject, issuer: issuer.pointer)
     try Self.add(NID_key_usage, "critical,digitalSignature", to: subject, issuer: issuer.pointer)
@@ -85,7 +132,7 @@ package struct CertificateAuthority: Sendable {
 
   /// Version, serial number, subject, key and validity.
   private static func fill(
-    _ certificate: OpaquePointer, commonName: String, key: OpaquePointer, validDays: Int
+    _ certificate: OpaquePointer, _ name: PeerCertificate, key: OpaquePointer, validDays: Int
   ) throws(CertificateError) {
     try check(X509_set_version(certificate, 2))
     var serial: UInt64 = 0
@@ -100,10 +147,16 @@ package struct CertificateAuthority: Sendable {
       X509_gmtime_adj(X509_getm_notAfter(certificate), validDays * day) != nil
     else { throw .openSSL(openSSLError("cannot set the validity")) }
     try check(X509_set_pubkey(certificate, key))
-    let name = Array(commonName.utf8)
-    try check(
-      X509_NAME_add_entry_by_NID(
-        X509_get_subject_name(certificate), NID_commonName, MBSTRING_UTF8, name, Int32(name.count), -1, 0))
+    for (identifier, value) in [
+      (NID_organizationName, name.organization), (NID_organizationalUnitName, name.organizationalUnit),
+      (NID_commonName, name.commonName), (NID_userId, name.userID),
+    ] {
+      guard let value else { continue }
+      let text = Array(value.utf8)
+      try check(
+        X509_NAME_add_entry_by_NID(
+          X509_get_subject_name(certificate), identifier, MBSTRING_UTF8, text, Int32(text.count), -1, 0))
+    }
   }
 
   private static func add(
@@ -123,11 +176,12 @@ package struct CertificateAuthority: Sendable {
   }
 
   private static func write(
-    _ certificate: OpaquePointer, _ certificateFile: String, _ key: OpaquePointer, _ keyFile: String
+    _ certificate: OpaquePointer, _ certificateFile: String, _ key: OpaquePointer, _ keyFile: String,
+    followedBy others: [UInt8] = []
   ) throws(CertificateError) {
     do throws(FileError) {
       try FileSystem.atomicReplace(keyFile, pem { PEM_write_bio_PrivateKey($0, key, nil, nil, 0, nil, nil) })
-      try FileSystem.atomicReplace(certificateFile, pem { PEM_write_bio_X509($0, certificate) })
+      try FileSystem.atomicReplace(certificateFile, pem { PEM_write_bio_X509($0, certificate) } + others)
     } catch {
       throw .file(error)
     }

@@ -52,8 +52,12 @@ package final class Connection: TurnParticipant {
 
   /// The peer, as `address:port`.
   package internal(set) var peerAddress = "?"
-  /// The common name of the certificate that the peer presented and that was verified; nil without one.
-  package private(set) var peerCertificateCommonName: String?
+  /// Whom the certificate is made out to that the peer presented and that was verified; nil without one.
+  package private(set) var peerCertificate: PeerCertificate?
+  /// The common name of that certificate.
+  package var peerCertificateCommonName: String? { peerCertificate?.commonName }
+  /// Whether what is sent is encrypted.
+  package var isEncrypted: Bool { tls?.isEstablished ?? false }
   /// The application protocol that TLS agreed on.
   package private(set) var negotiatedProtocol: String?
 
@@ -134,7 +138,7 @@ package final class Connection: TurnParticipant {
       NetworkCounts.current.handshakes &+= 1
       handshakeTimer?.cancel()
       handshakeTimer = nil
-      peerCertificateCommonName = tls.peerCommonName
+      peerCertificate = tls.peerCertificate
       negotiatedProtocol = tls.negotiatedProtocol
       let established = onEstablished
       onEstablished = nil

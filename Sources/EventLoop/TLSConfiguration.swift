@@ -9,6 +9,12 @@ package struct TLSConfiguration: Sendable, Hashable {
   package var authorityFile: String?
   /// Whether a server demands a client's certificate (mutual TLS), and a client verifies the server's in any case.
   package var requirePeerCertificate: Bool
+  /// Of a server that demands certificates: lets in also who presents none, and must prove in another way who it is. One that is
+  /// presented is verified all the same.
+  package var acceptsMissingPeerCertificate = false
+  /// Of a client: a secret that tells the server who calls (a bearer token). It stands here because it must not leave without
+  /// TLS.
+  package var token: String?
   /// Application protocols in order of preference, such as `h2`; empty negotiates none.
   package var alpn: [String]
   /// The name that a server's certificate must bear, where it is not the host that is connected to.

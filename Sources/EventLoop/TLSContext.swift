@@ -1,7 +1,11 @@
 import COpenSSL
 import Glibc
+import Logging
 
 /// Certificates, keys and rules of one configuration in one role, loaded once and shared by its connections.
+///
+/// A renewed file counts for the next connection; those that are open go on. Where what is in the files now cannot be used, the
+/// next connection gets what was loaded before, and the log says so.
 @LoopActor
 final class TLSContext {
   enum Role: Hashable {
@@ -12,27 +16,48 @@ final class TLSContext {
   private struct Key: Hashable {
     let configuration: TLSConfiguration
     let role: Role
-    /// Times of change of the files, so that a renewed certificate counts for the next connection.
-    let versions: [Int64]
   }
 
-  /// Never released: there are as many as there are configurations and renewals.
-  private static var cache: [Key: TLSContext] = [:]
+  private struct Loaded {
+    /// Of the files that were tried last.
+    var versions: [FileVersion]
+    var context: TLSContext
+  }
+
+  private static var loaded: [Key: Loaded] = [:]
+  private static let logger = Logger(label: "tls")
 
   let role: Role
-  let context: OpaquePointer
+  /// Unsafe: OpenSSL counts the references to it, from any thread; all else is confined to the loop.
+  nonisolated(unsafe) let context: OpaquePointer
   let verifiesPeer: Bool
   /// The protocols in the form of ALPN: each preceded by its length.
   let protocols: [UInt8]
 
-  /// The context of a configuration, from the cache where its files have not changed.
+  /// The context of a configuration, as its files are now.
+  /// - Throws: where they cannot be used, and never could since this process began.
   static func load(_ configuration: TLSConfiguration, _ role: Role) throws(NetworkError) -> TLSContext {
-    let files = [configuration.certificateFile, configuration.keyFile, configuration.authorityFile]
-    let key = Key(configuration: configuration, role: role, versions: files.map { $0.map(modificationTime) ?? 0 })
-    if let known = cache[key] { return known }
-    let context = try TLSContext(configuration, role)
-    cache[key] = context
-    return context
+    var shared = configuration
+    // Neither is a matter of the context.
+    shared.token = nil
+    shared.serverName = nil
+    let key = Key(configuration: shared, role: role)
+    let files = [configuration.certificateFile, configuration.keyFile, configuration.authorityFile].compactMap { $0 }
+    let versions = files.map(FileVersion.init)
+    let known = loaded[key]
+    if let known, known.versions == versions { return known.context }
+    do throws(NetworkError) {
+      let context = try TLSContext(shared, role)
+      loaded[key] = Loaded(versions: versions, context: context)
+      if known != nil { logger.notice("loaded anew: \(files.joined(separator: ", "))") }
+      return context
+    } catch {
+      guard let known else { throw error }
+      loaded[key]?.versions = versions
+      logger.error(
+        "\(error); what was loaded before stays in use until \(files.joined(separator: ", ")) can be used again")
+      return known.context
+    }
   }
 
   private init(_ configuration: TLSConfiguration, _ role: Role) throws(NetworkError) {
@@ -48,14 +73,12 @@ final class TLSContext {
     _ = kunlog_SSL_CTX_require_tls12(context)
     kunlog_SSL_CTX_release_buffers(context)
     kunlog_SSL_CTX_disable_resumption(context)
-    do throws(NetworkError) {
-      try loadFiles(configuration)
-    } catch {
-      SSL_CTX_free(context)
-      throw error
-    }
+    // From here on `deinit` frees it, also where this fails.
+    try loadFiles(configuration)
     negotiateProtocol()
   }
+
+  deinit { SSL_CTX_free(context) }
 
   private func loadFiles(_ configuration: TLSConfiguration) throws(NetworkError) {
     if let file = configuration.certificateFile {
@@ -80,8 +103,9 @@ final class TLSContext {
     } else if verifiesPeer {
       SSL_CTX_set_default_verify_paths(context)
     }
+    let demands = role == .server && !configuration.acceptsMissingPeerCertificate
     let mode =
-      verifiesPeer ? SSL_VERIFY_PEER | (role == .server ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0) : SSL_VERIFY_NONE
+      verifiesPeer ? SSL_VERIFY_PEER | (demands ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0) : SSL_VERIFY_NONE
     SSL_CTX_set_verify(context, mode, nil)
   }
 
@@ -93,7 +117,7 @@ final class TLSContext {
       }
       return
     }
-    // Contexts are never released, so an unretained reference stays good.
+    // Each session holds its context, so an unretained reference stays good.
     let reference = Unmanaged.passUnretained(self).toOpaque()
     SSL_CTX_set_alpn_select_cb(
       context,
@@ -131,11 +155,19 @@ final class TLSContext {
   }
 }
 
-/// The file's time of change in nanoseconds; 0 where there is none.
-private func modificationTime(_ path: String) -> Int64 {
-  var status = stat()
-  guard stat(path, &status) == 0 else { return 0 }
-  return Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
+/// Tells a file from what replaces it, however soon; all zero where there is none.
+private struct FileVersion: Hashable {
+  private var inode: UInt64 = 0
+  private var sizeBytes: Int64 = 0
+  private var changedNanoseconds: Int64 = 0
+
+  init(_ path: String) {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return }
+    inode = UInt64(status.st_ino)
+    sizeBytes = Int64(status.st_size)
+    changedNanoseconds = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+  }
 }
 
 /// The text with the reason that OpenSSL queued for this thread, if any; empties the queue.

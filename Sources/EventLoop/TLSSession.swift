@@ -14,6 +14,8 @@ final class TLSSession {
     case failed(String)
   }
 
+  /// Kept while the session lives: OpenSSL refers to it.
+  private let context: TLSContext
   private let ssl: OpaquePointer
   private let incoming: OpaquePointer
   private let outgoing: OpaquePointer
@@ -25,6 +27,7 @@ final class TLSSession {
     let context = try TLSContext.load(configuration, role)
     guard let ssl = SSL_new(context.context), let incoming = BIO_new(BIO_s_mem()), let outgoing = BIO_new(BIO_s_mem())
     else { throw .tls(openSSLError("out of memory")) }
+    self.context = context
     self.ssl = ssl
     self.incoming = incoming
     self.outgoing = outgoing
@@ -115,15 +118,11 @@ final class TLSSession {
   /// Decrypted or not, whether bytes of the peer wait to be read.
   var hasInput: Bool { SSL_pending(ssl) > 0 || BIO_ctrl_pending(incoming) > 0 }
 
-  /// The common name in the peer's certificate; nil where it presented none.
-  var peerCommonName: String? {
-    guard let certificate = SSL_get1_peer_certificate(ssl) else { return nil }
+  /// Whom the peer's certificate is made out to; nil where it presented none, or it was not verified.
+  var peerCertificate: PeerCertificate? {
+    guard context.verifiesPeer, let certificate = SSL_get1_peer_certificate(ssl) else { return nil }
     defer { X509_free(certificate) }
-    var name = [CChar](repeating: 0, count: 256)
-    let length = X509_NAME_get_text_by_NID(
-      X509_get_subject_name(certificate), NID_commonName, &name, Int32(name.count))
-    guard length >= 0 else { return nil }
-    return String(decoding: name.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return PeerCertificate(certificate)
   }
 
   /// The application protocol agreed on.

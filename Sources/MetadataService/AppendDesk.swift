@@ -1,3 +1,4 @@
+import AccessControl
 import EventLoop
 import Metadata
 import MetadataLog
@@ -14,6 +15,14 @@ final class AppendDesk {
   typealias Response = Kunlog_Metadata_V1_AppendResponse
   typealias Completion = @LoopActor (Result<Response, RPCError>) -> Void
 
+  /// Who asks.
+  struct Asker {
+    let identity: AccessIdentity
+    let address: String
+  }
+
+  /// Decides who may append what; nil: everybody all.
+  var gate: AccessGuard?
   private let clusterID: ClusterID
   private let replica: Replica<MetadataMachine>
   private var machine: MetadataMachine { replica.machine }
@@ -27,10 +36,10 @@ final class AppendDesk {
   }
 
   /// Decides a request; calls back with the answer, or with why there is none.
-  /// - Parameter peer: the name in the asker's certificate, for requests that do not say who asks.
-  func append(_ wire: Request, peer: String?, then: @escaping Completion) {
+  /// - Parameter asker: nil for this node itself, and where nobody can be told from anybody else.
+  func append(_ wire: Request, from asker: Asker?, then: @escaping Completion) {
     let request: AppendRequest
-    do throws(RPCError) { request = try read(wire, peer: peer) } catch { return then(.failure(error)) }
+    do throws(RPCError) { request = try read(wire, from: asker) } catch { return then(.failure(error)) }
     // Decisions that stand are told even where the asker wants no events, unless they are what it asked for.
     let omission = EventOmission(request, isWanted: wire.omitEvents)
     switch machine.decide(request) {
@@ -55,7 +64,7 @@ final class AppendDesk {
     }
   }
 
-  private func read(_ wire: Request, peer: String?) throws(RPCError) -> AppendRequest {
+  private func read(_ wire: Request, from asker: Asker?) throws(RPCError) -> AppendRequest {
     guard wire.clusterID.isEmpty || clusterID.rawValue.elementsEqual(wire.clusterID) else {
       throw RPCError(.failedPrecondition, "this meta node belongs to another cluster")
     }
@@ -63,7 +72,12 @@ final class AppendDesk {
     do throws(WireError) { request = try AppendRequest(wire: wire) } catch {
       throw RPCError(.invalidArgument, error.description)
     }
-    if request.principal.isEmpty { request.principal = peer ?? "unknown" }
+    if let asker {
+      try gate?.admit(request.commands, of: asker.identity, peerAddress: asker.address)
+      request.principal = asker.identity.principal(claimed: request.principal)
+    } else if request.principal.isEmpty {
+      request.principal = "unknown"
+    }
     guard request.principal.utf8.count <= 128 else {
       throw RPCError(.invalidArgument, "the principal's name is longer than 128 bytes")
     }
@@ -163,5 +177,14 @@ extension Kunlog_Metadata_V1_AppendResponse {
       }
     case .rejected(let rejection): rejected = rejection.wire
     }
+  }
+}
+
+extension AppendDesk.Asker {
+  /// Who calls; nil where the server runs without TLS.
+  @LoopActor
+  init?(_ context: RPCContext) {
+    guard let identity = context.caller else { return nil }
+    self.init(identity: identity, address: context.peerAddress)
   }
 }

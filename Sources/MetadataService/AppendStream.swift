@@ -13,7 +13,7 @@ final class AppendStream {
 
   private let desk: AppendDesk
   private let writer: RPCWriter<Response>
-  private let peer: String?
+  private let asker: AppendDesk.Asker?
   private let statistics: MetadataStatistics
   private var reader: RPCReader<AppendDesk.Request>?
   /// Answers in the order of the requests, from the one numbered `firstNumber` on; nil: not known yet.
@@ -23,11 +23,11 @@ final class AppendStream {
   private var isEnded = false
   private var continuation: UnsafeContinuation<RPCError?, Never>?
 
-  init(_ desk: AppendDesk, _ writer: RPCWriter<Response>, peer: String?, _ statistics: MetadataStatistics) {
+  init(_ desk: AppendDesk, _ writer: RPCWriter<Response>, from asker: AppendDesk.Asker?, _ statistics: MetadataStatistics) {
     self.statistics = statistics
     self.desk = desk
     self.writer = writer
-    self.peer = peer
+    self.asker = asker
   }
 
   /// Returns when all requests are answered and the client has ended the stream.
@@ -52,7 +52,7 @@ final class AppendStream {
     answers.append(nil)
     if unanswered >= Self.maximumUnanswered { reader?.isPaused = true }
     let startedAt = reader?.receivedAt ?? 0
-    desk.append(request, peer: peer) { [self] answer in
+    desk.append(request, from: asker) { [self] answer in
       statistics.answered(answer, startedAt: startedAt)
       guard continuation != nil else { return }
       answers[number - firstNumber] = answer

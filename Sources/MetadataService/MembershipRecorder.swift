@@ -59,7 +59,7 @@ final class MembershipRecorder {
   private func append(_ request: AppendRequest) async -> Result<AppendDesk.Response, RPCError> {
     let request = request.wire(clusterID: service.clusterID)
     return await withCheckedContinuation { continuation in
-      service.desk.append(request, peer: nil) { continuation.resume(returning: $0) }
+      service.desk.append(request, from: nil) { continuation.resume(returning: $0) }
     }
   }
 

@@ -1,3 +1,4 @@
+import AccessControl
 import EventLoop
 import Logging
 import Metadata
@@ -106,6 +107,7 @@ package final class MetaNode {
     replica = Replica(
       configuration: replicaConfiguration, machine: machine, server: server, tls: configuration.tls)
     service = MetadataService(clusterID: configuration.clusterID, replica: replica)
+    service.desk.gate = AccessGuard.install(at: server, role: .meta, tls: configuration.tls)
     recorder = MembershipRecorder(service)
     admin = MetadataAdmin(service, recorder: recorder)
     audit = MetadataAudit(service)
@@ -181,6 +183,9 @@ package final class MetaNode {
   package var port: Int { server.port }
 
   package var status: ReplicaStatus { replica.status }
+
+  /// The paths of the methods that it serves.
+  package var methods: [String] { server.methods }
 
   /// The committed state, as far as it is applied here.
   package var image: Image { machine.image }

@@ -1,3 +1,4 @@
+import AccessControl
 import EventLoop
 import Metadata
 import MetadataWire
@@ -34,7 +35,7 @@ final class MetadataAdmin {
     }
     server.handle(AdminMethods.changeMembers) { [self] request, context in
       try service.check(request.clusterID)
-      return try await change(request, principal: context.peerCommonName ?? "operator")
+      return try await change(request, principal: context.caller?.name ?? "operator")
     }
     server.handle(AdminMethods.transferLeadership) { [self] request, _ in
       try service.check(request.clusterID)

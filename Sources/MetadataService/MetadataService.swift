@@ -30,7 +30,7 @@ final class MetadataService {
     server.addDescriptors(ProtocolMetadataDescriptors.fileDescriptorSet)
     server.handleUnary(MetadataMethods.append) { [desk, statistics] request, context, reply in
       let startedAt = context.startedAt
-      desk.append(request, peer: context.peerCommonName) { result in
+      desk.append(request, from: .init(context)) { result in
         statistics.answered(result, startedAt: startedAt)
         switch result {
         case .success(let response): reply.send(response)
@@ -39,7 +39,7 @@ final class MetadataService {
       }
     }
     server.handleBidirectional(MetadataMethods.appendStream) { [desk, statistics] reader, writer, context in
-      try await AppendStream(desk, writer, peer: context.peerCommonName, statistics).run(reader)
+      try await AppendStream(desk, writer, from: .init(context), statistics).run(reader)
     }
     server.handle(MetadataMethods.readIndex) { [self] request, _ in
       try check(request.clusterID)

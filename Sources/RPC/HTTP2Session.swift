@@ -32,6 +32,9 @@ final class HTTP2Session: TurnParticipant {
   private var keepaliveTimer: LoopTimer?
   private var prefaceTimer: LoopTimer?
 
+  /// Whom the peer's certificate makes it, or why nobody; found out at the first call.
+  private var identified: Result<any RPCIdentity, RPCError>?
+
   /// Told that the peer takes no new streams.
   var onGoingAway: (@LoopActor () -> Void)?
   /// Told once that the connection has ended and that the streams have been told.
@@ -61,6 +64,18 @@ final class HTTP2Session: TurnParticipant {
 
   /// Whether requests can be opened.
   var acceptsRequests: Bool { raw != nil && !isGoingAway && connection.isOpen }
+
+  /// Who calls, by the certificate of the connection.
+  func certificateIdentity(_ gate: any RPCGate) throws(RPCError) -> any RPCIdentity {
+    if let identified { return try identified.get() }
+    let result: Result<any RPCIdentity, RPCError>
+    do throws(RPCError) {
+      result = .success(
+        try gate.identity(certificate: connection.peerCertificate, peerAddress: connection.peerAddress))
+    } catch { result = .failure(error) }
+    identified = result
+    return try result.get()
+  }
 
   // MARK: Settings and liveness
 

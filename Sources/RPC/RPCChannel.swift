@@ -58,6 +58,8 @@ package final class RPCChannel {
     headers.add("te", "trailers")
     headers.add("content-type", "application/grpc")
     headers.add("user-agent", "kunlog")
+    // Not in HPACK's table, from which it could be guessed bit by bit.
+    if let token = tls?.token { headers.add("authorization", "Bearer \(token)", isIndexed: false) }
     requestHeaders = headers
   }
 

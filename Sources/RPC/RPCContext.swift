@@ -8,6 +8,8 @@ package struct RPCContext: Sendable {
   package let metadata: RPCMetadata
   /// The client, as `address:port`.
   package let peerAddress: String
+  /// Who calls, as the server's gate has found out; nil where there is no gate.
+  package let identity: (any RPCIdentity)?
   /// The common name of the client's certificate; nil without mutual TLS.
   package let peerCommonName: String?
   /// When the client stops to wait, on `Loop.now`'s clock; nil where it waits forever.
@@ -18,6 +20,7 @@ package struct RPCContext: Sendable {
     self.call = call
     metadata = call.metadata
     peerAddress = call.peerAddress
+    identity = call.identity
     peerCommonName = call.peerCommonName
     deadline = call.deadline
   }

@@ -19,6 +19,9 @@ package final class RPCServer {
   var unknownMethods: UInt64 = 0
   let logger = Logger(label: "rpc")
 
+  /// Finds out who calls, and lets in who may; nil: everybody may call everything.
+  package var gate: (any RPCGate)?
+
   /// What the health service answers.
   package let health = RPCHealth()
   let reflection = ReflectionRegistry()
@@ -50,6 +53,9 @@ package final class RPCServer {
     }
     return names.sorted()
   }
+
+  /// The paths of all methods, sorted.
+  package var methods: [String] { handlers.keys.sorted() }
 
   /// Listens. The server lives until `shutdown`, whether or not it is referred to.
   package func start() throws(NetworkError) {

@@ -31,6 +31,9 @@ final class ServerCall: RPCStream {
   private(set) var deadline: UInt64?
   let peerAddress: String
   let peerCommonName: String?
+  private(set) var identity: (any RPCIdentity)?
+  /// What the client sent to prove who it is; not among the metadata, which handlers may print.
+  private var authorization: String?
 
   // The response.
   private var headersSent = false
@@ -73,6 +76,8 @@ final class ServerCall: RPCStream {
       timeoutNanoseconds = StatusText.timeoutNanoseconds(value) ?? 0
     } else if name.isEqual(to: "grpc-encoding") {
       if !value.isEqual(to: "identity") { unsupportedEncoding = String(decoding: value, as: UTF8.self) }
+    } else if name.isEqual(to: "authorization") {
+      authorization = String(decoding: value, as: UTF8.self)
     } else if !name.isEqual(to: "te"), !name.isEqual(to: "user-agent"), !name.starts(with: "grpc-") {
       metadata.addReceived(String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
     }
@@ -95,6 +100,10 @@ final class ServerCall: RPCStream {
       finish(RPCError(.unimplemented, "unknown method \(path)"))
       return
     }
+    do throws(RPCError) { try identify() } catch {
+      finish(error)
+      return
+    }
     self.handler = handler
     if let timeoutNanoseconds {
       deadline = Loop.now &+ timeoutNanoseconds
@@ -103,6 +112,21 @@ final class ServerCall: RPCStream {
       }
     }
     handler.open?(self)
+  }
+
+  /// Finds out who calls, and whether that may be.
+  private func identify() throws(RPCError) {
+    guard let gate = server.gate, let session else { return }
+    let authorization = authorization
+    self.authorization = nil
+    let caller =
+      if let authorization {
+        try gate.identity(authorization: authorization, peerAddress: peerAddress)
+      } else {
+        try session.certificateIdentity(gate)
+      }
+    try gate.admit(caller, to: path, peerAddress: peerAddress)
+    identity = caller
   }
 
   /// What is not gRPC gets an answer of HTTP.

@@ -55,12 +55,13 @@ extension GRPCTransport {
   }
 
   func serveSnapshot(
-    _ reader: RPCReader<Kunlog_Raft_V1_SnapshotRequest>, _ writer: RPCWriter<Kunlog_Raft_V1_SnapshotResponse>
+    _ reader: RPCReader<Kunlog_Raft_V1_SnapshotRequest>, _ writer: RPCWriter<Kunlog_Raft_V1_SnapshotResponse>,
+    _ context: RPCContext
   ) async throws {
     guard let first = try await reader.next(), case .header(let header) = first.part else {
       throw RPCError(.invalidArgument, "a snapshot begins with its header")
     }
-    let receiver = try check(header.hello)
+    let receiver = try check(header.hello, context)
     let offer: SnapshotOffer
     do throws(MalformedMessage) { offer = try SnapshotOffer(wire: header) } catch {
       throw RPCError(.invalidArgument, error.description)

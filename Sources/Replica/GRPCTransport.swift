@@ -46,13 +46,13 @@ package final class GRPCTransport: RaftTransport {
   package func start(_ receiver: any RaftReceiver) {
     self.receiver = receiver
     server.addDescriptors(ProtocolRaftDescriptors.fileDescriptorSet)
-    server.handleBidirectional(RaftService.exchange) { [weak self] reader, writer, _ in
+    server.handleBidirectional(RaftService.exchange) { [weak self] reader, writer, context in
       guard let self else { throw RPCError(.unavailable, "the replica is stopped") }
-      try await self.serveExchange(reader, writer)
+      try await self.serveExchange(reader, writer, context)
     }
-    server.handleBidirectional(RaftService.installSnapshot) { [weak self] reader, writer, _ in
+    server.handleBidirectional(RaftService.installSnapshot) { [weak self] reader, writer, context in
       guard let self else { throw RPCError(.unavailable, "the replica is stopped") }
-      try await self.serveSnapshot(reader, writer)
+      try await self.serveSnapshot(reader, writer, context)
     }
     setMembers(members)
   }
@@ -120,8 +120,14 @@ package final class GRPCTransport: RaftTransport {
   }
 
   /// Refuses who does not belong here, with what is wrong. Returns whom messages are delivered to.
-  func check(_ hello: Kunlog_Raft_V1_Hello) throws(RPCError) -> any RaftReceiver {
+  func check(_ hello: Kunlog_Raft_V1_Hello, _ context: RPCContext) throws(RPCError) -> any RaftReceiver {
     guard let receiver, !isStopped else { throw RPCError(.unavailable, "the replica is stopped") }
+    if let caller = context.identity?.callerNodeID, caller != hello.from {
+      logger.warning("\(context.peerAddress) has the certificate of node \(caller), and calls as member \(hello.from)")
+      throw RPCError(
+        .permissionDenied,
+        "node \(caller) cannot call as member \(hello.from): start it with the certificate of its own number")
+    }
     guard hello.clusterID == .init(clusterID) else { throw RPCError(.failedPrecondition, "this is another cluster") }
     guard hello.groupID == groupID else {
       throw RPCError(.failedPrecondition, "this is group \(groupID), not \(hello.groupID)")
@@ -139,12 +145,13 @@ package final class GRPCTransport: RaftTransport {
   }
 
   private func serveExchange(
-    _ reader: RPCReader<Kunlog_Raft_V1_ExchangeRequest>, _ writer: RPCWriter<Kunlog_Raft_V1_ExchangeResponse>
+    _ reader: RPCReader<Kunlog_Raft_V1_ExchangeRequest>, _ writer: RPCWriter<Kunlog_Raft_V1_ExchangeResponse>,
+    _ context: RPCContext
   ) async throws {
     guard let first = try await reader.next(), first.hasHello else {
       throw RPCError(.invalidArgument, "the first message of a stream must say who calls")
     }
-    _ = try check(first.hello)
+    _ = try check(first.hello, context)
     let (peer, disk) = (first.hello.from, first.hello.fromDisk)
     lastStream += 1
     let stream = lastStream

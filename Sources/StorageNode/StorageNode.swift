@@ -1,3 +1,4 @@
+import AccessControl
 import EventLoop
 import Logging
 import Metadata
@@ -30,6 +31,7 @@ package final class StorageNode {
     self.engine = engine
     self.feed = feed
     server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.tls)
+    _ = AccessGuard.install(at: server, role: .storage, tls: configuration.tls)
     var logger = Logger(label: "storage")
     logger[metadataKey: "shard"] = "\(configuration.shardID)"
     logger[metadataKey: "node"] = "\(configuration.nodeID)"

@@ -13,7 +13,8 @@ struct Kunlog: AsyncParsableCommand {
       CommandGroup(
         name: "Operators",
         subcommands: [
-          ClusterCommand.self, TableCommand.self, ShardCommand.self, LogCommand.self, BenchCommand.self,
+          ClusterCommand.self, TableCommand.self, ShardCommand.self, LogCommand.self, CertCommand.self,
+          BenchCommand.self,
         ]),
       CommandGroup(name: "Development", subcommands: [SimulateCommand.self]),
       CommandGroup(

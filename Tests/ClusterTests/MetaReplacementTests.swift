@@ -23,10 +23,13 @@ extension RealProcesses {
         let process = Process()
         process.executableURL = URL(filePath: Program.kunlog)
         let certificates = cluster.data + "/certificates"
+        try cluster.kunlog([
+          "cert", "node", "--directory", certificates, "--role", "meta", "--name", "meta-\(id)", "--node-id", "\(id)",
+        ])
         process.arguments = [
           "meta", "--join", "--name", "meta-\(id)", "--node-id", "\(id)", "--cluster-id", layout.clusterId,
           "--listen", "127.0.0.1:\(port)", "--data", cluster.data + "/meta-\(id)",
-          "--certificate", certificates + "/operator.pem", "--key", certificates + "/operator.key",
+          "--certificate", certificates + "/meta-\(id).pem", "--key", certificates + "/meta-\(id).key",
           "--authority", certificates + "/ca.pem",
         ]
         process.standardError = FileHandle.nullDevice

@@ -1,3 +1,4 @@
+import AccessControl
 import EventLoop
 import Foundation
 import Metadata
@@ -43,6 +44,7 @@ final class MetaProcesses {
   private var clients: [MetadataClient] = []
   private var groups: [MetaGroupClient] = []
   private let authority: CertificateAuthority
+  private let hosts: [String]
 
   /// Starts a group of three and makes it a cluster.
   static func start(hosts: [String]? = nil, prefixes: [[String]]? = nil, data: [UInt64: String] = [:]) async throws
@@ -80,9 +82,16 @@ final class MetaProcesses {
     try FileSystem.createDirectory(directory)
     authority = try CertificateAuthority.create(
       commonName: "test authority", certificateFile: directory + "/ca.pem", keyFile: directory + "/ca.key")
+    self.hosts = ["127.0.0.1"] + hosts
+    try certify("tester", .admin, nil)
+  }
+
+  private func certify(_ name: String, _ role: AccessRole, _ node: UInt64?) throws {
+    guard let identity = AccessIdentity(name: name, role: role, nodeID: node.map(NodeID.init(rawValue:))) else {
+      throw Failure(description: "no identity \(name)")
+    }
     try authority.issue(
-      commonName: "tester", hosts: ["127.0.0.1"] + hosts, certificateFile: directory + "/node.pem",
-      keyFile: directory + "/node.key")
+      identity, hosts: hosts, certificateFile: "\(directory)/\(name).pem", keyFile: "\(directory)/\(name).key")
   }
 
   private static func freePort() -> Int {
@@ -99,7 +108,8 @@ final class MetaProcesses {
   /// What every client and operator's command shows.
   var tls: TLSConfiguration {
     TLSConfiguration(
-      certificateFile: directory + "/node.pem", keyFile: directory + "/node.key", authorityFile: directory + "/ca.pem",
+      certificateFile: directory + "/tester.pem", keyFile: directory + "/tester.key",
+      authorityFile: directory + "/ca.pem",
       requirePeerCertificate: true, alpn: ["h2"])
   }
 
@@ -108,11 +118,13 @@ final class MetaProcesses {
   /// Starts a node; a new process where it ran before.
   func start(_ id: UInt64) throws {
     guard let node = nodes[id] else { throw Failure(description: "no node \(id)") }
+    if !FileSystem.exists("\(directory)/meta-\(id).pem") { try certify("meta-\(id)", .meta, id) }
     var line =
       node.prefix + [
         Self.executable, "meta", "--name", "meta-\(id)", "--node-id", "\(id)", "--cluster-id", Self.clusterText,
-        "--listen", node.endpoint.description, "--data", node.data, "--certificate", directory + "/node.pem", "--key",
-        directory + "/node.key", "--authority", directory + "/ca.pem", "--parent", "\(getpid())",
+        "--listen", node.endpoint.description, "--data", node.data, "--certificate",
+        "\(directory)/meta-\(id).pem", "--key", "\(directory)/meta-\(id).key", "--authority", directory + "/ca.pem",
+        "--parent", "\(getpid())",
       ]
     if node.joins {
       line.append("--join")
@@ -171,7 +183,7 @@ final class MetaProcesses {
       : [
         "--endpoints",
         nodes.values.sorted { $0.id < $1.id }.prefix(3).map(\.endpoint.description).joined(separator: ","),
-        "--certificate", directory + "/node.pem", "--key", directory + "/node.key", "--authority",
+        "--certificate", directory + "/tester.pem", "--key", directory + "/tester.key", "--authority",
         directory + "/ca.pem",
       ]
     let process = try ChildProcess.spawn(

@@ -35,7 +35,8 @@ class Cluster:
         # Where the members have file systems of their own (disks.MemberDisks).
         self.disks = None
         self.names = [f"{self.system}-{number + 1}" for number in range(MEMBERS)]
-        run([kunlog, "bench", "meta", "certificates", "--directory", self.certificates, "client", *self.names])
+        run([kunlog, "bench", "meta", "certificates", "--directory", self.certificates, "client=admin",
+             *(f"{name}=meta" for name in self.names)])
         self.choose_ports()
 
     def choose_ports(self):

@@ -1,6 +1,8 @@
+import AccessControl
 import ArgumentParser
 import EventLoop
 import FoundationEssentials
+import Metadata
 import RPC
 
 /// `kunlog bench meta certificates`: an authority and certificates for the servers and the client of a measurement.
@@ -11,15 +13,24 @@ struct BenchCertificates: AsyncParsableCommand {
   @Option(name: .long, help: "An existing directory.")
   var directory: String
 
-  @Argument(help: "For whom.")
+  @Argument(help: "For whom: NAME=ROLE. Nodes are numbered from 1.")
   var names: [String]
 
   func run() async throws {
     let authority = try CertificateAuthority.create(
       commonName: "kunlog bench", certificateFile: directory + "/ca.crt", keyFile: directory + "/ca.key")
-    for name in names {
+    var nodes: UInt64 = 0
+    for argument in names {
+      let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+      guard parts.count == 2, let role = AccessRole(rawValue: parts[1]) else {
+        throw ValidationError("'\(argument)' is not NAME=ROLE.")
+      }
+      if role.isNode { nodes += 1 }
+      guard
+        let identity = AccessIdentity(name: parts[0], role: role, nodeID: role.isNode ? NodeID(rawValue: nodes) : nil)
+      else { throw ValidationError("'\(parts[0])' is no name for a certificate.") }
       try authority.issue(
-        commonName: name, certificateFile: "\(directory)/\(name).crt", keyFile: "\(directory)/\(name).key")
+        identity, certificateFile: "\(directory)/\(parts[0]).crt", keyFile: "\(directory)/\(parts[0]).key")
     }
   }
 }

@@ -1,3 +1,4 @@
+import ArgumentParser
 import EventLoop
 import Metadata
 import MetadataClient
@@ -36,6 +37,16 @@ struct Bootstrap {
 }
 
 extension ProcessLayout {
+  /// Who the process is to the others.
+  func identity() throws -> AccessIdentity {
+    guard let role = AccessRole(rawValue: role),
+      let identity = AccessIdentity(name: name, role: role, nodeID: NodeID(rawValue: nodeID))
+    else {
+      throw ValidationError("cluster.json names a \(role) node '\(name)' with number \(nodeID), which cannot be.")
+    }
+    return identity
+  }
+
   /// The node as the metadata log knows it.
   var definition: NodeDefinition {
     let role: NodeDefinition.Role =

@@ -1,7 +1,9 @@
+import AccessControl
 import ArgumentParser
 import EventLoop
 import FoundationEssentials
 import Glibc
+import Metadata
 
 /// `kunlog quickstart [start]`: starts the cluster and stays with it, or leaves it running with `--detach`.
 struct QuickstartStart: AsyncParsableCommand {
@@ -127,21 +129,38 @@ struct QuickstartPreparation {
     }
   }
 
-  /// A development authority and a certificate per process, made once.
+  /// A development authority and a certificate per process. Made once; those that end soon, or that do not say who their bearer
+  /// is, are renewed.
   private func createCertificates(_ layout: ClusterLayout) throws {
     let manager = FileManager.default
-    let names = layout.processes.map(\.name) + ["operator"]
-    guard names.contains(where: { !manager.fileExists(atPath: directory.keyFile($0)) }) else { return }
+    let identities = try layout.processes.map { try $0.identity() } + [Self.operatorIdentity()]
+    let missing = identities.filter { !isCurrent($0) }
+    guard !missing.isEmpty else { return }
     let authorityKey = directory.certificates + "/ca.key"
     let authority =
       manager.fileExists(atPath: authorityKey)
       ? CertificateAuthority(certificateFile: directory.authorityFile, keyFile: authorityKey)
       : try CertificateAuthority.create(
         commonName: "Kunlog development authority", certificateFile: directory.authorityFile, keyFile: authorityKey)
-    for name in names where !manager.fileExists(atPath: directory.keyFile(name)) {
+    for identity in missing {
       try authority.issue(
-        commonName: name, certificateFile: directory.certificateFile(name),
-        keyFile: directory.keyFile(name))
+        identity, certificateFile: directory.certificateFile(identity.name), keyFile: directory.keyFile(identity.name))
     }
+  }
+
+  /// Whether there is a certificate, and a key, that make their bearer that caller for another month.
+  private func isCurrent(_ identity: AccessIdentity) -> Bool {
+    guard FileManager.default.fileExists(atPath: directory.keyFile(identity.name)),
+      let certificate = try? CertificateDetails.read(directory.certificateFile(identity.name)).first
+    else { return false }
+    return certificate.subject == identity.subject && certificate.secondsLeft > 30 * 86_400
+  }
+
+  /// Whoever can read the data directory may do everything.
+  private static func operatorIdentity() throws -> AccessIdentity {
+    guard let identity = AccessIdentity(name: "operator", role: .admin, nodeID: nil) else {
+      throw ValidationError("'operator' is no name for a certificate.")
+    }
+    return identity
   }
 }

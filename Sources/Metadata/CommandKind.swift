@@ -1,0 +1,86 @@
+/// What a command asks for, without its details. Raw values are the names of the protocol's messages.
+package enum CommandKind: String, Sendable, Hashable, CaseIterable {
+  case createCluster = "CreateCluster"
+  case setSetting = "SetSetting"
+  case registerNode = "RegisterNode"
+  case updateNodeAddress = "UpdateNodeAddress"
+  case removeNode = "RemoveNode"
+  case recordNote = "RecordNote"
+  case raiseFeatureLevel = "RaiseFeatureLevel"
+  case createShard = "CreateShard"
+  case addReplica = "AddReplica"
+  case createSchema = "CreateSchema"
+  case dropSchema = "DropSchema"
+  case createTable = "CreateTable"
+  case dropTables = "DropTables"
+  case truncateTables = "TruncateTables"
+  case createIndex = "CreateIndex"
+  case dropIndexes = "DropIndexes"
+  case createSequence = "CreateSequence"
+  case alterSequence = "AlterSequence"
+  case dropSequences = "DropSequences"
+  case reserveSequence = "ReserveSequence"
+  case setSequenceValue = "SetSequenceValue"
+  case createView = "CreateView"
+  case dropViews = "DropViews"
+  case createRole = "CreateRole"
+  case alterRole = "AlterRole"
+  case dropRole = "DropRole"
+  case decideTransaction = "DecideTransaction"
+  case resolveTransaction = "ResolveTransaction"
+  case settleTransactions = "SettleTransactions"
+  case electManager = "ElectManager"
+  case resignManager = "ResignManager"
+  case planMigration = "PlanMigration"
+  case advanceMigration = "AdvanceMigration"
+  case pauseMigration = "PauseMigration"
+  case resumeMigration = "ResumeMigration"
+  case retryMigration = "RetryMigration"
+  case failMigration = "FailMigration"
+  case reverseMigration = "ReverseMigration"
+}
+
+extension Command {
+  package var kind: CommandKind {
+    switch self {
+    case .createCluster: .createCluster
+    case .setSetting: .setSetting
+    case .registerNode: .registerNode
+    case .updateNodeAddress: .updateNodeAddress
+    case .removeNode: .removeNode
+    case .recordNote: .recordNote
+    case .raiseFeatureLevel: .raiseFeatureLevel
+    case .createShard: .createShard
+    case .addReplica: .addReplica
+    case .createSchema: .createSchema
+    case .dropSchema: .dropSchema
+    case .createTable: .createTable
+    case .dropTables: .dropTables
+    case .truncateTables: .truncateTables
+    case .createIndex: .createIndex
+    case .dropIndexes: .dropIndexes
+    case .createSequence: .createSequence
+    case .alterSequence: .alterSequence
+    case .dropSequences: .dropSequences
+    case .reserveSequence: .reserveSequence
+    case .setSequenceValue: .setSequenceValue
+    case .createView: .createView
+    case .dropViews: .dropViews
+    case .createRole: .createRole
+    case .alterRole: .alterRole
+    case .dropRole: .dropRole
+    case .transaction(.decide): .decideTransaction
+    case .transaction(.resolve): .resolveTransaction
+    case .transaction(.settle): .settleTransactions
+    case .manager(.elect): .electManager
+    case .manager(.resign): .resignManager
+    case .migration(.plan): .planMigration
+    case .migration(.advance): .advanceMigration
+    case .migration(.pause): .pauseMigration
+    case .migration(.resume): .resumeMigration
+    case .migration(.retry): .retryMigration
+    case .migration(.fail): .failMigration
+    case .migration(.reverse): .reverseMigration
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import EventLoop
+import Metadata
+import Testing
+
+/// The tables of docs/security.md, as they are written there.
+struct SecurityTable {
+  /// By the row's name, then the column's.
+  let cells: [String: [String: String]]
+
+  /// Reads the table whose first column has the given title.
+  init(_ title: String) throws {
+    let path = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined() + "/docs/security.md"
+    let lines = try FileSystem.readText(path).split(separator: "\n", omittingEmptySubsequences: false)
+    let start = try #require(lines.firstIndex { $0.hasPrefix("| \(title) |") }, "no table of \(title) in \(path)")
+    let header = Self.columns(lines[start])
+    var cells: [String: [String: String]] = [:]
+    for line in lines[(start + 2)...].prefix(while: { $0.hasPrefix("|") }) {
+      let columns = Self.columns(line)
+      try #require(columns.count == header.count, "\(line)")
+      cells[columns[0]] = Dictionary(uniqueKeysWithValues: zip(header, columns).dropFirst())
+    }
+    self.cells = cells
+  }
+
+  private static func columns(_ line: Substring) -> [String] {
+    line.split(separator: "|").map { String($0.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()) }
+  }
+}
+
+/// A command of each kind, which the cluster of the tests may reject, but which is one.
+@LoopActor
+func sample(_ kind: CommandKind) -> Command {
+  let id = ObjectID(rawValue: 99_999)
+  let node = NodeID(rawValue: 77)
+  let sequence = SequenceDraft(schemaID: WellKnown.publicSchema, name: "s", ownerID: WellKnown.firstRole)
+  let view = ViewDraft(
+    schemaID: WellKnown.publicSchema, name: "v", ownerID: WellKnown.firstRole, query: "SELECT 1", columns: [],
+    dependencies: [])
+  let transaction = GlobalTransactionID(coordinator: node, incarnation: 1, sequence: 1)
+  let migration = MigrationID(rawValue: 5)
+  return switch kind {
+  case .createCluster:
+    .createCluster(ClusterDraft(id: MetaCluster.id, name: "test", roleName: "abc", roleVerifier: nil))
+  case .setSetting: .setSetting(name: "a", value: "b")
+  case .registerNode:
+    .registerNode(NodeDefinition(id: node, role: .storage, name: "n", host: "127.0.0.1", port: 1))
+  case .updateNodeAddress: .updateNodeAddress(node, host: "127.0.0.1", port: 2, postgresPort: nil)
+  case .removeNode: .removeNode(NodeID(rawValue: 88))
+  case .recordNote: .recordNote(topic: "t", content: [1])
+  case .raiseFeatureLevel: .raiseFeatureLevel(1)
+  case .createShard: .createShard(ShardDraft(replicas: []))
+  case .addReplica: .addReplica(ShardID(rawValue: 9), node)
+  case .createSchema: .createSchema(name: "s", ownerID: WellKnown.firstRole)
+  case .dropSchema: .dropSchema(id, isCascade: false)
+  case .createTable: table("matrix")
+  case .dropTables: .dropTables([id], isCascade: false)
+  case .truncateTables: .truncateTables([id], restartsSequences: false)
+  case .createIndex: .createIndex(IndexDraft(tableID: id, parts: []))
+  case .dropIndexes: .dropIndexes([id], isCascade: false)
+  case .createSequence: .createSequence(sequence)
+  case .alterSequence: .alterSequence(id, SequenceOptions())
+  case .dropSequences: .dropSequences([id], isCascade: false)
+  case .reserveSequence: .reserveSequence(id, count: 1)
+  case .setSequenceValue: .setSequenceValue(id, value: 1, isCalled: true)
+  case .createView: .createView(view, orReplace: false)
+  case .dropViews: .dropViews([id], isCascade: false)
+  case .createRole: .createRole(RoleDraft(name: "r"))
+  case .alterRole: .alterRole(id, RoleChange())
+  case .dropRole: .dropRole(id)
+  case .decideTransaction: .transaction(.decide(transaction, .commit, participants: [ShardID(rawValue: 1)]))
+  case .resolveTransaction: .transaction(.resolve(transaction))
+  case .settleTransactions: .transaction(.settle(before: transaction))
+  case .electManager: .manager(.elect(node, after: 0))
+  case .resignManager: .manager(.resign(epoch: 1))
+  case .planMigration:
+    .migration(
+      .plan(TabletID(rawValue: 1), target: ShardID(rawValue: 2), epoch: nil, maximumRetries: nil, reason: "test"))
+  case .advanceMigration: .migration(.advance(migration, attempt: 0, .transferred))
+  case .pauseMigration: .migration(.pause(migration, reason: "test"))
+  case .resumeMigration: .migration(.resume(migration))
+  case .retryMigration: .migration(.retry(migration, attempt: 0, resumesAt: .planned, reason: "test"))
+  case .failMigration: .migration(.fail(migration, reason: "test"))
+  case .reverseMigration: .migration(.reverse(migration, reason: "test"))
+  }
+}
