@@ -10,6 +10,8 @@ package enum Event: Sendable, Hashable {
   case featureLevelRaised(UInt32)
   /// nil: back to the default.
   case settingChanged(name: String, value: String?)
+  /// From here on it is another cluster's log, which begins with a backup. Since feature level 3.
+  case clusterRestored(RestoredCluster)
 
   // Nodes.
   case nodeRegistered(NodeDefinition)
@@ -71,7 +73,7 @@ package enum EventFamily: String, Sendable, Hashable, CaseIterable {
 extension Event {
   package var family: EventFamily {
     switch self {
-    case .clusterCreated, .featureLevelRaised, .settingChanged: .cluster
+    case .clusterCreated, .featureLevelRaised, .settingChanged, .clusterRestored: .cluster
     case .nodeRegistered, .nodeAddressChanged, .nodeRemoved: .nodes
     case .shardCreated, .replicaAdded, .replicaRemoved: .shards
     case .databaseCreated, .schemaCreated, .schemaDropped, .tableCreated, .tableDropped, .columnDefaultChanged,
@@ -91,6 +93,7 @@ extension Event {
   package var featureLevel: UInt32 {
     switch self {
     case .noteRecorded: FeatureLevel.notes
+    case .clusterRestored: FeatureLevel.restoration
     case .transaction, .manager, .migration: FeatureLevel.coordination
     default: 1
     }
@@ -102,6 +105,7 @@ extension Event {
     case .clusterCreated: "ClusterCreated"
     case .featureLevelRaised: "FeatureLevelRaised"
     case .settingChanged: "SettingChanged"
+    case .clusterRestored: "ClusterRestored"
     case .nodeRegistered: "NodeRegistered"
     case .nodeAddressChanged: "NodeAddressChanged"
     case .nodeRemoved: "NodeRemoved"
@@ -142,7 +146,8 @@ extension Event {
     plainKinds + TransactionEvent.kinds + ManagerEvent.kinds + MigrationEvent.kinds
 
   private static let plainKinds = [
-    "ClusterCreated", "FeatureLevelRaised", "SettingChanged", "NodeRegistered", "NodeAddressChanged", "NodeRemoved",
+    "ClusterCreated", "FeatureLevelRaised", "SettingChanged", "ClusterRestored", "NodeRegistered", "NodeAddressChanged",
+    "NodeRemoved",
     "ShardCreated", "ReplicaAdded", "ReplicaRemoved", "DatabaseCreated", "SchemaCreated", "SchemaDropped",
     "TableCreated", "TableDropped", "ColumnDefaultChanged", "IndexCreated", "IndexDropped", "SequenceCreated",
     "SequenceAltered", "SequenceDropped", "SequenceReserved", "SequenceValueSet", "ViewCreated", "ViewReplaced",

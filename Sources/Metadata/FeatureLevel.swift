@@ -10,4 +10,6 @@ package enum FeatureLevel {
   package static let notes: UInt32 = 2
   /// Transactions over several shards, managers' epochs, migrations.
   package static let coordination: UInt32 = 3
+  /// Clusters that begin with a backup (`ClusterRestored`).
+  package static let restoration: UInt32 = 3
 }

@@ -52,6 +52,9 @@ extension Image {
       featureLevel = level
     case .featureLevelRaised(let level): featureLevel = level
     case .settingChanged(let name, let value): settings[name] = value
+    case .clusterRestored(let restored):
+      clusterID = restored.clusterID
+      clusterName = restored.name
     default: break
     }
   }

@@ -15,7 +15,7 @@ extension Event {
   /// The objects that the event is about.
   package var subjects: [ObjectIdentity] {
     switch self {
-    case .clusterCreated, .featureLevelRaised: [.cluster]
+    case .clusterCreated, .featureLevelRaised, .clusterRestored: [.cluster]
     case .settingChanged(let name, _): [.setting(name)]
     case .nodeRegistered(let node): [.node(node.id)]
     case .nodeAddressChanged(let id, _, _, _), .nodeRemoved(let id): [.node(id)]
@@ -41,9 +41,11 @@ extension Event {
     case .transaction(.resolved(let id)), .transaction(.settled(let id)): [.node(id.coordinator)]
     case .manager(.elected(let id, _)): [.node(id)]
     case .manager(.resigned): [.cluster]
-    case .migration(.planned(let plan)): [.tablet(plan.tabletID), .shard(plan.source), .shard(plan.target)]
-    case .migration(.routed(let route)): [.tablet(route.tabletID), .shard(route.shardID)]
-    case .migration: []
+    case .migration(.planned(let plan)):
+      [.migration(plan.id), .tablet(plan.tabletID), .shard(plan.source), .shard(plan.target)]
+    case .migration(.routed(let route)):
+      [.migration(route.migrationID), .tablet(route.tabletID), .shard(route.shardID)]
+    case .migration(let event): [.migration(event.migrationID)]
     }
   }
 
@@ -78,7 +80,16 @@ extension Event {
         identity: .tablet(tablet.id), kind: .tablet, name: "\(tablet.id)",
         owners: [.object(tablet.tableID), .shard(tablet.shardID)])
     case .noteRecorded(let topic, _): DefinedObject(identity: .topic(topic), kind: .topic, name: topic)
-    case .featureLevelRaised, .nodeAddressChanged, .nodeRemoved, .replicaAdded, .replicaRemoved, .schemaDropped,
+    // All its steps stand in the tablet's history, and so in the table's.
+    case .migration(.planned(let plan)):
+      DefinedObject(
+        identity: .migration(plan.id), kind: .migration, name: "\(plan.id)", owners: [.tablet(plan.tabletID)])
+    case .migration(.routed(let route)):
+      // The tablet belongs to another shard from here on.
+      DefinedObject(
+        identity: .tablet(route.tabletID), kind: .tablet, name: "\(route.tabletID)", owners: [.shard(route.shardID)])
+    case .featureLevelRaised, .clusterRestored, .nodeAddressChanged, .nodeRemoved, .replicaAdded, .replicaRemoved,
+      .schemaDropped,
       .tableDropped, .columnDefaultChanged, .indexDropped, .sequenceDropped, .sequenceReserved, .sequenceValueSet,
       .viewDropped, .roleDropped, .tabletDropped, .tabletCleared, .transaction, .manager, .migration:
       nil
@@ -93,6 +104,8 @@ extension Event {
       .viewDropped(let id), .roleDropped(let id):
       .object(id)
     case .tabletDropped(let id): .tablet(id)
+    case .migration(.sourceDropped(let id)), .migration(.rolledBack(let id)), .migration(.abandoned(let id)):
+      .migration(id)
     case .settingChanged(let name, nil): .setting(name)
     default: nil
     }

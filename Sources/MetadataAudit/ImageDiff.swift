@@ -55,6 +55,7 @@ package struct ImageDiff: Sendable, Equatable, Codable {
     compare(before, after, \.sequences, Image.describe)
     compare(before, after, \.views, Image.describe)
     compare(before, after, \.tablets, Image.describe)
+    compare(before, after, \.migrations.open, Image.describe)
   }
 
   package var isEmpty: Bool { added.isEmpty && removed.isEmpty && changed.isEmpty }

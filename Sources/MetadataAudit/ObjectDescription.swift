@@ -34,6 +34,7 @@ extension Image {
     case .node: nodes.values.sorted { $0.id < $1.id }.map(describe)
     case .shard: shards.values.sorted { $0.id < $1.id }.map(describe)
     case .tablet: tablets.values.sorted { $0.id < $1.id }.map(describe)
+    case .migration: migrations.open.values.sorted { $0.plan.id < $1.plan.id }.map(describe)
     case .database: databases.values.sorted { $0.id < $1.id }.map(describe)
     case .schema: schemas.values.sorted { $0.id < $1.id }.map(describe)
     case .role: roles.values.sorted { $0.id < $1.id }.map(describe)
@@ -53,6 +54,7 @@ extension Image {
     case .node: nodes.count
     case .shard: shards.count
     case .tablet: tablets.count
+    case .migration: migrations.open.count
     case .database: databases.count
     case .schema: schemas.count
     case .role: roles.count
@@ -88,6 +90,8 @@ extension Image {
         .init("id", ByteaText.hexadecimal(clusterID?.rawValue ?? [])), .init("name", clusterName),
         .init("feature level", "\(featureLevel)"),
         .init("removed nodes", removedNodes.sorted().map(\.description).joined(separator: ", ")),
+        .init("manager", manager.nodeID.map { "\(nodeName($0)), epoch \(manager.epoch)" } ?? ""),
+        .init("open transactions", transactions.open.isEmpty ? "" : "\(transactions.open.count)"),
       ])
   }
 
@@ -122,6 +126,17 @@ extension Image {
       fields: [
         .init("table", relationName(tablet.tableID)), .init("shard", "\(tablet.shardID)"),
         .init("epoch", "\(tablet.epoch)"), .init("generation", "\(tablet.generation)"),
+      ])
+  }
+
+  func describe(_ migration: Migration) -> ObjectDescription {
+    ObjectDescription(
+      kind: .migration, id: "\(migration.plan.id)", name: "\(migration.plan.id)",
+      fields: [
+        .init("tablet", "\(migration.plan.tabletID)"), .init("from shard", "\(migration.plan.source)"),
+        .init("to shard", "\(migration.plan.target)"),
+        .init("phase", migration.isPaused ? migration.phase.text + ", paused" : migration.phase.text),
+        .init("attempt", "\(migration.attempt)"), .init("remark", migration.remark),
       ])
   }
 

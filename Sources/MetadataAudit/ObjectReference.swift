@@ -2,7 +2,7 @@ import Metadata
 
 /// What an operator can ask about.
 package enum ObjectKind: String, Sendable, Hashable, CaseIterable {
-  case table, index, sequence, view, schema, database, role, shard, node, tablet, setting, topic, cluster
+  case table, index, sequence, view, schema, database, role, shard, node, tablet, migration, setting, topic, cluster
 }
 
 /// An object's identity, of any kind. None is ever used twice: an object that is created again has another one.
@@ -12,6 +12,7 @@ package enum ObjectIdentity: Sendable, Hashable {
   case tablet(TabletID)
   case shard(ShardID)
   case node(NodeID)
+  case migration(MigrationID)
   case setting(String)
   /// Of notes.
   case topic(String)
@@ -25,6 +26,7 @@ extension ObjectIdentity: CustomStringConvertible {
     case .tablet(let id): "\(id)"
     case .shard(let id): "\(id)"
     case .node(let id): "\(id)"
+    case .migration(let id): "\(id)"
     case .setting(let name), .topic(let name): name
     case .cluster: "cluster"
     }
@@ -72,8 +74,10 @@ package struct ObjectReference: Sendable, Hashable, CustomStringConvertible {
     switch kind {
     case .table, .index, .sequence, .view:
       self.init(kind, schema: parts.count == 2 ? parts[0] : "public", name: parts[parts.count - 1])
-    case .tablet:
-      guard UInt64(words[1]) != nil else { throw Malformed(description: "A tablet is named by its number: tablet 7.") }
+    case .tablet, .migration:
+      guard UInt64(words[1]) != nil else {
+        throw Malformed(description: "A \(kind.rawValue) is named by its number: \(kind.rawValue) 7.")
+      }
       self.init(kind, name: words[1])
     // Settings have points in their names.
     case .setting, .topic, .node: self.init(kind, name: words[1])

@@ -22,6 +22,15 @@ extension Event {
           $0.name = name
           if let value { $0.value = value }
         })
+    case .clusterRestored(let restored):
+      .clusterRestored(
+        .with {
+          $0.clusterID = .init(restored.clusterID.rawValue)
+          $0.name = restored.name
+          $0.originClusterID = .init(restored.originID.rawValue)
+          $0.originIndex = restored.originIndex
+          $0.originHash = .init(restored.originHash.bytes)
+        })
     case .nodeRegistered(let node): .nodeRegistered(node.wire)
     case .nodeAddressChanged(let id, let host, let port, let postgresPort):
       .nodeAddressChanged(
@@ -123,6 +132,15 @@ extension Event {
         ClusterID(rawValue: [UInt8](event.clusterID)), name: event.name, featureLevel: event.featureLevel)
     case .featureLevelRaised(let event): self = .featureLevelRaised(event.level)
     case .settingChanged(let event): self = .settingChanged(name: event.name, value: event.hasValue ? event.value : nil)
+    case .clusterRestored(let event):
+      guard event.clusterID.count == 16, event.originClusterID.count == 16,
+        let hash = RecordHash([UInt8](event.originHash))
+      else { throw .malformed("restored cluster") }
+      self = .clusterRestored(
+        RestoredCluster(
+          clusterID: ClusterID(rawValue: [UInt8](event.clusterID)), name: event.name,
+          originID: ClusterID(rawValue: [UInt8](event.originClusterID)), originIndex: event.originIndex,
+          originHash: hash))
     case .nodeRegistered(let node): self = .nodeRegistered(try NodeDefinition(wire: node))
     case .nodeAddressChanged(let event):
       self = .nodeAddressChanged(

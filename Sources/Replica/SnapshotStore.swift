@@ -160,6 +160,12 @@ final class SnapshotStore {
     }
   }
 
+  /// Takes a written file into the safe keeping of a directory that no store has opened. Blocks.
+  nonisolated static func keep(_ path: String, _ metadata: SnapshotMetadata, in directory: String) throws {
+    let (size, checksum) = try measure(path)
+    _ = try keep(StoredSnapshot(metadata: metadata, path: path, sizeBytes: size, checksum: checksum), in: directory)
+  }
+
   // MARK: - On the thread
 
   private nonisolated static func read(_ directory: String) throws -> [StoredSnapshot] {

@@ -94,7 +94,7 @@ final class MetaProcesses {
       identity, hosts: hosts, certificateFile: "\(directory)/\(name).pem", keyFile: "\(directory)/\(name).key")
   }
 
-  private static func freePort() -> Int {
+  static func freePort() -> Int {
     // Below those that the system gives to outgoing connections, which could take it before the node listens.
     while true {
       let port = Int.random(in: 11_000..<32_000)
@@ -136,6 +136,9 @@ final class MetaProcesses {
       arguments: line[0].hasPrefix("/") ? Array(line.dropFirst()) : line, output: .append(logFile(id)),
       errors: .append(logFile(id)))
   }
+
+  /// Takes care of a process that a test has started itself: it ends with the group.
+  func adopt(_ process: ChildProcess, _ id: UInt64) { processes[id] = process }
 
   /// Starts one more node, which waits to be added.
   func join(_ id: UInt64) throws {
@@ -216,6 +219,19 @@ final class MetaProcesses {
     let client = MetadataClient(
       MetadataClient.Configuration(
         endpoints: endpoints([node]), tls: tls, principal: "tester", clusterID: Self.clusterID))
+    clients.append(client)
+    client.start()
+    return client
+  }
+
+  /// A client of another cluster.
+  func foreignClient(_ endpoints: [MetadataEndpoint], cluster: String) -> MetadataClient {
+    let bytes = stride(from: 0, to: 32, by: 2).map { start in
+      UInt8(cluster.dropFirst(start).prefix(2), radix: 16) ?? 0
+    }
+    let client = MetadataClient(
+      MetadataClient.Configuration(
+        endpoints: endpoints, tls: tls, principal: "tester", clusterID: ClusterID(rawValue: bytes)))
     clients.append(client)
     client.start()
     return client

@@ -116,6 +116,32 @@ struct ObjectHistoryTests {
     #expect(try kinds("cluster") == ["2: ClusterCreated"])
   }
 
+  @Test(
+    "A migration's steps stand in its own history, in the tablet's and in the table's; the shards have where it touches them"
+  )
+  func migrations() throws {
+    var log = try AuditFixture()
+    try log.append(AuditFixture.table("t", shard: 1))
+    let tablet = try #require(log.image.tablet(of: try log.id("t"))).id
+    try log.append(
+      .migration(.plan(tablet, target: ShardID(rawValue: 2), epoch: nil, maximumRetries: nil, reason: "balance")))
+    try log.append(.migration(.pause(MigrationID(rawValue: 1), reason: "lunch")))
+    try log.append(.migration(.fail(MigrationID(rawValue: 1), reason: "enough")))
+    func kinds(_ words: String) throws -> [String] {
+      ObjectHistory.of(try ObjectReference(words: [words]), in: log.records).flatMap(self.kinds)
+    }
+    let steps = ["10: MigrationPlanned", "12: MigrationPaused", "14: MigrationFailed"]
+    #expect(try kinds("migration 1") == steps)
+    #expect(try kinds("tablet \(tablet)") == ["8: TabletCreated"] + steps)
+    #expect(try kinds("table t").suffix(3) == steps[...])
+    // The tablet is shard 1's, hence its migration too.
+    #expect(try kinds("shard 1") == ["4: ShardCreated", "8: TabletCreated"] + steps)
+    #expect(try kinds("shard 2") == ["6: ShardCreated", "10: MigrationPlanned"])
+    let diff = ImageDiff(from: log.images[3], to: log.image)
+    #expect(diff.added.map { "\($0.kind) \($0.name)" } == ["migration 1"])
+    #expect(diff.added[0].fields[3] == .init("phase", "failed"))
+  }
+
   @Test("Where the history begins late, the image before it tells what belongs to the object")
   func cutHistory() throws {
     var log = try AuditFixture()
@@ -155,7 +181,7 @@ struct ObjectHistoryTests {
     #expect(
       refusal("tabel", "t")
         == "'tabel' is no kind of object, did you mean table?: KIND NAME, where KIND is one of table, index, sequence, view, "
-        + "schema, database, role, shard, node, tablet, setting, topic, cluster.")
+        + "schema, database, role, shard, node, tablet, migration, setting, topic, cluster.")
     #expect(refusal("table") == "Name the table: table NAME.")
     #expect(
       refusal("table", "a.b.c") == "'a.b.c' is no name: write NAME or SCHEMA.NAME, with double quotes where needed.")

@@ -60,6 +60,16 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     set {kind = .settingChanged(newValue)}
   }
 
+  /// Written by `kunlog meta restore`, not by a command: the first record of a cluster that begins with another one's backup.
+  /// Whoever follows the old cluster stops. Since feature level 3.
+  package var clusterRestored: Kunlog_Metadata_V1_ClusterRestored {
+    get {
+      if case .clusterRestored(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ClusterRestored()
+    }
+    set {kind = .clusterRestored(newValue)}
+  }
+
   /// RegisterNode. Managers begin to watch the node; a compute or storage node finds its peers here.
   package var nodeRegistered: Kunlog_Metadata_V1_Node {
     get {
@@ -483,6 +493,9 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     case clusterCreated(Kunlog_Metadata_V1_ClusterCreated)
     case featureLevelRaised(Kunlog_Metadata_V1_FeatureLevelRaised)
     case settingChanged(Kunlog_Metadata_V1_SettingChanged)
+    /// Written by `kunlog meta restore`, not by a command: the first record of a cluster that begins with another one's backup.
+    /// Whoever follows the old cluster stops. Since feature level 3.
+    case clusterRestored(Kunlog_Metadata_V1_ClusterRestored)
     /// RegisterNode. Managers begin to watch the node; a compute or storage node finds its peers here.
     case nodeRegistered(Kunlog_Metadata_V1_Node)
     case nodeAddressChanged(Kunlog_Metadata_V1_NodeAddressChanged)
@@ -581,6 +594,29 @@ package nonisolated struct Kunlog_Metadata_V1_FeatureLevelRaised: Sendable {
   // methods supported on all messages.
 
   package var level: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// The history up to here is that of the cluster of origin; what that has recorded since does not count.
+package nonisolated struct Kunlog_Metadata_V1_ClusterRestored: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The new cluster's: 16 random bytes.
+  package var clusterID: Data = Data()
+
+  package var name: String = String()
+
+  /// From where: the backup's cluster, its last record, and that record's hash.
+  package var originClusterID: Data = Data()
+
+  package var originIndex: UInt64 = 0
+
+  package var originHash: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -874,7 +910,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Event"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{4}\u{7}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{4}\u{8}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{4}\u{8}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{4}\u{f}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{4}\u{12}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0\u{4}\u{a}transaction_decided\0\u{3}transaction_resolved\0\u{3}transactions_settled\0\u{4}\u{8}manager_elected\0\u{3}manager_resigned\0\u{4}\u{9}migration_planned\0\u{3}migration_snapshot_taken\0\u{3}migration_transferred\0\u{3}migration_loaded\0\u{3}migration_caught_up\0\u{3}migration_writes_cut\0\u{3}tablet_routed\0\u{3}migration_finishing\0\u{3}migration_source_dropped\0\u{3}migration_paused\0\u{3}migration_resumed\0\u{3}migration_retried\0\u{3}migration_failed\0\u{3}migration_rolled_back\0\u{3}migration_reversed\0\u{3}migration_abandoned\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{3}cluster_restored\0\u{4}\u{6}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{4}\u{8}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{4}\u{8}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{4}\u{f}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{4}\u{12}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0\u{4}\u{a}transaction_decided\0\u{3}transaction_resolved\0\u{3}transactions_settled\0\u{4}\u{8}manager_elected\0\u{3}manager_resigned\0\u{4}\u{9}migration_planned\0\u{3}migration_snapshot_taken\0\u{3}migration_transferred\0\u{3}migration_loaded\0\u{3}migration_caught_up\0\u{3}migration_writes_cut\0\u{3}tablet_routed\0\u{3}migration_finishing\0\u{3}migration_source_dropped\0\u{3}migration_paused\0\u{3}migration_resumed\0\u{3}migration_retried\0\u{3}migration_failed\0\u{3}migration_rolled_back\0\u{3}migration_reversed\0\u{3}migration_abandoned\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -919,6 +955,19 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
           self.kind = .settingChanged(v)
+        }
+      }()
+      case 4: try {
+        var v: Kunlog_Metadata_V1_ClusterRestored?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .clusterRestored(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .clusterRestored(v)
         }
       }()
       case 10: try {
@@ -1594,6 +1643,10 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
       guard case .settingChanged(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     }()
+    case .clusterRestored?: try {
+      guard case .clusterRestored(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
     case .nodeRegistered?: try {
       guard case .nodeRegistered(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
@@ -1871,6 +1924,56 @@ nonisolated extension Kunlog_Metadata_V1_FeatureLevelRaised: SwiftProtobuf.Messa
 
   package static func ==(lhs: Kunlog_Metadata_V1_FeatureLevelRaised, rhs: Kunlog_Metadata_V1_FeatureLevelRaised) -> Bool {
     if lhs.level != rhs.level {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ClusterRestored: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ClusterRestored"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{1}name\0\u{3}origin_cluster_id\0\u{3}origin_index\0\u{3}origin_hash\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.clusterID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.originClusterID) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.originIndex) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.originHash) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.clusterID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.clusterID, fieldNumber: 1)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 2)
+    }
+    if !self.originClusterID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.originClusterID, fieldNumber: 3)
+    }
+    if self.originIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.originIndex, fieldNumber: 4)
+    }
+    if !self.originHash.isEmpty {
+      try visitor.visitSingularBytesField(value: self.originHash, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ClusterRestored, rhs: Kunlog_Metadata_V1_ClusterRestored) -> Bool {
+    if lhs.clusterID != rhs.clusterID {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.originClusterID != rhs.originClusterID {return false}
+    if lhs.originIndex != rhs.originIndex {return false}
+    if lhs.originHash != rhs.originHash {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

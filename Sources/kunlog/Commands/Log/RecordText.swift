@@ -23,6 +23,9 @@ enum EventText {
     case .clusterCreated(let id, let name, let level):
       return "\(name), id \(ByteaText.hexadecimal(id.rawValue)), feature level \(level)"
     case .featureLevelRaised(let level): return "\(level)"
+    case .clusterRestored(let restored):
+      return "\(restored.name), id \(ByteaText.hexadecimal(restored.clusterID.rawValue)), from index "
+        + "\(restored.originIndex) of cluster \(ByteaText.hexadecimal(restored.originID.rawValue))"
     case .settingChanged(let name, let value): return "\(name) = \(value ?? "(default)")"
     case .nodeRegistered(let node): return "\(node.role) node \(node.name) (\(node.id)) at \(address(node))"
     case .nodeAddressChanged(let id, let host, let port, let postgresPort):

@@ -186,6 +186,7 @@ final class SQLiteExport: ExportTarget {
     case .tablet: "tablet"
     case .shard: "shard"
     case .node: "node"
+    case .migration: "migration"
     case .setting: "setting"
     case .topic: "topic"
     case .cluster: "cluster"

@@ -8,5 +8,7 @@ struct MetaCommand: AsyncParsableCommand {
       To replace a node, start the new one with an empty directory and --join, and then, from anywhere:
         kunlog meta member replace 1 --with 4=10.0.0.4:6001 --endpoints …
       """,
-    subcommands: [MetaRun.self, MetaMember.self, MetaTransfer.self, MetaRecover.self], defaultSubcommand: MetaRun.self)
+    subcommands: [
+      MetaRun.self, MetaMember.self, MetaTransfer.self, MetaRecover.self, MetaBackup.self, MetaRestoreCommand.self,
+    ], defaultSubcommand: MetaRun.self)
 }
