@@ -86,7 +86,7 @@ let package = Package(
       "MetadataService",
       [
         "AccessControl", "Metadata", "MetadataLog", "MetadataWire", "Metrics", "ProtocolMetadata", "Raft", "Replica",
-        "SegmentedLog", "EventLoop", "RPC", "SQLTypes", logging,
+        "SegmentedLog", "LogStore", "EventLoop", "RPC", "SQLTypes", logging,
       ]),
     target("MetadataClient", ["Metadata", "MetadataWire", "Metrics", "ProtocolMetadata", "EventLoop", "RPC", logging]),
     target("SQLParser", ["SQLTree", "SQLTypes", "CPgQuery"]),
@@ -129,7 +129,7 @@ let package = Package(
       "MetadataServiceTests",
       [
         "AccessControl", "Metadata", "MetadataClient", "MetadataService", "MetadataWire", "ProtocolMetadata",
-        "ProtocolRaft", "Raft", "EventLoop", "RPC", "SQLTypes",
+        "ProtocolRaft", "Raft", "EventLoop", "RPC", "SQLTypes", "LogStore", "SegmentedLog",
       ]),
     tests(
       "MetaFaultTests",

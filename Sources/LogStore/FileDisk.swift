@@ -7,16 +7,21 @@ package struct FileDisk: LogDisk {
   package let path: String
   /// What the disk took for what it was asked.
   package let statistics = DiskStatistics()
+  /// Where archived segments may have moved to.
+  private let archive: String?
 
   /// Uses a directory, which is created where it is missing (its parent must exist).
-  package init(path: String) throws(LogStoreError) {
+  /// - Parameter archive: a folder to which archived segments move; they are looked for there too. It may be gone for a while.
+  package init(path: String, archive: String? = nil) throws(LogStoreError) {
     self.path = path
+    self.archive = archive
     if mkdir(path, 0o700) != 0, errno != EEXIST { throw .io(operation: "create directory", path: path, errno: errno) }
   }
 
   /// Uses a directory that is there.
-  package init(existing path: String) throws(LogStoreError) {
+  package init(existing path: String, archive: String? = nil) throws(LogStoreError) {
     self.path = path
+    self.archive = archive
     guard access(path, R_OK | X_OK) == 0 else { throw .io(operation: "open directory", path: path, errno: errno) }
   }
 
@@ -36,10 +41,13 @@ package struct FileDisk: LogDisk {
   }
 
   package func list() throws(LogStoreError) -> [String] {
-    let archive = ArchivedSegment.directory
-    let names = try list(path)
-    guard names.contains(archive) else { return names }
-    return try names.filter { $0 != archive } + list(file(archive)).map { archive + "/" + $0 }
+    let folder = ArchivedSegment.directory
+    var names = try list(path)
+    var archived: Set<String> = []
+    if names.contains(folder) { archived.formUnion(try list(file(folder))) }
+    if let archive, let elsewhere = try? list(archive) { archived.formUnion(elsewhere) }
+    names.removeAll { $0 == folder }
+    return names + archived.sorted().map { folder + "/" + $0 }
   }
 
   private func list(_ path: String) throws(LogStoreError) -> [String] {
@@ -57,8 +65,20 @@ package struct FileDisk: LogDisk {
 
   package func open(_ name: String) throws(LogStoreError) -> any LogFile {
     let descriptor = Glibc.open(file(name), O_RDWR | O_CLOEXEC)
+    if descriptor < 0, errno == ENOENT, let elsewhere = moved(name) {
+      let descriptor = Glibc.open(elsewhere, O_RDONLY | O_CLOEXEC)
+      guard descriptor >= 0 else { throw .io(operation: "open", path: elsewhere, errno: errno) }
+      return OpenFile(descriptor: descriptor, path: elsewhere, statistics: statistics)
+    }
     guard descriptor >= 0 else { throw .io(operation: "open", path: file(name), errno: errno) }
     return OpenFile(descriptor: descriptor, path: file(name), statistics: statistics)
+  }
+
+  /// Where an archived segment may have moved to; nil for other files.
+  private func moved(_ name: String) -> String? {
+    let prefix = ArchivedSegment.directory + "/"
+    guard let archive, name.hasPrefix(prefix) else { return nil }
+    return archive + "/" + name.dropFirst(prefix.count)
   }
 
   package func create(_ name: String, sizeBytes: Int) throws(LogStoreError) -> any LogFile {

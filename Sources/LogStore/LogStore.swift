@@ -419,6 +419,21 @@ package final class LogStore: TurnParticipant {
     return first
   }
 
+  /// What the segments of the log hold: the first and the last entry, bytes, files.
+  package var contents: (firstIndex: UInt64, lastIndex: UInt64, bytes: Int, files: Int) {
+    var bytes = 0
+    for file in files.values { bytes += (try? file.sizeBytes) ?? 0 }
+    return (base.base.index + 1, lastIndex, bytes, files.count)
+  }
+
+  /// Takes up archived segments that were found, and forgets those that were removed.
+  package func archiveChanged(found: [ArchivedSegment], removed: [ArchivedSegment]) {
+    archive.merge(found, without: removed)
+    if let archived, removed.contains(archived.segment) { self.archived = nil }
+    nonisolated(unsafe) let writer = writer
+    writerThread.post { writer.archiveChanged(found: found, removed: removed) }
+  }
+
   private static func run<Value: Sendable>(
     on thread: WorkerThread, _ body: @escaping @Sendable () throws(LogStoreError) -> Value
   ) async -> Result<Value, LogStoreError> {

@@ -12,4 +12,6 @@ package enum FeatureLevel {
   package static let coordination: UInt32 = 3
   /// Clusters that begin with a backup (`ClusterRestored`).
   package static let restoration: UInt32 = 3
+  /// Records are leaves of a tree (`RecordTree`), from the one on that raises the level.
+  package static let recordTree: UInt32 = 3
 }

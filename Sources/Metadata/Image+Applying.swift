@@ -9,8 +9,14 @@ extension Image {
     return image
   }
 
-  /// Folds a record in: events, versions, request table, index and hash move together.
+  /// Folds a record in: events, versions, request table, index, hash and tree move together.
   package mutating func apply(_ record: Record) {
+    applyWithoutTree(record)
+    if featureLevel >= FeatureLevel.recordTree { tree.append(record) }
+  }
+
+  /// The same, but for the tree, which stays as it is: for images that only serve to decide.
+  package mutating func applyWithoutTree(_ record: Record) {
     for event in record.events { apply(event, at: record.index) }
     if let request = record.requestID {
       let kept =

@@ -11,6 +11,8 @@ package struct Image: Sendable, Equatable {
   package var index: UInt64 = 0
   /// The hash of that record: where the chain goes on.
   package var hash = RecordHash.zero
+  /// The records so far, as a tree that proves what belongs to the history; empty below `FeatureLevel.recordTree`.
+  package var tree = RecordTree()
   package var featureLevel: UInt32 = 0
   package var nextObjectID = ObjectID.firstUser
   package var nextTabletID = TabletID(rawValue: 1)

@@ -44,6 +44,30 @@ package struct RecordHash: Sendable, Hashable, CustomStringConvertible {
     return hash
   }
 
+  /// What a leaf of the record tree has, given the record's hash (RFC 9162, section 2.1.1).
+  package static func leaf(_ record: RecordHash) -> RecordHash {
+    var hash = RecordHash.zero
+    withUnsafeBytes(of: UInt8(0)) { prefix in
+      record.withBytes { record in
+        withUnsafeMutableBytes(of: &hash.words) { SHA256.digest(prefix, record, into: $0) }
+      }
+    }
+    return hash
+  }
+
+  /// What an inner node of the record tree has, given what is below it (RFC 9162, section 2.1.1).
+  package static func node(_ left: RecordHash, _ right: RecordHash) -> RecordHash {
+    var hash = RecordHash.zero
+    withUnsafeTemporaryAllocation(byteCount: 1 + lengthBytes, alignment: 8) { head in
+      head[0] = 1
+      left.withBytes { UnsafeMutableRawBufferPointer(rebasing: head[1...]).copyMemory(from: $0) }
+      right.withBytes { right in
+        withUnsafeMutableBytes(of: &hash.words) { SHA256.digest(UnsafeRawBufferPointer(head), right, into: $0) }
+      }
+    }
+    return hash
+  }
+
   /// Lower-case hexadecimal.
   package var description: String { ByteaText.hexadecimal(bytes) }
 }

@@ -13,7 +13,7 @@ struct Leadership: Sendable {
   }
 
   let term: UInt64
-  /// Committed and in flight: what the next request is decided against.
+  /// Committed and in flight: what the next request is decided against. Its tree is not kept up.
   private(set) var speculation: Image
   private var inFlight: [InFlight] = []
   // Committed ones at the head, dropped together.
@@ -25,7 +25,7 @@ struct Leadership: Sendable {
   }
 
   mutating func append(_ record: Record, body: [UInt8]) {
-    speculation.apply(record)
+    speculation.applyWithoutTree(record)
     inFlight.append(InFlight(record: record, body: body))
   }
 

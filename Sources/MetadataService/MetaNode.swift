@@ -44,6 +44,16 @@ package struct MetaNodeConfiguration: Sendable {
   package var keptEntries: UInt64 = 50_000
   /// How many bytes of records that the log does not need any more are kept for audits, about; nil: all.
   package var archiveBytes: Int? = 1024 * 1024 * 1024
+  /// A folder to which the archive moves, on another disk for instance; nil: it stays in the log's directory.
+  package var archiveFolder: String?
+  /// How long something is kept after it was archived; nil: for ever, or until there is too much.
+  package var archiveSeconds: Int?
+  /// Most bytes that wait for the archive's folder while it takes nothing; nil: as many as the disk has room for.
+  package var archiveBacklogBytes: Int?
+  /// Most bytes of entries that stay in the log because something is under way that needs them, about.
+  package var heldBytes = 1024 * 1024 * 1024
+  /// About how many entries lie between two images that are kept along the archive.
+  package var imageDistance: UInt64 = 50_000
   /// How many bytes of records are kept in memory for subscribers that keep up; others read the log.
   package var recentBytes = 4 * 1024 * 1024
 
@@ -103,14 +113,19 @@ package final class MetaNode {
     replicaConfiguration.segmentBytes = configuration.segmentBytes
     replicaConfiguration.snapshotLogBytes = configuration.snapshotLogBytes
     replicaConfiguration.keptEntries = configuration.keptEntries
-    replicaConfiguration.archive = configuration.archiveBytes.map { $0 > 0 ? .bytes($0) : .none } ?? .all
+    // What is too much goes by the keeper of the archive, which knows all of it.
+    replicaConfiguration.archive = configuration.archiveBytes == 0 ? .none : .all
+    replicaConfiguration.archiveFolder = configuration.archiveFolder
+    replicaConfiguration.recyclesSegments = false
+    replicaConfiguration.heldBytes = configuration.heldBytes
     replica = Replica(
       configuration: replicaConfiguration, machine: machine, server: server, tls: configuration.tls)
     service = MetadataService(clusterID: configuration.clusterID, replica: replica)
     service.desk.gate = AccessGuard.install(at: server, role: .meta, tls: configuration.tls)
     recorder = MembershipRecorder(service)
     admin = MetadataAdmin(service, recorder: recorder)
-    audit = MetadataAudit(service)
+    audit = MetadataAudit(
+      service, dataDirectory: configuration.dataDirectory, archiveDirectory: configuration.archiveFolder)
   }
 
   /// Opens the data directory, joins the group and listens.
@@ -126,7 +141,24 @@ package final class MetaNode {
       replica.refuse { [weak self] in self?.isOut($0) ?? false }
       replica.onChange = { [weak self] status in if status.isReady { self?.leads() } }
       replica.onFailure = { [weak self] error in self?.onFailure?(error.description) }
+      let directory = replica.configuration.dataDirectory
+      machine.tree = try TreeKeeper(directory: directory)
+      if configuration.archiveBytes != 0 {
+        let local = directory + "/log/archive"
+        try FileSystem.createDirectory(local)
+        let images = ImageArchive(
+          directories: [local] + [configuration.archiveFolder].compactMap { $0 }, distance: configuration.imageDistance)
+        machine.images = images
+        try await images.open()
+        machine.archive = ArchiveKeeper(
+          .init(
+            local: local, folder: configuration.archiveFolder, maximumBytes: configuration.archiveBytes,
+            maximumAgeSeconds: configuration.archiveSeconds,
+            maximumBacklogBytes: configuration.archiveBacklogBytes))
+      }
       try await replica.start()
+      machine.tree?.begin(replica)
+      machine.archive?.begin(replica)
       try server.start()
       removalWatch = RemovalWatch(service, tls: configuration.tls) { [weak self] in self?.removed() }
     } catch {
@@ -142,6 +174,9 @@ package final class MetaNode {
     await server.shutdown(graceMilliseconds: 100)
     await replica.stop()
     audit.close()
+    machine.tree?.close()
+    machine.images?.close()
+    machine.archive?.close()
     machine.close()
     lock = nil
   }

@@ -18,6 +18,12 @@ final class MetadataMachine: StateMachine {
   let changes = ChangeSignal()
   /// Called at the same moments, before those who wait go on.
   var onChange: (@LoopActor () -> Void)?
+  /// Told of each record that is applied; nil: nobody keeps the tree's nodes.
+  var tree: TreeKeeper?
+  /// Told after each batch of them; nil: no images are kept along the archive.
+  var images: ImageArchive?
+  /// Keeps what the log drops; nil: nobody does.
+  var archive: ArchiveKeeper?
   private let worker = WorkerThread(name: "metadata-snapshot", isBackground: true)
   private let decoder = WorkerThread(name: "metadata-decode")
   /// Entries from which on it pays to decode them on two threads.
@@ -40,16 +46,26 @@ final class MetadataMachine: StateMachine {
       try fold(entries[..<split])
       for (entry, record) in zip(entries[split...], try await rest.records()) {
         try state.apply(record, body: entry.payload)
+        noteLeaf()
       }
       position = entries.count
     }
     try fold(entries[position...])
+    images?.applied(state.image, sizeBytes: entries.reduce(0) { $0 + $1.payload.count })
     changed()
     return entries.map { Applied(index: $0.index) }
   }
 
   private func fold(_ entries: ArraySlice<CommittedEntry>) throws {
-    for entry in entries { try state.apply(index: entry.index, term: entry.term, body: entry.payload) }
+    for entry in entries {
+      try state.apply(index: entry.index, term: entry.term, body: entry.payload)
+      noteLeaf()
+    }
+  }
+
+  private func noteLeaf() {
+    guard state.image.tree.count > 0 else { return }
+    tree?.add(index: state.image.index, hash: state.image.hash)
   }
 
   /// Decides a request; see `MetadataState.decide`.
@@ -73,8 +89,14 @@ final class MetadataMachine: StateMachine {
 
   func restoreSnapshot(from path: String, index: UInt64) async throws {
     state.restore(try await worker.run { try ImageFile.read(path) })
+    tree?.reset(to: state.image.tree)
     changed()
   }
+
+  /// What is under way, and keeps its history in the log, the oldest first.
+  var holds: [CompactionHold] { image.compactionHolds }
+
+  var heldIndex: UInt64? { image.oldestHeldIndex }
 
   func close() {
     worker.shutdown()

@@ -23,8 +23,11 @@ final class PastImages {
       case empty
       case image(Image)
       case file(String)
+      case archived(ImageArchive.Kept)
     }
     var index: UInt64
+    /// No record up to it bears a later time; nil where that is not known.
+    var latestTimeMicroseconds: Int64?
     var source: Source
   }
 
@@ -37,6 +40,8 @@ final class PastImages {
   private let worker = WorkerThread(name: "metadata-past", isBackground: true)
   private let logger = Logger(label: "metadata-history")
   private var kept: [Image] = []
+  /// Indexes of images along the archive that were found damaged.
+  private var damaged: Set<UInt64> = []
   private var isBusy = false
   private var waiting: [UnsafeContinuation<Void, Never>] = []
 
@@ -56,10 +61,11 @@ final class PastImages {
     try await begin()
     defer { end() }
     let firstEntry = replica.historyFirstIndex
-    for base in try candidates(for: moment) where reaches(from: base, firstEntry) || moment == .index(base.index) {
-      guard let image = await load(base) else { continue }
+    for base in candidates(for: moment) where reaches(from: base, firstEntry) || moment == .index(base.index) {
+      guard let image = await load(base), isUsable(image, moment) else { continue }
       let made = try await fold(image, until: moment)
       keep(made)
+      replaceDamaged()
       return made
     }
     throw tooEarly
@@ -87,7 +93,8 @@ final class PastImages {
       }
       // Records from before that time may have been committed that are not applied here.
       try await confirm()
-      return nil
+      let latest = replica.machine.image.tree.latestTimeMicroseconds
+      return latest > 0 && latest <= time ? replica.machine.image : nil
     }
   }
 
@@ -106,24 +113,47 @@ final class PastImages {
 
   /// All states that are kept, the latest first.
   private var bases: [Base] {
-    var bases = [Base(index: 0, source: .empty)]
+    var bases = [Base(index: 0, latestTimeMicroseconds: .min, source: .empty)]
     bases += replica.snapshotFiles.map { Base(index: $0.index, source: .file($0.path)) }
-    bases += kept.map { Base(index: $0.index, source: .image($0)) }
+    bases += (images?.kept ?? []).map {
+      Base(index: $0.index, latestTimeMicroseconds: Self.known($0.latestTimeMicroseconds), source: .archived($0))
+    }
+    bases += kept.map {
+      Base(
+        index: $0.index, latestTimeMicroseconds: Self.known($0.tree.latestTimeMicroseconds), source: .image($0))
+    }
     return bases.sorted { $0.index > $1.index }
+  }
+
+  /// 0 stands for a time that is not known: of images below `FeatureLevel.recordTree`.
+  private static func known(_ time: Int64) -> Int64? { time == 0 ? nil : time }
+
+  private var images: ImageArchive? { replica.machine.images }
+
+  private func isBefore(_ base: Base, _ time: Int64) -> Bool { base.latestTimeMicroseconds.map { $0 <= time } ?? false }
+
+  /// Those that are surely before the time, the latest first; then those of which that shows only when they are read.
+  private func candidates(before time: Int64) -> [Base] {
+    let firstEntry = replica.historyFirstIndex
+    let bases = bases.filter { reaches(from: $0, firstEntry) }
+    return bases.filter { isBefore($0, time) } + bases.filter { $0.latestTimeMicroseconds == nil }.reversed()
   }
 
   /// Whether all records after the state are at hand.
   private func reaches(from base: Base, _ firstEntry: UInt64) -> Bool { base.index + 1 >= firstEntry }
 
   /// States at or before the moment, the best first.
-  private func candidates(for moment: Moment) throws(RPCError) -> [Base] {
+  private func candidates(for moment: Moment) -> [Base] {
     switch moment {
     case .index(let index): return bases.filter { $0.index <= index }
-    case .time:
-      let firstEntry = replica.historyFirstIndex
-      // Which of them is before that time shows only when it is read.
-      return bases.filter { reaches(from: $0, firstEntry) }.reversed()
+    case .time(let time): return candidates(before: time)
     }
+  }
+
+  /// Whether a state is surely not after the moment.
+  private func isUsable(_ image: Image, _ moment: Moment) -> Bool {
+    guard case .time(let time) = moment, image.index > 0 else { return true }
+    return Self.known(image.tree.latestTimeMicroseconds).map { $0 <= time } ?? false
   }
 
   /// nil where the file is damaged or gone; the next one is used then.
@@ -131,11 +161,27 @@ final class PastImages {
     switch base.source {
     case .empty: return Image()
     case .image(let image): return image
+    case .archived(let image):
+      do { return try await images?.read(image) } catch {
+        logger.error("an image along the archive cannot be used: \(error); it is removed")
+        damaged.insert(image.index)
+        return nil
+      }
     case .file(let path):
       do { return try await worker.run { try ImageFile.read(path) } } catch {
         logger.error("a snapshot cannot be used for the history: \(error)")
         return nil
       }
+    }
+  }
+
+  /// Makes an image along the archive again that was found damaged.
+  private func replaceDamaged() {
+    guard let index = damaged.popFirst() else { return }
+    LoopActor.start { [weak self] in
+      guard let self, let image = try? await self.image(at: .index(index)), image.index == index else { return }
+      self.images?.keep(image)
+      self.logger.notice("the image at index \(index) was made again from the records before it")
     }
   }
 

@@ -62,6 +62,7 @@ package struct ImageDecoder: Sendable {
     image.removedNodes = TreeSet(header.removedNodes.map(NodeID.init))
     if header.nextMigrationID > 0 { image.migrations.nextID = MigrationID(rawValue: header.nextMigrationID) }
     if header.hasManager { image.manager = ManagerLeadership(wire: header.manager) }
+    if header.hasTree { image.tree = try RecordTree(wire: header.tree) }
     finished = image
   }
 }

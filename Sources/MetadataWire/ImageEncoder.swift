@@ -124,6 +124,7 @@ package struct ImageEncoder: Sendable {
       // 0 as long as there is none: an image below feature level 3 is as it ever was.
       $0.nextMigrationID = image.migrations.nextID.rawValue > 1 ? image.migrations.nextID.rawValue : 0
       if image.manager != ManagerLeadership() { $0.manager = image.manager.wire }
+      if image.tree.count > 0 { $0.tree = image.tree.wire }
     }
   }
 

@@ -1,6 +1,7 @@
 import EventLoop
 import Raft
 import ReplicaCore
+import SegmentedLog
 
 /// Taking, sending and receiving snapshots.
 extension Replica {
@@ -29,6 +30,7 @@ extension Replica {
       }
       try await snapshots.adopt(path, metadata: metadata)
       let droppable = log?.droppable(before: index, keptBytes: configuration.keptBytes) ?? 0
+      core.heldIndex = heldIndex(before: index)
       handle(.snapshotTaken(metadata, droppable: droppable))
       statistics.snapshotTaken(since: start)
       logger.info(
@@ -47,6 +49,33 @@ extension Replica {
       logger.error("no snapshot was taken: \(error)")
       throw .failed("no snapshot was taken: \(error)")
     }
+  }
+
+  /// The first entry that compaction must not drop; `.max`: none.
+  private func heldIndex(before snapshot: UInt64) -> UInt64 {
+    guard let held = machine.heldIndex, let log else {
+      isHoldOverruled = false
+      return .max
+    }
+    let bound = log.droppable(before: snapshot, keptBytes: configuration.heldBytes)
+    isHoldOverruled = bound >= held
+    guard isHoldOverruled else { return held }
+    logger.error(
+      """
+      entries from \(held) on are still needed by what is under way, but they are more than \(configuration.heldBytes) bytes: \
+      the log is compacted up to entry \(bound) all the same
+      """)
+    return bound + 1
+  }
+
+  /// What the log itself holds.
+  package var logContents: (firstIndex: UInt64, lastIndex: UInt64, bytes: Int, files: Int) {
+    log?.contents ?? (0, 0, 0, 0)
+  }
+
+  /// Takes up archived segments that were found, and forgets those that were removed.
+  package func archiveChanged(found: [ArchivedSegment], removed: [ArchivedSegment]) {
+    log?.archiveChanged(found: found, removed: removed)
   }
 
   /// The snapshots that are kept, oldest first. A file may be gone by the time that it is opened.

@@ -45,6 +45,9 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
   private var promiseTimer: LoopTimer?
   var timerDeadline: UInt64 = .max
 
+  /// Whether the log has become so long that it is compacted although something is under way that needs it.
+  package internal(set) var isHoldOverruled = false
+
   // Applying.
   var applied = AppliedBatch<Machine.Output>()
   var isApplying = false
@@ -78,7 +81,7 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
     var recovered: Raft.Recovered
     do throws(LogStoreError) {
       _ = try FileDisk(path: configuration.dataDirectory)
-      let disk = try FileDisk(path: configuration.dataDirectory + "/log")
+      let disk = try FileDisk(path: configuration.dataDirectory + "/log", archive: configuration.archiveFolder)
       logDisk = disk
       (log, recovered) = try await LogStore.open(configuration.log, on: disk)
     } catch { throw .log(error) }

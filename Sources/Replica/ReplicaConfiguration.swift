@@ -33,6 +33,12 @@ package struct ReplicaConfiguration: Sendable {
   package var keptBytes = 256 * 1024 * 1024
   /// What becomes of the parts of the log that are not needed any more.
   package var archive = ArchiveRetention.none
+  /// A folder to which archived segments move; nil: they stay in the log's directory.
+  package var archiveFolder: String?
+  /// Whether files of segments that were dropped are used again; see `LogConfiguration`.
+  package var recyclesSegments = true
+  /// Most bytes of entries that stay in the log because something is under way that needs them (`StateMachine.heldIndex`), about.
+  package var heldBytes = 1024 * 1024 * 1024
   /// Most bytes of entries that are applied at once.
   package var applyBatchBytes = 1024 * 1024
   /// How long a read waits to be confirmed, for instance while there is no leader.
@@ -64,6 +70,7 @@ package struct ReplicaConfiguration: Sendable {
     log.segmentBytes = segmentBytes
     log.cacheBytes = cacheBytes
     log.archive = archive
+    log.recyclesSegments = recyclesSegments
     log.mayBegin = mayBegin
     log.newDisk = UInt64.random(in: 1...UInt64.max)
     return log

@@ -1,5 +1,6 @@
 import EventLoop
 import Glibc
+import Logging
 import ProtocolRaft
 import Raft
 import SegmentedLog
@@ -177,19 +178,39 @@ final class SnapshotStore {
         try FileSystem.remove(directory + "/" + name)
       } else if name.hasSuffix(".description") {
         let bytes = try FileSystem.read(directory + "/" + name)
-        guard let header = try? Kunlog_Raft_V1_SnapshotHeader(serializedBytes: bytes),
-          let configuration = Configuration(encoded: Array(header.configuration))
-        else { continue }
-        let path = directory + "/\(header.index).snapshot"
-        guard let (size, checksum) = try? measure(path), size == Int(header.sizeBytes), checksum == header.checksum
-        else { continue }
-        found.append(
-          StoredSnapshot(
-            metadata: SnapshotMetadata(index: header.index, term: header.indexTerm, configuration: configuration),
-            path: path, sizeBytes: size, checksum: checksum))
+        guard let stored = described(bytes, name: name, in: directory),
+          let (size, checksum) = try? measure(stored.path), size == stored.sizeBytes, checksum == stored.checksum
+        else {
+          logger.error("the snapshot that \(directory)/\(name) describes is damaged or missing: it is not used")
+          continue
+        }
+        found.append(stored)
       }
     }
     return found.sorted { $0.metadata.index < $1.metadata.index }
+  }
+
+  private nonisolated static let logger = Logger(label: "snapshots")
+
+  /// What a description says; nil where it is not what was written.
+  nonisolated static func described(_ bytes: [UInt8], name: String, in directory: String) -> StoredSnapshot? {
+    guard let header = try? Kunlog_Raft_V1_SnapshotHeader(serializedBytes: bytes), header.unknownFields.data.isEmpty,
+      let configuration = Configuration(encoded: Array(header.configuration)), name == "\(header.index).description"
+    else { return nil }
+    // Those of earlier versions have none.
+    if header.hasDescriptionChecksum, header.descriptionChecksum != checksum(of: header) { return nil }
+    return StoredSnapshot(
+      metadata: SnapshotMetadata(index: header.index, term: header.indexTerm, configuration: configuration),
+      path: directory + "/\(header.index).snapshot", sizeBytes: Int(clamping: header.sizeBytes),
+      checksum: header.checksum)
+  }
+
+  /// Of all of a description but this checksum itself.
+  private nonisolated static func checksum(of header: Kunlog_Raft_V1_SnapshotHeader) -> UInt32 {
+    var bare = header
+    bare.clearDescriptionChecksum()
+    let bytes: [UInt8] = (try? bare.serializedBytes()) ?? []
+    return bytes.withUnsafeBytes { CRC32C.checksum($0) }
   }
 
   private nonisolated static func keep(
@@ -199,19 +220,20 @@ final class SnapshotStore {
     stored.path = directory + "/\(snapshot.metadata.index).snapshot"
     try FileSystem.syncFile(snapshot.path)
     try FileSystem.rename(snapshot.path, stored.path)
-    let header = Kunlog_Raft_V1_SnapshotHeader.with {
+    var header = Kunlog_Raft_V1_SnapshotHeader.with {
       $0.index = snapshot.metadata.index
       $0.indexTerm = snapshot.metadata.term
       $0.configuration = .init(snapshot.metadata.configuration.encoded())
       $0.sizeBytes = UInt64(snapshot.sizeBytes)
       $0.checksum = snapshot.checksum
     }
+    header.descriptionChecksum = checksum(of: header)
     let bytes: [UInt8] = try header.serializedBytes()
     try FileSystem.atomicReplace(directory + "/\(snapshot.metadata.index).description", bytes)
     return stored
   }
 
-  private nonisolated static func measure(_ path: String) throws -> (sizeBytes: Int, checksum: UInt32) {
+  nonisolated static func measure(_ path: String) throws -> (sizeBytes: Int, checksum: UInt32) {
     let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw FileError("open", path) }
     defer { Glibc.close(descriptor) }

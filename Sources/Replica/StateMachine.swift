@@ -29,10 +29,16 @@ package protocol StateMachine: AnyObject {
   func apply(_ entries: [CommittedEntry]) async throws -> [Output]
   /// The last entry that the durable state contains at start, 0 for none: the replica replays what follows it.
   var appliedIndex: UInt64 { get }
+  /// The first entry that must stay in the log because something is under way that began with it; nil: none.
+  var heldIndex: UInt64? { get }
   /// Writes the state into a new file at the path; must not block the loop. Returns the last entry that it contains.
   func writeSnapshot(to path: String) async throws -> UInt64
   /// Replaces the state by the one in the file, which contains entries up to the index.
   func restoreSnapshot(from path: String, index: UInt64) async throws
   /// Told at each change of this replica's leadership. With `isLeader`, all entries before the term are applied.
   func leadershipChanged(isLeader: Bool, term: UInt64)
+}
+
+extension StateMachine {
+  package var heldIndex: UInt64? { nil }
 }

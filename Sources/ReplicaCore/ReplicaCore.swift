@@ -154,6 +154,9 @@ package struct ReplicaCore: Sendable {
     transferToken = token
   }
 
+  /// Compaction does not drop this entry, nor what comes after it. To be set before a snapshot is taken.
+  package var heldIndex: UInt64 = .max
+
   /// Claims the right to take a snapshot now, to be ended by `Event.snapshotTaken`; false while one is being taken.
   package mutating func beginSnapshot() -> Bool {
     guard !isEnded, !isTakingSnapshot else { return false }
@@ -366,6 +369,7 @@ package struct ReplicaCore: Sendable {
     isTakingSnapshot = false
     guard let metadata else { return }
     let byEntries = metadata.index - min(metadata.index, options.keptEntries)
-    step(.snapshotTaken(metadata, compactThrough: max(byEntries, min(droppable, metadata.index))))
+    let through = max(byEntries, min(droppable, metadata.index))
+    step(.snapshotTaken(metadata, compactThrough: min(through, heldIndex - 1)))
   }
 }

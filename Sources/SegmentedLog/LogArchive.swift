@@ -24,7 +24,8 @@ package struct ArchivedSegment: Sendable, Hashable {
     (self.firstIndex, self.lastIndex, self.number) = (firstIndex, lastIndex, number)
   }
 
-  init?(name: String) {
+  /// From a file's name within the log's directory; nil where it is none's.
+  package init?(name: String) {
     guard name.hasPrefix(Self.prefix), name.hasSuffix(".log") else { return nil }
     let parts = name.dropFirst(Self.prefix.count).dropLast(4).split(separator: "-").map { UInt64($0) }
     guard parts.count == 3, let first = parts[0], let last = parts[1], let number = parts[2], first <= last else {
@@ -82,6 +83,15 @@ package struct LogArchive: Sendable, Equatable {
   }
 
   mutating func append(_ segment: ArchivedSegment) { segments.append(segment) }
+
+  /// Takes up segments that were found, and forgets those that were removed.
+  package mutating func merge(_ found: [ArchivedSegment], without removed: [ArchivedSegment]) {
+    let known = Set(segments)
+    let new = found.filter { !known.contains($0) }
+    guard !new.isEmpty || !removed.isEmpty else { return }
+    let gone = Set(removed)
+    segments = (segments + new).filter { !gone.contains($0) }.sorted { $0.firstIndex < $1.firstIndex }
+  }
 
   mutating func removeFirst() -> ArchivedSegment { segments.removeFirst() }
 }

@@ -17,6 +17,9 @@ package struct LogConfiguration: Sendable {
   package var fillBytes = 1024 * 1024
   /// How many segments that were dropped are kept for reuse.
   package var spareSegments = 1
+  /// Whether files of segments that were dropped are used again. Where they are, what lies behind a segment's end need not be
+  /// zero, and damage there is not found by `LogInspection` (nor does it matter).
+  package var recyclesSegments = true
   /// Space that is set aside, to be used when the disk is full: for terms and votes, and for what is under way. 0: none.
   package var reserveBytes = 4 * 1024 * 1024
   /// How often it is tried whether a full disk has space again.

@@ -60,6 +60,7 @@ struct LogState: Sendable, Equatable {
 final class StateFile: Sendable {
   static let name = "state"
   static let slotBytes = 32 * 1024
+  private static let blockBytes = 4096
 
   /// What the file holds.
   struct Found {
@@ -91,6 +92,8 @@ final class StateFile: Sendable {
       shorter.base = nil
       bytes = Self.encode(shorter, identity, number)
     }
+    // In whole blocks: nothing of a longer state before it stays behind.
+    bytes += [UInt8](repeating: 0, count: (Self.blockBytes - bytes.count % Self.blockBytes) % Self.blockBytes)
     try file.write(bytes, at: Int(number % 2) * Self.slotBytes)
     try file.synchronize()
   }
@@ -124,6 +127,28 @@ final class StateFile: Sendable {
       if number > found.writes { (found.writes, found.identity, found.state) = (number, identity, state) }
     }
     return found
+  }
+
+  /// Where copies begin of which a byte is not as it must be: neither empty nor whole, or with something behind it.
+  func damagedSlots(path: String) -> [Int] {
+    var damaged: [Int] = []
+    for slot in 0..<2 {
+      var bytes = [UInt8](repeating: 0, count: Self.slotBytes)
+      guard let count = try? file.read(&bytes, at: slot * Self.slotBytes), count == bytes.count else {
+        damaged.append(slot * Self.slotBytes)
+        continue
+      }
+      var end = 0
+      if !bytes.prefix(16).allSatisfy({ $0 == 0 }) {
+        guard Self.decode(bytes[...], path: path) != nil else {
+          damaged.append(slot * Self.slotBytes)
+          continue
+        }
+        end = 8 + Int(bytes[4]) + Int(bytes[5]) << 8 + Int(bytes[6]) << 16
+      }
+      if let behind = bytes[end...].firstIndex(where: { $0 != 0 }) { damaged.append(slot * Self.slotBytes + behind) }
+    }
+    return damaged
   }
 
   private static func decode(

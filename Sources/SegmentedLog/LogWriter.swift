@@ -263,7 +263,7 @@ package final class LogWriter {
         try disk.rename(name, to: archived.name)
         archive.append(archived)
         result.archive = archive
-      } else if spares.count < configuration.spareSegments, segment.sizeBytes == configuration.segmentBytes {
+      } else if configuration.recyclesSegments, spares.count < configuration.spareSegments, segment.sizeBytes == configuration.segmentBytes {
         let spare = LogFileName.spare(nextSpare)
         nextSpare += 1
         try disk.rename(name, to: spare)
@@ -289,6 +289,11 @@ package final class LogWriter {
       _ = archive.removeFirst()
     }
     result.archive = archive
+  }
+
+  /// Takes note that archived segments are elsewhere, or gone.
+  package func archiveChanged(found: [ArchivedSegment], removed: [ArchivedSegment]) {
+    archive.merge(found, without: removed)
   }
 
   // MARK: - Space

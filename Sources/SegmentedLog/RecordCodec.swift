@@ -175,7 +175,7 @@ package struct RecordCodec: Sendable {
     return header
   }
 
-  private func checkedLength(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Int? {
+  func checkedLength(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Int? {
     guard offset + Self.headLength <= bytes.count else { return nil }
     let type = bytes[offset + 12]
     guard type >= 1, type <= RecordType.promise.rawValue else { return nil }

@@ -555,6 +555,11 @@ package nonisolated struct Kunlog_Metadata_V1_VerifyResponse: Sendable {
     /// Snapshots that were compared with the fold of the records.
     package var snapshots: UInt32 = 0
 
+    /// The last record that was followed, and its hash.
+    package var lastIndex: UInt64 = 0
+
+    package var lastHash: Data = Data()
+
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
     package init() {}
@@ -1494,7 +1499,7 @@ nonisolated extension Kunlog_Metadata_V1_VerifyResponse.Finding: SwiftProtobuf.M
 
 nonisolated extension Kunlog_Metadata_V1_VerifyResponse.Result: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Kunlog_Metadata_V1_VerifyResponse.protoMessageName + ".Result"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}node_id\0\u{3}first_index\0\u{1}head\0\u{3}image_digest\0\u{1}records\0\u{1}bytes\0\u{1}findings\0\u{1}snapshots\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}node_id\0\u{3}first_index\0\u{1}head\0\u{3}image_digest\0\u{1}records\0\u{1}bytes\0\u{1}findings\0\u{1}snapshots\0\u{3}last_index\0\u{3}last_hash\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1510,6 +1515,8 @@ nonisolated extension Kunlog_Metadata_V1_VerifyResponse.Result: SwiftProtobuf.Me
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.findings) }()
       case 8: try { try decoder.decodeSingularUInt32Field(value: &self.snapshots) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.lastIndex) }()
+      case 10: try { try decoder.decodeSingularBytesField(value: &self.lastHash) }()
       default: break
       }
     }
@@ -1544,6 +1551,12 @@ nonisolated extension Kunlog_Metadata_V1_VerifyResponse.Result: SwiftProtobuf.Me
     if self.snapshots != 0 {
       try visitor.visitSingularUInt32Field(value: self.snapshots, fieldNumber: 8)
     }
+    if self.lastIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lastIndex, fieldNumber: 9)
+    }
+    if !self.lastHash.isEmpty {
+      try visitor.visitSingularBytesField(value: self.lastHash, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1556,6 +1569,8 @@ nonisolated extension Kunlog_Metadata_V1_VerifyResponse.Result: SwiftProtobuf.Me
     if lhs.bytes != rhs.bytes {return false}
     if lhs.findings != rhs.findings {return false}
     if lhs.snapshots != rhs.snapshots {return false}
+    if lhs.lastIndex != rhs.lastIndex {return false}
+    if lhs.lastHash != rhs.lastHash {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

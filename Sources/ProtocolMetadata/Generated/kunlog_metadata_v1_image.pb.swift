@@ -147,11 +147,45 @@ package nonisolated struct Kunlog_Metadata_V1_ImageHeader: Sendable {
   /// Clears the value of `manager`. Subsequent reads from it will return its default value.
   package mutating func clearManager() {self._manager = nil}
 
+  /// Not set below feature level 3.
+  package var tree: Kunlog_Metadata_V1_ImageTree {
+    get {_tree ?? Kunlog_Metadata_V1_ImageTree()}
+    set {_tree = newValue}
+  }
+  /// Returns true if `tree` has been explicitly set.
+  package var hasTree: Bool {self._tree != nil}
+  /// Clears the value of `tree`. Subsequent reads from it will return its default value.
+  package mutating func clearTree() {self._tree = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _manager: Kunlog_Metadata_V1_ImageManager? = nil
+  fileprivate var _tree: Kunlog_Metadata_V1_ImageTree? = nil
+}
+
+/// The Merkle tree over the records (see LogHead in audit.proto), folded.
+package nonisolated struct Kunlog_Metadata_V1_ImageTree: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The first record of the tree.
+  package var firstIndex: UInt64 = 0
+
+  /// How many records it has.
+  package var count: UInt64 = 0
+
+  /// Roots of its complete subtrees, 32 bytes each, the largest first: one for each bit of the count.
+  package var peaks: [Data] = []
+
+  /// The latest time that any of its records bears.
+  package var latestTimeMicroseconds: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct Kunlog_Metadata_V1_ImageEvents: Sendable {
@@ -641,7 +675,7 @@ nonisolated extension Kunlog_Metadata_V1_ImagePart: SwiftProtobuf.Message, Swift
 
 nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ImageHeader"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}hash\0\u{3}next_object_id\0\u{3}next_tablet_id\0\u{3}removed_nodes\0\u{3}next_migration_id\0\u{1}manager\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}hash\0\u{3}next_object_id\0\u{3}next_tablet_id\0\u{3}removed_nodes\0\u{3}next_migration_id\0\u{1}manager\0\u{1}tree\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -656,6 +690,7 @@ nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, Swi
       case 5: try { try decoder.decodeRepeatedUInt64Field(value: &self.removedNodes) }()
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.nextMigrationID) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._manager) }()
+      case 8: try { try decoder.decodeSingularMessageField(value: &self._tree) }()
       default: break
       }
     }
@@ -687,6 +722,9 @@ nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, Swi
     try { if let v = self._manager {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     } }()
+    try { if let v = self._tree {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -698,6 +736,52 @@ nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, Swi
     if lhs.removedNodes != rhs.removedNodes {return false}
     if lhs.nextMigrationID != rhs.nextMigrationID {return false}
     if lhs._manager != rhs._manager {return false}
+    if lhs._tree != rhs._tree {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ImageTree: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ImageTree"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}first_index\0\u{1}count\0\u{1}peaks\0\u{3}latest_time_microseconds\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.firstIndex) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.count) }()
+      case 3: try { try decoder.decodeRepeatedBytesField(value: &self.peaks) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.latestTimeMicroseconds) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.firstIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.firstIndex, fieldNumber: 1)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularUInt64Field(value: self.count, fieldNumber: 2)
+    }
+    if !self.peaks.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.peaks, fieldNumber: 3)
+    }
+    if self.latestTimeMicroseconds != 0 {
+      try visitor.visitSingularInt64Field(value: self.latestTimeMicroseconds, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ImageTree, rhs: Kunlog_Metadata_V1_ImageTree) -> Bool {
+    if lhs.firstIndex != rhs.firstIndex {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs.peaks != rhs.peaks {return false}
+    if lhs.latestTimeMicroseconds != rhs.latestTimeMicroseconds {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -593,11 +593,22 @@ package nonisolated struct Kunlog_Raft_V1_SnapshotHeader: Sendable {
   /// CRC-32C of the whole.
   package var checksum: UInt32 = 0
 
+  /// Where this stands in a file: CRC-32C of all of it but this field.
+  package var descriptionChecksum: UInt32 {
+    get {_descriptionChecksum ?? 0}
+    set {_descriptionChecksum = newValue}
+  }
+  /// Returns true if `descriptionChecksum` has been explicitly set.
+  package var hasDescriptionChecksum: Bool {self._descriptionChecksum != nil}
+  /// Clears the value of `descriptionChecksum`. Subsequent reads from it will return its default value.
+  package mutating func clearDescriptionChecksum() {self._descriptionChecksum = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _hello: Kunlog_Raft_V1_Hello? = nil
+  fileprivate var _descriptionChecksum: UInt32? = nil
 }
 
 package nonisolated struct Kunlog_Raft_V1_SnapshotChunk: Sendable {
@@ -1682,7 +1693,7 @@ nonisolated extension Kunlog_Raft_V1_SnapshotRequest: SwiftProtobuf.Message, Swi
 
 nonisolated extension Kunlog_Raft_V1_SnapshotHeader: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SnapshotHeader"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}term\0\u{1}index\0\u{3}index_term\0\u{1}configuration\0\u{3}size_bytes\0\u{1}checksum\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}term\0\u{1}index\0\u{3}index_term\0\u{1}configuration\0\u{3}size_bytes\0\u{1}checksum\0\u{3}description_checksum\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1697,6 +1708,7 @@ nonisolated extension Kunlog_Raft_V1_SnapshotHeader: SwiftProtobuf.Message, Swif
       case 5: try { try decoder.decodeSingularBytesField(value: &self.configuration) }()
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.sizeBytes) }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.checksum) }()
+      case 8: try { try decoder.decodeSingularUInt32Field(value: &self._descriptionChecksum) }()
       default: break
       }
     }
@@ -1728,6 +1740,9 @@ nonisolated extension Kunlog_Raft_V1_SnapshotHeader: SwiftProtobuf.Message, Swif
     if self.checksum != 0 {
       try visitor.visitSingularUInt32Field(value: self.checksum, fieldNumber: 7)
     }
+    try { if let v = self._descriptionChecksum {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 8)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1739,6 +1754,7 @@ nonisolated extension Kunlog_Raft_V1_SnapshotHeader: SwiftProtobuf.Message, Swif
     if lhs.configuration != rhs.configuration {return false}
     if lhs.sizeBytes != rhs.sizeBytes {return false}
     if lhs.checksum != rhs.checksum {return false}
+    if lhs._descriptionChecksum != rhs._descriptionChecksum {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -9,6 +9,7 @@ struct LogCommand: AsyncParsableCommand {
     commandName: "log", abstract: "Read the metadata log, or leave a note in it.",
     subcommands: [
       LogShow.self, LogTail.self, LogBlame.self, LogAt.self, LogDiff.self, LogExport.self, LogNote.self,
+      LogHeadCommand.self, LogProve.self, LogVerify.self, LogReplayCommand.self, LogStatusCommand.self,
     ])
 }
 

@@ -1,0 +1,218 @@
+import EventLoop
+import LogStore
+import Metadata
+import MetadataClient
+import Raft
+import SegmentedLog
+import Testing
+
+@testable import MetadataService
+
+@Suite(.serialized) struct VerifyTests {
+  /// What an audit says of a stopped node.
+  private func audit(_ directory: String) throws -> (result: HistoryAudit.Result, findings: [LogFinding]) {
+    let collected = Collected()
+    let audit = HistoryAudit(
+      dataDirectory: directory, isRunning: false, onFinding: { collected.findings.append($0) }, onProgress: { _ in })
+    return (try audit.run(), collected.findings)
+  }
+
+  /// Unchecked: an audit calls back on the thread that runs it.
+  private final class Collected: @unchecked Sendable {
+    var findings: [LogFinding] = []
+  }
+
+  private static func small(_ configuration: inout MetaNodeConfiguration) {
+    configuration.segmentBytes = 4096
+    configuration.imageDistance = 40
+  }
+
+  /// A stopped node's directory with log, archive, snapshots and images.
+  @LoopActor
+  private func withStoppedNode(
+    records: Int, _ body: (_ directory: String, _ head: LogHead) throws -> Void
+  ) async throws {
+    try await withMetaCluster(1, keptEntries: 30, adjust: Self.small) { cluster in
+      let client = try await cluster.bootstrapped()
+      try await HistoryTests.fill(cluster, client, records: records)
+      let head = try await client.head()
+      let archive = cluster.directory + "/meta1/metadata/log/archive"
+      try await cluster.eventually {
+        ((try? FileSystem.list(archive)) ?? []).contains { $0.hasSuffix(".image") }
+      }
+      await cluster.stop(0)
+      try body(cluster.directory + "/meta1", head)
+    }
+  }
+
+  @Test func everyOneOfAThousandFlippedBitsIsFound() async throws {
+    try await withStoppedNode(records: 130) { directory, head in
+      let (result, findings) = try audit(directory)
+      #expect(findings == [])
+      #expect(result.head == head)
+      #expect(result.records == 131)
+      #expect(result.comparedSnapshots >= 2)
+      var files: [(path: String, bytes: [UInt8])] = []
+      for folder in ["/metadata/log", "/metadata/log/archive", "/metadata/snapshots"] {
+        for name in try FileSystem.list(directory + folder).sorted() {
+          let path = directory + folder + "/" + name
+          guard !FileSystem.isDirectory(path), name != "lock", name != "reserve" else { continue }
+          files.append((path, try FileSystem.read(path)))
+        }
+      }
+      let kinds = Set(files.map { $0.path.split(separator: ".").last.map(String.init) ?? "" })
+      #expect(kinds.isSuperset(of: ["log", "image", "snapshot", "description"]))
+      let total = files.reduce(0) { $0 + $1.bytes.count }
+      var random = SystemRandomNumberGenerator()
+      for _ in 0..<1000 {
+        var place = Int.random(in: 0..<total, using: &random)
+        let number = files.firstIndex { file in
+          if place < file.bytes.count { return true }
+          place -= file.bytes.count
+          return false
+        }
+        let file = files[try #require(number)]
+        var damaged = file.bytes
+        damaged[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+        try FileSystem.write(file.path, damaged)
+        var isFound = true
+        do { isFound = !(try audit(directory).findings.isEmpty) } catch {
+          // It says that it is no log at all.
+        }
+        try FileSystem.write(file.path, file.bytes)
+        #expect(isFound, "byte \(place) of \(file.path), \(file.bytes[place]) became \(damaged[place])")
+      }
+      #expect(try audit(directory).findings == [])
+    }
+  }
+
+  @Test func aForgedRecordIsFoundAlthoughItsChecksumIsRight() async throws {
+    try await withStoppedNode(records: 60) { directory, _ in
+      let disk = try FileDisk(existing: directory + "/metadata/log")
+      var inspection = try LogInspection(disk: disk, isRunning: false)
+      while try inspection.scanNext() != nil {}
+      let run = inspection.positions.runs[1]
+      let path = try #require(inspection.place(of: run.firstIndex)).path
+      let codec = RecordCodec(identity: inspection.identity, segment: run.segment)
+      var bytes = try FileSystem.read(path)
+      let offset = Int(run.offsets[0])
+      let found = try #require(bytes.withUnsafeBytes { codec.decode($0, at: offset) })
+      guard case .entry(var entry) = found.record else {
+        Issue.record("no entry")
+        return
+      }
+      // The principal, who asked: the first letter of "tester".
+      let name = try #require(
+        entry.payload.indices.first { entry.payload[$0...].starts(with: Array("tester".utf8)) })
+      entry.payload[name] = UInt8(ascii: "b")
+      var forged: [UInt8] = []
+      codec.encode(.entry(entry), batchOffset: found.batchOffset, to: &forged)
+      bytes.replaceSubrange(offset..<(offset + forged.count), with: forged)
+      try FileSystem.write(path, bytes)
+      let findings = try audit(directory).findings
+      let next = run.firstIndex + 1
+      #expect(findings.first?.index == next)
+      #expect(
+        findings.first?.what
+          == "it does not continue record \(run.firstIndex): the hash that it names is another")
+    }
+  }
+
+  @Test func aRunningClusterIsVerifiedNodeByNode() async throws {
+    try await withMetaCluster(3, keptEntries: 30, adjust: Self.small) { cluster in
+      let client = try await cluster.bootstrapped()
+      try await HistoryTests.fill(cluster, client, records: 210)
+      let head = try await client.head()
+      for endpoint in cluster.endpoints {
+        let answer = try await client.verify(endpoint, through: client.image.index)
+        #expect(answer.findings == [])
+        #expect(answer.head == head)
+        #expect(answer.records == 211)
+        #expect(answer.imageDigest == HistoryAudit.digest(client.image))
+      }
+      // A bit in the archive of one of them.
+      let archive = cluster.directory + "/meta2/metadata/log/archive"
+      let name = try #require(try FileSystem.list(archive).sorted().first { $0.hasSuffix(".log") })
+      var bytes = try FileSystem.read(archive + "/" + name)
+      bytes[1000] ^= 16
+      try FileSystem.write(archive + "/" + name, bytes)
+      let answer = try await client.verify(cluster.endpoints[1], through: client.image.index)
+      #expect(answer.findingsCount > 0)
+      #expect(answer.findings.first?.path.hasSuffix("archive/" + name) == true)
+      #expect(try await client.verify(cluster.endpoints[0], through: client.image.index).findingsCount == 0)
+    }
+  }
+}
+
+@Suite(.serialized) struct ArchiveFolderTests {
+  @Test func anArchiveFolderThatIsGoneCostsNothingAndCatchesUp() async throws {
+    let folder = "/tmp/kunlog-archive-tests-\(UInt64.random(in: 0...UInt64.max))"
+    try FileSystem.createDirectory(folder)
+    defer { try? FileSystem.remove(folder) }
+    let adjust = { (configuration: inout MetaNodeConfiguration) in
+      configuration.segmentBytes = 4096
+      configuration.imageDistance = 40
+      configuration.archiveFolder = folder
+      configuration.archiveBytes = nil
+    }
+    try await withMetaCluster(1, keptEntries: 10, adjust: adjust) { cluster in
+      let client = try await cluster.bootstrapped()
+      func names() -> [String] { ((try? FileSystem.list(folder)) ?? []).sorted() }
+      func status() async throws -> LogStatus { try await client.logStatus(cluster.endpoints[0]) }
+      try await HistoryTests.fill(cluster, client, records: 100)
+      try await cluster.eventually { names().contains { $0.hasSuffix(".log") } }
+      let before = names().count
+      // Gone, as an unmounted disk is.
+      try FileSystem.rename(folder, folder + ".away")
+      try await HistoryTests.fill(cluster, client, records: 100)
+      var gone = try await status()
+      while gone.archiveProblem.isEmpty || gone.backlog.files == 0 {
+        try await loopSleep(milliseconds: 100)
+        gone = try await status()
+      }
+      #expect(gone.archiveProblem.contains("cannot open " + folder) || gone.archiveProblem.contains(folder))
+      try FileSystem.rename(folder + ".away", folder)
+      var back = try await status()
+      while !back.archiveProblem.isEmpty || back.backlog.files > 0 {
+        try await loopSleep(milliseconds: 100)
+        back = try await status()
+      }
+      #expect(names().count > before)
+      #expect(back.archive.firstIndex <= 2)
+      #expect(back.historyFirstIndex == 0)
+      #expect(back.holds == [])
+      let records = try await HistoryTests.records(cluster, node: 0)
+      #expect(records.count == 201)
+      var image = Image()
+      for record in records.prefix(77) { image.apply(record) }
+      #expect(try await client.image(at: .index(records[76].index)) == image)
+      // The next start finds it there.
+      await cluster.stop(0)
+      try await cluster.start(0)
+      try await cluster.eventually { cluster.leader != nil }
+      #expect(try await HistoryTests.records(cluster, node: 0) == records)
+      #expect(try await client.verify(cluster.endpoints[0], through: client.image.index).findings == [])
+    }
+  }
+
+  @Test func theArchiveKeepsToItsBound() async throws {
+    let adjust = { (configuration: inout MetaNodeConfiguration) in
+      configuration.segmentBytes = 4096
+      configuration.archiveBytes = 20_000
+    }
+    try await withMetaCluster(1, keptEntries: 10, adjust: adjust) { cluster in
+      let client = try await cluster.bootstrapped()
+      try await HistoryTests.fill(cluster, client, records: 200)
+      var status = try await client.logStatus(cluster.endpoints[0])
+      while status.archive.bytes == 0 || status.archive.bytes > 20_000 || status.historyFirstIndex == 0 {
+        try await loopSleep(milliseconds: 100)
+        status = try await client.logStatus(cluster.endpoints[0])
+      }
+      let records = try await HistoryTests.records(cluster, node: 0)
+      #expect(records.first?.index ?? 0 > 2)
+      #expect(status.historyFirstIndex > 2)
+      #expect(try await client.image(at: .index(status.historyFirstIndex)).index == status.historyFirstIndex)
+      #expect(try await client.verify(cluster.endpoints[0], through: client.image.index).findings == [])
+    }
+  }
+}
