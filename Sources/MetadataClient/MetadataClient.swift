@@ -164,6 +164,7 @@ package final class MetadataClient {
 
   private func take(_ message: MetadataSubscription.Message) throws(MetadataError) {
     switch message {
+    case .heartbeat: break
     case .bookmark: becomeReady()
     case .record(let record):
       // What an image that was asked for anew contains already.

@@ -10,6 +10,8 @@ package enum MetadataError: Error, Sendable, Equatable, CustomStringConvertible 
   case outcomeUnknown(String)
   /// The records asked for have been compacted.
   case compacted(String)
+  /// The log does not go as far as the index from which on records were asked for.
+  case inFuture(String)
   /// The meta node belongs to another cluster, runs another version, or refuses this client: asking again will not help.
   case refused(String)
   /// What a meta node sent is damaged or not of this protocol.
@@ -27,6 +29,7 @@ package enum MetadataError: Error, Sendable, Equatable, CustomStringConvertible 
     case .unavailable(let reason): "the metadata log cannot be reached: \(reason)"
     case .outcomeUnknown(let reason): "the outcome of a change to the metadata is unknown: \(reason)"
     case .compacted(let reason): "the records have been compacted: \(reason)"
+    case .inFuture(let reason): "there are no such records yet: \(reason)"
     case .refused(let reason): "the metadata log refused the request: \(reason)"
     case .malformed(let what): "a meta node sent \(what)"
     case .overloaded: "too many requests wait for the metadata log"

@@ -15,6 +15,17 @@ package final class MetadataSubscription {
     case image(Image)
     /// All records up to the index have been sent or filtered out.
     case bookmark(UInt64)
+    /// Nothing but that the meta node is there: it has not reached the index yet from which on records are wanted.
+    case heartbeat
+  }
+
+  /// What becomes of a start that the meta node has not reached.
+  package enum FutureIndex: Sendable {
+    /// The stream fails after some seconds: another meta node may be further.
+    case waitsForSeconds
+    case waits
+    /// It fails with `MetadataError.inFuture` where the leader has not reached it either.
+    case isRefused
   }
 
   /// Where a stream begins and what it leaves out.
@@ -24,6 +35,14 @@ package final class MetadataSubscription {
     package var allowsImage = false
     package var wantsImage = false
     package var families: [EventFamily] = []
+    package var shards: [ShardID] = []
+    /// With `tablets`: events about these only; see service.proto.
+    package var tables: [ObjectID] = []
+    package var includesPartitions = false
+    package var tablets: [TabletID] = []
+    package var futureIndex = FutureIndex.waitsForSeconds
+    /// How old what the meta node has may be; nil: any.
+    package var maximumStalenessMilliseconds: Int?
     package var endsAtPresent = false
     /// For audits: see service.proto.
     package var readsArchive = false
@@ -38,12 +57,26 @@ package final class MetadataSubscription {
         $0.families = families.map(\.rawValue)
         $0.endAtPresent = endsAtPresent
         $0.readArchive = readsArchive
+        $0.shards = shards.map(\.rawValue)
+        $0.tables = tables.map(\.rawValue)
+        $0.includePartitions = includesPartitions
+        $0.tablets = tablets.map(\.rawValue)
+        $0.futureIndex =
+          switch futureIndex {
+          case .waitsForSeconds: .unspecified
+          case .waits: .wait
+          case .isRefused: .refuse
+          }
+        $0.maximumStalenessMilliseconds = maximumStalenessMilliseconds.map { UInt32(clamping: max(1, $0)) } ?? 0
       }
     }
   }
 
   /// Meta nodes speak about once a second; one that is silent for so long is given up.
   static let silenceMilliseconds = 5_000
+
+  /// The meta node at the other end, as it last described itself: about once a second.
+  package private(set) var follower: MetadataFollower?
 
   private let reader: RPCReader<Kunlog_Metadata_V1_SealedSubscribeResponse>
   private var decoder: ImageDecoder?
@@ -89,6 +122,7 @@ package final class MetadataSubscription {
   }
 
   private func message(_ response: Kunlog_Metadata_V1_SealedSubscribeResponse) throws(WireError) -> Message? {
+    if response.hasFollower { follower = MetadataFollower(response.follower, at: Loop.now) }
     switch response.kind {
     case .record(let sealed): return .record(try sealed.opened())
     case .bookmark(let index): return .bookmark(index)
@@ -97,7 +131,9 @@ package final class MetadataSubscription {
       try decoder.add([UInt8](part))
       self.decoder = decoder.finished == nil ? decoder : nil
       return decoder.finished.map { .image($0) }
-    case nil: throw .malformed("message of an unknown kind")
+    case nil:
+      guard response.hasFollower else { throw .malformed("message of an unknown kind") }
+      return .heartbeat
     }
   }
 
@@ -112,7 +148,9 @@ extension MetadataError {
   /// What a failed call means.
   init(_ error: RPCError) {
     switch error.code {
-    case .outOfRange: self = .compacted(error.message)
+    case .outOfRange:
+      let isFuture = error.metadata["kunlog-reason"] == "future-index"
+      self = isFuture ? .inFuture(error.message) : .compacted(error.message)
     case .failedPrecondition, .invalidArgument, .permissionDenied, .unauthenticated, .unimplemented, .dataLoss:
       self = .refused(error.message)
     default: self = .unavailable(error.description)

@@ -58,9 +58,10 @@ package struct MetadataState: Sendable {
     guard record.continues(image) else {
       throw .brokenChain(index: record.index, previous: record.previousIndex, known: image.index)
     }
+    let element = RecentRecords.Element(record: record, body: body, before: image)
     image.apply(record)
     if mutants.contains(.forgetsRequests) { image.requests = RequestTable() }
-    recent.append(RecentRecords.Element(record: record, body: body))
+    recent.append(element)
     guard image.featureLevel <= FeatureLevel.current else { throw .featureLevel(image.featureLevel) }
   }
 

@@ -12,15 +12,21 @@ package struct RecentRecords: Sendable {
     package let hash: RecordHash
     package let body: [UInt8]
     let families: EventFamilies
+    let subjects: [EventSubject]
 
-    package init(record: Record, body: [UInt8]) {
+    /// - Parameter image: the image before the record; where that is not at hand, a later one.
+    package init(record: Record, body: [UInt8], before image: Image) {
       index = record.index
       term = record.term
       previousIndex = record.previousIndex
       hash = record.hash
       self.body = body
       families = EventFamilies(of: record.events)
+      subjects = EventSubject.of(record.events, image)
     }
+
+    /// Bytes in memory, about.
+    var sizeBytes: Int { body.count + subjects.count * MemoryLayout<EventSubject>.stride }
 
     /// The record, decoded again each time.
     package var record: Record {
@@ -31,7 +37,7 @@ package struct RecentRecords: Sendable {
     }
   }
 
-  /// Bytes of bodies that are kept; the newest record is kept whatever its size.
+  /// Bytes of records that are kept; the newest record is kept whatever its size.
   private let limitBytes: Int
   private var elements: [Element] = []
   private var sizeBytes = 0
@@ -40,12 +46,12 @@ package struct RecentRecords: Sendable {
 
   mutating func append(_ element: Element) {
     elements.append(element)
-    sizeBytes += element.body.count
+    sizeBytes += element.sizeBytes
     guard sizeBytes > limitBytes else { return }
     // Some more than must be: old ones are no longer in the processor's cache, one by one they would be fetched at each append.
     var dropped = 0
     while sizeBytes > limitBytes - limitBytes / 8, dropped < elements.count - 1 {
-      sizeBytes -= elements[dropped].body.count
+      sizeBytes -= elements[dropped].sizeBytes
       dropped += 1
     }
     elements.removeFirst(dropped)
@@ -67,43 +73,22 @@ package struct RecentRecords: Sendable {
     return elements[low..<min(low + count, elements.count)]
   }
 
+  /// What a filter leaves of the records after an index; nil where older ones than are kept would be needed.
+  package func run(after index: UInt64, _ filter: SubscriptionFilter, count: Int) -> RecordRun? {
+    guard let found = records(after: index, count: count), let last = found.last else { return nil }
+    let wanted = filter.isEmpty ? Array(found) : found.filter { filter.passes($0.families, $0.subjects) }
+    return RecordRun(elements: wanted, position: last.index)
+  }
+
   package func element(at index: UInt64) -> Element? {
     guard index > 0, let found = records(after: index - 1, count: 1)?.first, found.index == index else { return nil }
     return found
   }
 }
 
-/// A set of event families.
-struct EventFamilies: Sendable, Equatable {
-  private var bits: UInt32 = 0
-
-  init(_ families: some Sequence<EventFamily>) {
-    for family in families { insert(family) }
-  }
-
-  /// Those of the events.
-  init(of events: [Event]) {
-    for event in events { insert(event.family) }
-  }
-
-  func intersects(_ other: EventFamilies) -> Bool { bits & other.bits != 0 }
-
-  func contains(_ family: EventFamily) -> Bool { bits & EventFamilies.bit(family) != 0 }
-
-  private mutating func insert(_ family: EventFamily) { bits |= EventFamilies.bit(family) }
-
-  private static func bit(_ family: EventFamily) -> UInt32 {
-    switch family {
-    case .cluster: 1
-    case .nodes: 2
-    case .shards: 4
-    case .catalog: 8
-    case .roles: 16
-    case .placement: 32
-    case .notes: 64
-    case .transactions: 128
-    case .managers: 256
-    case .migrations: 512
-    }
-  }
+/// Consecutive records as a filter leaves them: what every subscriber with that filter at that place is sent next.
+package struct RecordRun: Sendable {
+  package let elements: [RecentRecords.Element]
+  /// The last record that was looked at.
+  package let position: UInt64
 }

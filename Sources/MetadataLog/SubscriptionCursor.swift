@@ -92,15 +92,21 @@ package struct SubscriptionCursor: Sendable {
   /// How many records were read for the subscriber and not handed out: at most what one reading gave.
   package var pendingCount: Int { pending.count - nextPending }
 
+  /// Bytes of these.
+  package var pendingBytes: Int { pending[nextPending...].reduce(0) { $0 + $1.sizeBytes } }
+
   /// What `readLog` asked for: applied entries in order, none where none is applied there yet.
-  package mutating func logRead(_ entries: [(index: UInt64, term: UInt64, body: [UInt8])]) throws(ApplyError) {
+  /// - Parameter image: the present one; by it the filter finds to which tables objects belong.
+  package mutating func logRead(
+    _ entries: [(index: UInt64, term: UInt64, body: [UInt8])], _ image: Image
+  ) throws(ApplyError) {
     var elements: [RecentRecords.Element] = []
     elements.reserveCapacity(entries.count)
     // Without the mistake of reading ahead there is nothing left when the log is read.
     elements += pending[nextPending...]
     for entry in entries where entry.index > max(position, elements.last?.record.index ?? 0) {
       let record = try MetadataState.decode(index: entry.index, term: entry.term, body: entry.body)
-      elements.append(RecentRecords.Element(record: record, body: entry.body))
+      elements.append(RecentRecords.Element(record: record, body: entry.body, before: image))
     }
     pending = elements
     nextPending = 0
@@ -108,6 +114,24 @@ package struct SubscriptionCursor: Sendable {
 
   /// The log begins at this index, after the one that was asked for.
   package mutating func logCompacted(firstIndex: UInt64) { compactedTo = firstIndex }
+
+  /// Forgets what was read for a subscriber that does not take it: it is read again.
+  package mutating func dropPending() {
+    pending = []
+    nextPending = 0
+  }
+
+  /// Where the subscriber stands, if it is to be sent what everybody with its filter is at that place: nothing was read for it
+  /// alone, and it is not to end somewhere. nil: see `next`.
+  package var sharedPosition: UInt64? {
+    isStarted && end == nil && compactedTo == nil && nextPending == pending.count ? position : nil
+  }
+
+  /// The subscriber, at its `sharedPosition`, was sent a run that begins there.
+  package mutating func advance(over run: RecordRun) {
+    assert(sharedPosition != nil && run.position > position, "the run is not what comes next")
+    position = run.position
+  }
 
   private mutating func start(_ state: MetadataState) -> Step? {
     if request.wantsImage {
@@ -155,7 +179,7 @@ package struct SubscriptionCursor: Sendable {
         position = end
         return .records(wanted)
       }
-      if request.filter.passes(element) { wanted.append(element) }
+      if request.filter.passes(element.families, element.subjects) { wanted.append(element) }
       position = element.index
     }
     if mutants.contains(.repeatsBatchEnds), elements.count == Self.batchRecords, let last = elements.last {

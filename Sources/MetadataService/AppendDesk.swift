@@ -32,7 +32,6 @@ final class AppendDesk {
   init(clusterID: ClusterID, replica: Replica<MetadataMachine>) {
     self.clusterID = clusterID
     self.replica = replica
-    replica.machine.onChange = { [weak self] in self?.settle() }
   }
 
   /// Decides a request; calls back with the answer, or with why there is none.
@@ -110,7 +109,8 @@ final class AppendDesk {
     }
   }
 
-  private func settle() {
+  /// Gives the answers whose ground is committed by now; to be called after each change of the image or of the leadership.
+  func settle() {
     while let (settlement, then) = settling.first {
       switch machine.state.progress(of: settlement) {
       case .waiting: return

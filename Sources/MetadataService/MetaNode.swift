@@ -222,6 +222,9 @@ package final class MetaNode {
   /// The paths of the methods that it serves.
   package var methods: [String] { server.methods }
 
+  /// How many subscriptions there are, and how many bytes are held for those who have not taken them.
+  package var subscribers: (count: Int, heldBytes: Int) { (service.hub.count, service.hub.heldBytes) }
+
   /// The committed state, as far as it is applied here.
   package var image: Image { machine.image }
 

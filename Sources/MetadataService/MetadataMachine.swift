@@ -14,9 +14,7 @@ final class MetadataMachine: StateMachine {
   }
 
   private(set) var state: MetadataState
-  /// Fires when the image or the leadership has changed.
-  let changes = ChangeSignal()
-  /// Called at the same moments, before those who wait go on.
+  /// Called when the image or the leadership has changed.
   var onChange: (@LoopActor () -> Void)?
   /// Told of each record that is applied; nil: nobody keeps the tree's nodes.
   var tree: TreeKeeper?
@@ -103,10 +101,7 @@ final class MetadataMachine: StateMachine {
     decoder.shutdown()
   }
 
-  private func changed() {
-    onChange?()
-    changes.fire()
-  }
+  private func changed() { onChange?() }
 }
 
 /// Entries that are being decoded on a worker's thread.

@@ -14,8 +14,7 @@ final class MetadataService {
   let replica: Replica<MetadataMachine>
   let logger = Logger(label: "metadata-service")
   let desk: AppendDesk
-  let sealed = SealedRecords()
-  var subscribers = 0
+  let hub = SubscriptionHub()
   let statistics = MetadataStatistics()
 
   var machine: MetadataMachine { replica.machine }
@@ -24,6 +23,10 @@ final class MetadataService {
     self.clusterID = clusterID
     self.replica = replica
     desk = AppendDesk(clusterID: clusterID, replica: replica)
+    replica.machine.onChange = { [weak desk, hub] in
+      desk?.settle()
+      hub.changed()
+    }
   }
 
   func register(at server: RPCServer) {
@@ -56,8 +59,8 @@ final class MetadataService {
         try await loopSleep(milliseconds: 0)
       }
     }
-    server.handleStream(MetadataMethods.subscribe) { [self] request, writer, context in
-      try await subscribe(request, writer, context)
+    server.handleStream(MetadataMethods.subscribe) { [self] request, writer, context, end in
+      subscribe(request, writer, context, end)
     }
     server.handle(MetadataMethods.status) { [self] _, _ in status }
   }
@@ -88,7 +91,7 @@ final class MetadataService {
       $0.lastIndex = status.lastIndex
       $0.recordIndex = machine.image.index
       $0.recordHash = .init(machine.image.hash.bytes)
-      $0.subscribers = UInt32(clamping: subscribers)
+      $0.subscribers = UInt32(clamping: hub.count)
       $0.members = status.members.filter { $0.matchIndex != nil }.map { member in
         .with {
           $0.nodeID = member.id

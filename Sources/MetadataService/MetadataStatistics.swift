@@ -30,7 +30,6 @@ final class MetadataStatistics {
   var sentRecords: UInt64 = 0
   var sentImages: UInt64 = 0
   var sentBookmarks: UInt64 = 0
-  private var places: [ObjectIdentifier: SubscriberPlace] = [:]
 
   nonisolated init() {}
 
@@ -51,31 +50,6 @@ final class MetadataStatistics {
 
   /// How often a request came to that.
   func appends(_ result: AppendResult) -> UInt64 { appends[result.rawValue] }
-
-  /// A subscriber has come; its place is to be told until it goes.
-  func subscribed() -> SubscriberPlace {
-    let place = SubscriberPlace()
-    places[ObjectIdentifier(place)] = place
-    return place
-  }
-
-  func unsubscribed(_ place: SubscriberPlace) { places[ObjectIdentifier(place)] = nil }
-
-  /// How many records the subscriber lacks that is furthest behind.
-  func highestLag(at index: UInt64) -> UInt64 {
-    places.values.reduce(0) { highest, place in max(highest, index - min(index, place.index)) }
-  }
-
-  /// How many subscribers lack more than so many records.
-  func lagging(by records: UInt64, at index: UInt64) -> Int {
-    places.values.count { index - min(index, $0.index) > records }
-  }
-}
-
-/// Up to where a subscriber has been served.
-@LoopActor
-final class SubscriberPlace {
-  var index: UInt64 = 0
 }
 
 extension MetadataService {
@@ -104,13 +78,14 @@ extension MetadataService {
       "kunlog_meta_cluster_info", "The cluster that this node belongs to; always 1.", 1,
       ("cluster_id", clusterID.text), ("name", image.clusterName))
     addObjects(image, to: &set)
-    set.gauge("kunlog_meta_subscribers", "Subscriptions that are open.", subscribers)
+    set.gauge("kunlog_meta_subscribers", "Subscriptions that are open.", hub.count)
     set.gauge(
       "kunlog_meta_subscriber_lag_records", "Records that the subscriber lacks that is furthest behind.",
-      statistics.highestLag(at: image.index))
+      hub.highestLag(at: image.index))
     set.gauge(
       "kunlog_meta_lagging_subscribers", "Subscribers that lack more than 1000 records.",
-      statistics.lagging(by: 1000, at: image.index))
+      hub.lagging(by: 1000, at: image.index))
+    set.gauge("kunlog_meta_subscriber_held_bytes", "Bytes held for subscribers that have not taken them.", hub.heldBytes)
     set.counter("kunlog_meta_sent_records_total", "Records sent to subscribers.", statistics.sentRecords)
     set.counter("kunlog_meta_sent_images_total", "Images sent to subscribers.", statistics.sentImages)
     set.counter("kunlog_meta_sent_bookmarks_total", "Bookmarks sent to subscribers.", statistics.sentBookmarks)

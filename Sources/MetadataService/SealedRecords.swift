@@ -29,4 +29,13 @@ final class SealedRecords {
     sizeBytes += message.sizeBytes
     return message
   }
+
+  /// Several, to be sent as one.
+  func messages(_ elements: [RecentRecords.Element]) throws(RPCError) -> Message {
+    guard elements.count != 1 else { return try message(elements[0]) }
+    var all: [Message] = []
+    all.reserveCapacity(elements.count)
+    for element in elements { all.append(try message(element)) }
+    return Message(joining: all)
+  }
 }

@@ -38,6 +38,9 @@ package struct RPCContext: Sendable {
     return deadline > now ? Int((deadline - now) / 1_000_000) : 0
   }
 
+  /// The connection: the same for all calls that share it, while one of them is open.
+  @LoopActor package var connection: ObjectIdentifier { ObjectIdentifier(call.session as AnyObject? ?? call) }
+
   /// Calls the body once where the call is cancelled before it is finished.
   @LoopActor
   package func onCancel(_ body: @escaping @LoopActor () -> Void) {
@@ -77,5 +80,17 @@ package struct RPCReply<Response: Message & Sendable>: Sendable {
   @LoopActor
   package func fail(_ error: any Error) {
     call.finish(RPCError(thrown: error))
+  }
+}
+
+/// How a handler in callback form ends its stream. Only the first end counts.
+package struct RPCStreamEnd: Sendable {
+  let call: ServerCall
+
+  /// Ends the stream after the messages that are queued: in due form, or with an error. One that is not an `RPCError` becomes
+  /// UNKNOWN with its description.
+  @LoopActor
+  package func callAsFunction(_ error: (any Error)? = nil) {
+    call.finish(error.map { RPCError(thrown: $0) })
   }
 }

@@ -151,6 +151,26 @@ extension RPCServer {
       })
   }
 
+  /// Serves a method that answers with a stream, in callback form: no task per call. The call goes on until `RPCStreamEnd` is
+  /// told its end, or the client's side ends it (`RPCContext.onCancel`).
+  package func handleStream<Request, Response>(
+    _ method: RPCMethod<Request, Response>,
+    _ body: @escaping @LoopActor (Request, RPCWriter<Response>, RPCContext, RPCStreamEnd) -> Void
+  ) {
+    handlers[method.path] = ServerHandler(
+      open: nil,
+      message: { call, bytes throws(RPCError) in
+        guard call.messageCount == 1 else {
+          throw RPCError(.unimplemented, "more than one request message for this method")
+        }
+        let request = try decodeMessage(Request.self, bytes)
+        body(request, RPCWriter<Response>(call), RPCContext(call), RPCStreamEnd(call: call))
+      },
+      ended: { call in
+        if call.messageCount == 0 { call.finish(RPCError(.unimplemented, "no request message")) }
+      })
+  }
+
   /// Serves a method that answers with a stream, which ends when the body returns. `writer.send` waits for flow control.
   package func handleStream<Request, Response>(
     _ method: RPCMethod<Request, Response>,

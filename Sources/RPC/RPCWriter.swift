@@ -57,6 +57,14 @@ package final class RPCWriter<Element: Message & Sendable> {
     }
   }
 
+  /// The same for a message, or several, that were serialized before.
+  package func trySend(_ messages: RPCSerialized<Element>) -> Bool {
+    guard isReady else { return false }
+    beforeFirst()
+    stream.enqueue(messages.frame)
+    return true
+  }
+
   /// Nothing more follows. (A server's stream ends when its handler returns.)
   package func finish() {
     stream.finishOutbound()
@@ -90,12 +98,18 @@ package final class RPCWriter<Element: Message & Sendable> {
   }
 }
 
-/// A message as it is queued: serialized once, it may be sent to many, who share its bytes.
+/// A message as it is queued, or several: serialized once, they may be sent to many, who share the bytes.
 package struct RPCSerialized<Element: Message & Sendable>: Sendable {
-  let frame: [UInt8]
+  private(set) var frame: [UInt8]
 
   package init(_ element: Element, options: RPCOptions = RPCOptions()) throws(RPCError) {
     frame = try FramedBytes.encode(element, maximumBytes: options.maximumMessageBytes)
+  }
+
+  /// Messages to be sent together, in order.
+  package init(joining messages: some Sequence<Self>) {
+    frame = []
+    for message in messages { frame += message.frame }
   }
 
   /// Bytes that it takes.

@@ -18,6 +18,18 @@ extension Raft {
     electionDeadline = now + (leaderID == brokenLeaderID ? silenceOfBroken + promptWait() : electionWait())
   }
 
+  /// When this node was last in touch with those that decide: a follower with a leader, the leader with a quorum. nil: never
+  /// since its start. What it has may be as old as that.
+  package var contactMilliseconds: UInt64? {
+    guard role == .leader else { return lastLeaderContact }
+    let contacts = configuration.members.map { member in
+      member.id == id ? now : progress.first { $0.id == member.id }?.lastContactMilliseconds ?? 0
+    }
+    let voters = zip(configuration.members, contacts).filter { configuration.voters.contains($0.0.id) }.map(\.1)
+    // So many have been heard of since that time that they decide together with those heard of later.
+    return voters.isEmpty ? now : voters.sorted(by: >)[voters.count / 2]
+  }
+
   /// Whether a write of this node takes so long that its disk must be assumed to hang.
   package var isDiskStalled: Bool { writes.stalledMilliseconds(at: now) >= options.stalledWriteMilliseconds }
 

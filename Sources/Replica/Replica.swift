@@ -147,9 +147,24 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
       leaderAddress: leaderAddress, commitIndex: raft.commitIndex, appliedIndex: core.appliedIndex,
       lastIndex: raft.lastIndex, promisedIndex: raft.promised?.index, firstIndex: raft.terms.baseIndex + 1,
       snapshotIndex: raft.snapshot.index,
-      configurationIndex: raft.configurationIndex, isDiskFull: raft.isDiskFull, isJoint: raft.configuration.isJoint,
+      configurationIndex: raft.configurationIndex,
+      contactMilliseconds: contactMilliseconds, isDiskFull: raft.isDiskFull, isJoint: raft.configuration.isJoint,
       members: members)
   }
+
+  /// For how long this replica has been out of touch; see `ReplicaStatus`.
+  package var contactMilliseconds: UInt64? {
+    core.raft.contactMilliseconds.map { now > $0 ? now - $0 : 0 }
+  }
+
+  /// The leader, where it is known.
+  package var leaderID: UInt64? { core.raft.leaderID }
+
+  /// What is known here to be committed.
+  package var commitIndex: UInt64 { core.raft.commitIndex }
+
+  /// What the state machine contains.
+  package var appliedIndex: UInt64 { core.appliedIndex }
 
   /// Whether this replica leads and has applied all that came before its term.
   package var isLeader: Bool { core.isReady }

@@ -42,6 +42,8 @@ package struct ReplicaStatus: Sendable, Equatable {
   package var snapshotIndex: UInt64
   /// The entry that put the members in force; they are not final before it is committed.
   package var configurationIndex: UInt64
+  /// For how long it has been out of touch: a follower with the leader, the leader with a quorum. nil: it never was in touch.
+  package var contactMilliseconds: UInt64?
   /// Whether the disk has no space: this member does not lead and takes no entries until it has some again.
   package var isDiskFull: Bool
   /// Whether a change of several voters is under way.

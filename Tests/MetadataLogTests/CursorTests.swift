@@ -22,7 +22,7 @@ import Testing
         }
         let entries = fixture.log.prefix(fixture.committed).filter { $0.index >= index }.prefix(3)
         steps.append("log")
-        try cursor.logRead(Array(entries))
+        try cursor.logRead(Array(entries), fixture.leader.image)
       case .wait: return steps + ["wait"]
       case .behind: return steps + ["behind"]
       case .compacted(let first): return steps + ["compacted \(first)"]
@@ -110,8 +110,8 @@ import Testing
   }
 
   @Test func aFamilyThatDoesNotExistIsNamed() {
-    let error = #expect(throws: SubscriptionFilter.UnknownFamily.self) {
-      try SubscriptionFilter(familyNames: ["nodes", "nods"], shards: [])
+    let error = #expect(throws: SubscriptionFilter.UnknownName.self) {
+      try SubscriptionFilter(familyNames: ["nodes", "nods"])
     }
     #expect(
       error?.description

@@ -207,7 +207,7 @@ import Testing
         case .record(let record):
           try #require(record.continues(image))
           image.apply(record)
-        case .bookmark: break
+        case .bookmark, .heartbeat: break
         case .image, nil:
           Issue.record("the stream ended or jumped")
           return

@@ -56,7 +56,8 @@ extension MetadataError {
   var sqlError: SQLError {
     switch self {
     case .rejected(let rejection): rejection.sqlError
-    case .unavailable(let reason), .compacted(let reason), .refused(let reason), .malformed(let reason):
+    case .unavailable(let reason), .compacted(let reason), .inFuture(let reason), .refused(let reason),
+      .malformed(let reason):
       SQLError(
         .connectionFailure, "the metadata log cannot be reached", detail: reason,
         hint: "Nothing was changed. Repeat the statement once a majority of the meta nodes runs.")

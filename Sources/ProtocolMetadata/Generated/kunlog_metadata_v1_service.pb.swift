@@ -238,10 +238,11 @@ package nonisolated struct Kunlog_Metadata_V1_SubscribeRequest: Sendable {
   package var wantImage: Bool = false
 
   /// Families: cluster, nodes, shards, catalog, roles, placement, notes, transactions, managers, migrations; empty: all. A record is
-  /// sent whole where one of its events passes.
+  /// sent whole where one of its events passes. INVALID_ARGUMENT where there is no such family.
   package var families: [String] = []
 
   /// Of shard events and of TabletCreated, those of these shards (what ends or empties a tablet always passes); empty: all.
+  /// INVALID_ARGUMENT where there is no such shard.
   package var shards: [UInt32] = []
 
   /// End after the records that this replica has applied when the request arrives.
@@ -251,56 +252,177 @@ package nonisolated struct Kunlog_Metadata_V1_SubscribeRequest: Sendable {
   /// begins with the oldest record that there is, whose `previous_index` shows the gap; `allow_image` then has no meaning.
   package var readArchive: Bool = false
 
+  /// With `tables` or `tablets`, only events about one of these pass: about the tables, their indexes, the sequences that they
+  /// own, and their tablets; and about the tablets. What ends or moves one of them is among it. Where records come from the
+  /// disk, events about objects that have been dropped since pass too if it is not known any more to which table they
+  /// belonged. INVALID_ARGUMENT where there never was such a table or tablet; one that was dropped may be named.
+  package var tables: [UInt32] = []
+
+  /// What passes for a table of `tables` passes for all partitions below it.
+  package var includePartitions: Bool = false
+
+  package var tablets: [UInt64] = []
+
+  /// What becomes of an `after_index` that this replica has not reached.
+  package var futureIndex: Kunlog_Metadata_V1_SubscribeRequest.FutureIndex = .unspecified
+
+  /// End with UNAVAILABLE, at the start or later, while this replica may lag by more: it has heard of no leader for so
+  /// long (the leader: of no quorum). 0: any. Values below 200 are taken as 200: leaders are heard of every 50 ms.
+  package var maximumStalenessMilliseconds: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum FutureIndex: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+
+    /// Wait for some seconds, then end with UNAVAILABLE: another replica may be further.
+    case unspecified // = 0
+
+    /// Wait until there are records after the index, however long it takes; what comes meanwhile is `follower` alone.
+    case wait // = 1
+
+    /// Ask the leader how far the log goes, and end with OUT_OF_RANGE where that is less; the metadata
+    /// `kunlog-reason: future-index` tells it from a start that was compacted.
+    case refuse // = 2
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .unspecified
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .unspecified
+      case 1: self = .wait
+      case 2: self = .refuse
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .unspecified: return 0
+      case .wait: return 1
+      case .refuse: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Kunlog_Metadata_V1_SubscribeRequest.FutureIndex] = [
+      .unspecified,
+      .wait,
+      .refuse,
+    ]
+
+  }
 
   package init() {}
 }
 
-package nonisolated struct Kunlog_Metadata_V1_SubscribeResponse: Sendable {
+package nonisolated struct Kunlog_Metadata_V1_SubscribeResponse: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var kind: Kunlog_Metadata_V1_SubscribeResponse.OneOf_Kind? = nil
+  /// Not set: `follower` is all that there is to say.
+  package var kind: OneOf_Kind? {
+    get {return _storage._kind}
+    set {_uniqueStorage()._kind = newValue}
+  }
 
   package var record: Kunlog_Metadata_V1_Record {
     get {
-      if case .record(let v)? = kind {return v}
+      if case .record(let v)? = _storage._kind {return v}
       return Kunlog_Metadata_V1_Record()
     }
-    set {kind = .record(newValue)}
+    set {_uniqueStorage()._kind = .record(newValue)}
   }
 
   /// The state to begin with; records after it follow.
   package var image: Kunlog_Metadata_V1_ImagePart {
     get {
-      if case .image(let v)? = kind {return v}
+      if case .image(let v)? = _storage._kind {return v}
       return Kunlog_Metadata_V1_ImagePart()
     }
-    set {kind = .image(newValue)}
+    set {_uniqueStorage()._kind = .image(newValue)}
   }
 
-  /// All records up to this index have been sent or filtered out. Sent about once a second while nothing else is.
+  /// All records up to this index have been sent or filtered out: a place to resume at. Sent about once a second while
+  /// nothing else is, and about once a second for those whose filter leaves out all that comes.
   package var bookmark: UInt64 {
     get {
-      if case .bookmark(let v)? = kind {return v}
+      if case .bookmark(let v)? = _storage._kind {return v}
       return 0
     }
-    set {kind = .bookmark(newValue)}
+    set {_uniqueStorage()._kind = .bookmark(newValue)}
   }
+
+  /// With each bookmark: how far the replica is that sends it.
+  package var follower: Kunlog_Metadata_V1_FollowerState {
+    get {_storage._follower ?? Kunlog_Metadata_V1_FollowerState()}
+    set {_uniqueStorage()._follower = newValue}
+  }
+  /// Returns true if `follower` has been explicitly set.
+  package var hasFollower: Bool {_storage._follower != nil}
+  /// Clears the value of `follower`. Subsequent reads from it will return its default value.
+  package mutating func clearFollower() {_uniqueStorage()._follower = nil}
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
+  /// Not set: `follower` is all that there is to say.
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
     case record(Kunlog_Metadata_V1_Record)
     /// The state to begin with; records after it follow.
     case image(Kunlog_Metadata_V1_ImagePart)
-    /// All records up to this index have been sent or filtered out. Sent about once a second while nothing else is.
+    /// All records up to this index have been sent or filtered out: a place to resume at. Sent about once a second while
+    /// nothing else is, and about once a second for those whose filter leaves out all that comes.
     case bookmark(UInt64)
 
   }
 
   package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// A replica, as it sees itself. `commit_index` and `applied_index` are places in the replicated log, in which consensus has
+/// entries of its own: records are found at some of them.
+package nonisolated struct Kunlog_Metadata_V1_FollowerState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var nodeID: UInt64 = 0
+
+  /// What is known here to be committed.
+  package var commitIndex: UInt64 = 0
+
+  /// What the answers of this replica contain.
+  package var appliedIndex: UInt64 = 0
+
+  /// The last record that is applied here: a bookmark that says the same has nothing left before it.
+  package var recordIndex: UInt64 = 0
+
+  /// 0: none is known.
+  package var leaderNodeID: UInt64 = 0
+
+  /// Since when this replica may be out of date: since the leader was heard of last; at the leader, a quorum. Not set: not
+  /// since its start.
+  package var contactMilliseconds: UInt64 {
+    get {_contactMilliseconds ?? 0}
+    set {_contactMilliseconds = newValue}
+  }
+  /// Returns true if `contactMilliseconds` has been explicitly set.
+  package var hasContactMilliseconds: Bool {self._contactMilliseconds != nil}
+  /// Clears the value of `contactMilliseconds`. Subsequent reads from it will return its default value.
+  package mutating func clearContactMilliseconds() {self._contactMilliseconds = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _contactMilliseconds: UInt64? = nil
 }
 
 /// A SubscribeResponse as one who verifies the chain reads it: the same bytes on the wire.
@@ -335,6 +457,15 @@ package nonisolated struct Kunlog_Metadata_V1_SealedSubscribeResponse: Sendable 
     set {kind = .bookmark(newValue)}
   }
 
+  package var follower: Kunlog_Metadata_V1_FollowerState {
+    get {_follower ?? Kunlog_Metadata_V1_FollowerState()}
+    set {_follower = newValue}
+  }
+  /// Returns true if `follower` has been explicitly set.
+  package var hasFollower: Bool {self._follower != nil}
+  /// Clears the value of `follower`. Subsequent reads from it will return its default value.
+  package mutating func clearFollower() {self._follower = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -345,6 +476,8 @@ package nonisolated struct Kunlog_Metadata_V1_SealedSubscribeResponse: Sendable 
   }
 
   package init() {}
+
+  fileprivate var _follower: Kunlog_Metadata_V1_FollowerState? = nil
 }
 
 package nonisolated struct Kunlog_Metadata_V1_StatusRequest: Sendable {
@@ -824,7 +957,7 @@ nonisolated extension Kunlog_Metadata_V1_ReadIndexResponse: SwiftProtobuf.Messag
 
 nonisolated extension Kunlog_Metadata_V1_SubscribeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SubscribeRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}after_index\0\u{3}allow_image\0\u{3}want_image\0\u{1}families\0\u{1}shards\0\u{3}end_at_present\0\u{3}read_archive\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}after_index\0\u{3}allow_image\0\u{3}want_image\0\u{1}families\0\u{1}shards\0\u{3}end_at_present\0\u{3}read_archive\0\u{1}tables\0\u{3}include_partitions\0\u{1}tablets\0\u{3}future_index\0\u{3}maximum_staleness_milliseconds\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -840,6 +973,11 @@ nonisolated extension Kunlog_Metadata_V1_SubscribeRequest: SwiftProtobuf.Message
       case 6: try { try decoder.decodeRepeatedUInt32Field(value: &self.shards) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.endAtPresent) }()
       case 8: try { try decoder.decodeSingularBoolField(value: &self.readArchive) }()
+      case 9: try { try decoder.decodeRepeatedUInt32Field(value: &self.tables) }()
+      case 10: try { try decoder.decodeSingularBoolField(value: &self.includePartitions) }()
+      case 11: try { try decoder.decodeRepeatedUInt64Field(value: &self.tablets) }()
+      case 12: try { try decoder.decodeSingularEnumField(value: &self.futureIndex) }()
+      case 13: try { try decoder.decodeSingularUInt32Field(value: &self.maximumStalenessMilliseconds) }()
       default: break
       }
     }
@@ -870,6 +1008,21 @@ nonisolated extension Kunlog_Metadata_V1_SubscribeRequest: SwiftProtobuf.Message
     if self.readArchive != false {
       try visitor.visitSingularBoolField(value: self.readArchive, fieldNumber: 8)
     }
+    if !self.tables.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.tables, fieldNumber: 9)
+    }
+    if self.includePartitions != false {
+      try visitor.visitSingularBoolField(value: self.includePartitions, fieldNumber: 10)
+    }
+    if !self.tablets.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.tablets, fieldNumber: 11)
+    }
+    if self.futureIndex != .unspecified {
+      try visitor.visitSingularEnumField(value: self.futureIndex, fieldNumber: 12)
+    }
+    if self.maximumStalenessMilliseconds != 0 {
+      try visitor.visitSingularUInt32Field(value: self.maximumStalenessMilliseconds, fieldNumber: 13)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -882,14 +1035,145 @@ nonisolated extension Kunlog_Metadata_V1_SubscribeRequest: SwiftProtobuf.Message
     if lhs.shards != rhs.shards {return false}
     if lhs.endAtPresent != rhs.endAtPresent {return false}
     if lhs.readArchive != rhs.readArchive {return false}
+    if lhs.tables != rhs.tables {return false}
+    if lhs.includePartitions != rhs.includePartitions {return false}
+    if lhs.tablets != rhs.tablets {return false}
+    if lhs.futureIndex != rhs.futureIndex {return false}
+    if lhs.maximumStalenessMilliseconds != rhs.maximumStalenessMilliseconds {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
 }
 
+nonisolated extension Kunlog_Metadata_V1_SubscribeRequest.FutureIndex: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FUTURE_INDEX_UNSPECIFIED\0\u{1}FUTURE_INDEX_WAIT\0\u{1}FUTURE_INDEX_REFUSE\0")
+}
+
 nonisolated extension Kunlog_Metadata_V1_SubscribeResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SubscribeResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}record\0\u{1}image\0\u{1}bookmark\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}record\0\u{1}image\0\u{1}bookmark\0\u{1}follower\0")
+
+  fileprivate class _StorageClass {
+    var _kind: Kunlog_Metadata_V1_SubscribeResponse.OneOf_Kind?
+    var _follower: Kunlog_Metadata_V1_FollowerState? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _kind = source._kind
+      _follower = source._follower
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try {
+          var v: Kunlog_Metadata_V1_Record?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .record(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .record(v)
+          }
+        }()
+        case 2: try {
+          var v: Kunlog_Metadata_V1_ImagePart?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .image(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .image(v)
+          }
+        }()
+        case 3: try {
+          var v: UInt64?
+          try decoder.decodeSingularUInt64Field(value: &v)
+          if let v = v {
+            if _storage._kind != nil {try decoder.handleConflictingOneOf()}
+            _storage._kind = .bookmark(v)
+          }
+        }()
+        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._follower) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      switch _storage._kind {
+      case .record?: try {
+        guard case .record(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      }()
+      case .image?: try {
+        guard case .image(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      }()
+      case .bookmark?: try {
+        guard case .bookmark(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularUInt64Field(value: v, fieldNumber: 3)
+      }()
+      case nil: break
+      }
+      try { if let v = _storage._follower {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_SubscribeResponse, rhs: Kunlog_Metadata_V1_SubscribeResponse) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._kind != rhs_storage._kind {return false}
+        if _storage._follower != rhs_storage._follower {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_FollowerState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".FollowerState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}node_id\0\u{3}commit_index\0\u{3}applied_index\0\u{3}record_index\0\u{3}leader_node_id\0\u{3}contact_milliseconds\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -897,40 +1181,12 @@ nonisolated extension Kunlog_Metadata_V1_SubscribeResponse: SwiftProtobuf.Messag
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try {
-        var v: Kunlog_Metadata_V1_Record?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .record(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .record(v)
-        }
-      }()
-      case 2: try {
-        var v: Kunlog_Metadata_V1_ImagePart?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .image(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .image(v)
-        }
-      }()
-      case 3: try {
-        var v: UInt64?
-        try decoder.decodeSingularUInt64Field(value: &v)
-        if let v = v {
-          if self.kind != nil {try decoder.handleConflictingOneOf()}
-          self.kind = .bookmark(v)
-        }
-      }()
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.nodeID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.commitIndex) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.appliedIndex) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.recordIndex) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.leaderNodeID) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self._contactMilliseconds) }()
       default: break
       }
     }
@@ -941,26 +1197,34 @@ nonisolated extension Kunlog_Metadata_V1_SubscribeResponse: SwiftProtobuf.Messag
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    switch self.kind {
-    case .record?: try {
-      guard case .record(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    }()
-    case .image?: try {
-      guard case .image(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    }()
-    case .bookmark?: try {
-      guard case .bookmark(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 3)
-    }()
-    case nil: break
+    if self.nodeID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.nodeID, fieldNumber: 1)
     }
+    if self.commitIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.commitIndex, fieldNumber: 2)
+    }
+    if self.appliedIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.appliedIndex, fieldNumber: 3)
+    }
+    if self.recordIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.recordIndex, fieldNumber: 4)
+    }
+    if self.leaderNodeID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.leaderNodeID, fieldNumber: 5)
+    }
+    try { if let v = self._contactMilliseconds {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 6)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: Kunlog_Metadata_V1_SubscribeResponse, rhs: Kunlog_Metadata_V1_SubscribeResponse) -> Bool {
-    if lhs.kind != rhs.kind {return false}
+  package static func ==(lhs: Kunlog_Metadata_V1_FollowerState, rhs: Kunlog_Metadata_V1_FollowerState) -> Bool {
+    if lhs.nodeID != rhs.nodeID {return false}
+    if lhs.commitIndex != rhs.commitIndex {return false}
+    if lhs.appliedIndex != rhs.appliedIndex {return false}
+    if lhs.recordIndex != rhs.recordIndex {return false}
+    if lhs.leaderNodeID != rhs.leaderNodeID {return false}
+    if lhs._contactMilliseconds != rhs._contactMilliseconds {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -968,7 +1232,7 @@ nonisolated extension Kunlog_Metadata_V1_SubscribeResponse: SwiftProtobuf.Messag
 
 nonisolated extension Kunlog_Metadata_V1_SealedSubscribeResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SealedSubscribeResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}record\0\u{1}image\0\u{1}bookmark\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}record\0\u{1}image\0\u{1}bookmark\0\u{1}follower\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1005,6 +1269,7 @@ nonisolated extension Kunlog_Metadata_V1_SealedSubscribeResponse: SwiftProtobuf.
           self.kind = .bookmark(v)
         }
       }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._follower) }()
       default: break
       }
     }
@@ -1030,11 +1295,15 @@ nonisolated extension Kunlog_Metadata_V1_SealedSubscribeResponse: SwiftProtobuf.
     }()
     case nil: break
     }
+    try { if let v = self._follower {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Kunlog_Metadata_V1_SealedSubscribeResponse, rhs: Kunlog_Metadata_V1_SealedSubscribeResponse) -> Bool {
     if lhs.kind != rhs.kind {return false}
+    if lhs._follower != rhs._follower {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -145,7 +145,7 @@ extension World {
         let commands = entries.filter { $0.kind == .command }
         if !commands.isEmpty {
           do throws(ApplyError) {
-            try cursor.logRead(commands.map { ($0.index, $0.term, $0.payload) })
+            try cursor.logRead(commands.map { ($0.index, $0.term, $0.payload) }, node.state.image)
           } catch { violated("11 subscriber", "subscriber \(number) at node \(node.id): \(error)") }
           return true
         }

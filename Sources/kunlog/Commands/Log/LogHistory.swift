@@ -29,7 +29,7 @@ enum LogHistory {
     var previous: Record?
     while let message = try await subscription.next() {
       switch message {
-      case .bookmark, .image: break
+      case .bookmark, .heartbeat, .image: break
       case .record(let record):
         if previous == nil, record.previousIndex > request.afterIndex, !isQuiet {
           StandardStream.error.write("records up to \(record.previousIndex) are not kept any more\n")
