@@ -133,7 +133,10 @@ let package = Package(
       ]),
     tests(
       "MetaFaultTests",
-      ["kunlog", "AccessControl", "EventLoop", "Metadata", "MetadataClient", "ProtocolMetadata", "RPC", "Simulator"],
+      [
+        "kunlog", "AccessControl", "EventLoop", "Metadata", "MetadataClient", "ProtocolMetadata", "RPC", "SQLTypes",
+        "Simulator",
+      ],
       exclude: ["Network"]),
     tests("MetricsTests", ["Metrics"]),
     tests("MonitoringTests", ["EventLoop", "Metrics", "Monitoring", logging]),

@@ -8,8 +8,8 @@ package struct EventSubject: Sendable, Hashable {
   /// The partitioned tables above the table, the nearest first.
   package fileprivate(set) var ancestors: [ObjectID] = []
   package fileprivate(set) var tabletID: TabletID?
-  /// Of shard events, of the creation of a tablet, of a transaction's decision and of the plan of a move. Empty: what ends, empties
-  /// or moves a tablet concerns whoever follows any shard.
+  /// Of shard events, of the creation of a tablet, of a transaction's decision and of the plan of a move. Empty: what ends,
+  /// empties or moves a tablet concerns whoever follows any shard.
   package fileprivate(set) var shards: [ShardID] = []
   /// It belongs to a table of which the image does not know any more which one it was.
   package fileprivate(set) var isTableUnknown = false
@@ -81,7 +81,8 @@ private struct SubjectResolver {
     case .transaction(.decided(_, _, let participants)): subject.shards = participants
     case .migration(let event): setMigration(event, &subject)
     case .databaseCreated, .schemaCreated, .schemaDropped, .viewCreated, .viewReplaced, .viewDropped,
-      .clusterCreated, .clusterRestored, .featureLevelRaised, .settingChanged, .nodeRegistered, .nodeAddressChanged, .nodeRemoved,
+      .clusterCreated, .clusterRestored, .featureLevelRaised, .settingChanged, .nodeRegistered, .nodeAddressChanged,
+      .nodeRemoved,
       .roleCreated, .roleAltered, .roleDropped, .noteRecorded, .transaction, .manager:
       break
     }

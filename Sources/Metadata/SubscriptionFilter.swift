@@ -22,7 +22,8 @@ package struct SubscriptionFilter: Sendable, Hashable {
 
   /// Empty lists: all.
   /// - Parameters:
-  ///   - shards: of shard events, the creation of tablets, decisions of transactions and plans of moves, those of these shards.
+  ///   - shards: of shard events, the creation of tablets, decisions of transactions and plans of moves, those of these
+  ///     shards.
   ///   - tables: with those of `tablets`, the only objects that are wanted: the tables, their indexes, the sequences that they
   ///     own, and their tablets.
   ///   - includesPartitions: what belongs to partitions of the tables is wanted too.

@@ -13,8 +13,7 @@ final class MetadataChannels {
   private var known: [MetadataEndpoint]
   // So many of them belong to the group; the rest is asked only where none of these answers.
   private var current: Int
-  private var position: Int
-  private var failures = 0
+  private let position: Int
   /// The leader, as last heard.
   var leader: MetadataEndpoint?
 
@@ -23,10 +22,10 @@ final class MetadataChannels {
     configured = remembered + configuration.endpoints.filter { !remembered.contains($0) }
     file = configuration.endpointsFile
     known = configured
-    current = known.count
+    // Those of the file belonged to the group when it was written.
+    current = remembered.isEmpty ? known.count : remembered.count
     tls = configuration.tls
-    // So that a cluster's consumers spread over its meta nodes.
-    position = Int.random(in: 0..<(remembered.isEmpty ? known.count : remembered.count))
+    position = Int.random(in: 0..<current)
   }
 
   func channel(_ endpoint: MetadataEndpoint) -> RPCChannel {
@@ -36,11 +35,35 @@ final class MetadataChannels {
     return channel
   }
 
-  /// The node to follow: the same while it works, the next one after it has failed.
-  func nextToFollow(_ image: Image) -> MetadataEndpoint {
-    refresh(image)
-    return known[position % (failures < current ? current : known.count)]
+  /// Whose turn it is, for one who follows the log: the same node while it works, the next one after it has failed.
+  struct Turn {
+    fileprivate var position: Int
+    fileprivate var failures = 0
+
+    mutating func ended(heardOf: Bool) {
+      failures = heardOf ? 0 : failures + 1
+      position += 1
+    }
   }
+
+  func firstTurn() -> Turn {
+    // So that a cluster's consumers spread over its meta nodes.
+    Turn(position: Int.random(in: 0..<current))
+  }
+
+  func endpoint(at turn: Turn) -> MetadataEndpoint {
+    known[turn.position % (turn.failures < current ? current : known.count)]
+  }
+
+  /// How long to wait before the next node is tried: not at all until all have failed.
+  func backoffMilliseconds(_ turn: Turn) -> Int {
+    guard turn.failures >= known.count else { return 10 }
+    let most = min(2_000, 50 << min(turn.failures / known.count, 6))
+    return Int.random(in: most / 2...most)
+  }
+
+  /// The node to ask where it does not matter which one.
+  var anyone: MetadataEndpoint { known[position % current] }
 
   /// The node to send an append to: the leader where it is known, else one after the other.
   func nextToAsk(attempt: Int) -> MetadataEndpoint {
@@ -49,18 +72,6 @@ final class MetadataChannels {
 
   /// Everybody else, those that belong to the group first.
   func others(than endpoint: MetadataEndpoint) -> [MetadataEndpoint] { known.filter { $0 != endpoint } }
-
-  func ended(_ endpoint: MetadataEndpoint, heardOf: Bool) {
-    failures = heardOf ? 0 : failures + 1
-    position = (position + 1) % known.count
-  }
-
-  /// How long to wait before the next node is tried: not at all until all have failed.
-  var backoffMilliseconds: Int {
-    guard failures >= known.count else { return 10 }
-    let most = min(2_000, 50 << min(failures / known.count, 6))
-    return Int.random(in: most / 2...most)
-  }
 
   func close() { for channel in channels.values { channel.close() } }
 

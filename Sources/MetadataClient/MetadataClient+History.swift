@@ -97,7 +97,7 @@ extension MetadataClient {
   ) async throws(MetadataError) -> Value {
     let deadline = Deadline(milliseconds: 5_000)
     while true {
-      let first = followed ?? channels.nextToFollow(image)
+      let first = followed ?? channels.anyone
       var failure = MetadataError.unavailable("no meta node was asked")
       for endpoint in [first] + channels.others(than: first) {
         do throws(MetadataError) { return try await ask(endpoint) } catch {

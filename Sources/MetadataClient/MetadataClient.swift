@@ -50,7 +50,9 @@ package final class MetadataClient {
   /// Whether the first image has arrived.
   package private(set) var isReady = false
   /// The meta node that is followed now, where one is.
-  package private(set) var followed: MetadataEndpoint?
+  package var followed: MetadataEndpoint? { log?.followed }
+  /// How far that node is, as it said last: about once a second.
+  package var follower: MetadataFollower? { log?.follower }
   /// When something last came from a meta node, on `Loop.now`'s clock; 0: never.
   private(set) var lastHeard: UInt64 = 0
 
@@ -64,10 +66,11 @@ package final class MetadataClient {
 
   private var observers: [@LoopActor (Change) -> Void] = []
   private var waiters = IndexWaiters()
-  private var task: Task<Void, Never>?
-  private var isStopped = false
+  private var log: LogFollower?
+  private(set) var isStopped = false
   private var readyWaiters: [UnsafeContinuation<Void, Never>] = []
-  private var subscription: MetadataSubscription?
+  /// Those who read records at their own pace: ended with the client.
+  var consumers: [ObjectIdentifier: RecordFeed] = [:]
   /// The image did not fit what a meta node sent: begin anew with an image.
   private var needsImage = false
 
@@ -84,10 +87,13 @@ package final class MetadataClient {
 
   /// Begins to follow the log. Returns at once; see `ready`.
   package func start() {
-    guard task == nil, !isStopped else { return }
-    task = Task { @LoopActor [weak self] in
-      while let self, !self.isStopped { await self.followOne() }
-    }
+    guard log == nil, !isStopped else { return }
+    channels.refresh(image)
+    let log = LogFollower(
+      channels, logger, request: { [weak self] in self?.nextRequest },
+      take: { [weak self] message throws(MetadataError) in try self?.take(message) })
+    self.log = log
+    log.start()
   }
 
   /// Returns once the first image has arrived, or the client is stopped.
@@ -100,12 +106,13 @@ package final class MetadataClient {
   package func stop() {
     guard !isStopped else { return }
     isStopped = true
-    task?.cancel()
-    subscription?.cancel()
+    log?.stop()
     watch.stop()
     channels.close()
     waiters.failAll(.stopped)
     resumeReadyWaiters()
+    for consumer in consumers.values { consumer.stop() }
+    consumers = [:]
   }
 
   /// Calls the body after each change of the image, for as long as the client lives.
@@ -125,7 +132,7 @@ package final class MetadataClient {
     let before = image.index
     let timer = LoopTimer(afterMilliseconds: Self.lagMilliseconds) { [weak self] in
       guard let self, self.image.index == before, self.isReady else { return }
-      self.subscription?.cancel()
+      self.log?.leave()
     }
     defer { timer.cancel() }
     try await wait(for: index, timeoutMilliseconds: timeoutMilliseconds)
@@ -135,34 +142,17 @@ package final class MetadataClient {
 
   // Following.
 
-  private func followOne() async {
-    let endpoint = channels.nextToFollow(image)
+  private var nextRequest: MetadataSubscription.Request {
     var request = MetadataSubscription.Request()
     request.clusterID = configuration.clusterID
     request.afterIndex = image.index
     request.allowsImage = true
     request.wantsImage = !isReady || needsImage
-    let subscription = MetadataSubscription(request, on: channels.channel(endpoint))
-    self.subscription = subscription
-    followed = endpoint
-    var heardOf = false
-    do throws(MetadataError) {
-      while !isStopped, let message = try await subscription.next() {
-        heardOf = true
-        lastHeard = Loop.now
-        try take(message)
-      }
-    } catch {
-      if !isStopped { logger.info("following \(endpoint) ended: \(error)") }
-    }
-    subscription.cancel()
-    self.subscription = nil
-    followed = nil
-    channels.ended(endpoint, heardOf: heardOf)
-    if !isStopped { try? await loopSleep(milliseconds: channels.backoffMilliseconds) }
+    return request
   }
 
   private func take(_ message: MetadataSubscription.Message) throws(MetadataError) {
+    lastHeard = Loop.now
     switch message {
     case .heartbeat: break
     case .bookmark: becomeReady()

@@ -6,6 +6,7 @@ import MetadataWire
 import ProtocolMetadata
 import RPC
 import Replica
+import SQLTypes
 
 /// Appends: decided against the speculative image, proposed in the same turn, answered once they are committed. In callback
 /// form, since all of a cluster's changes pass here.
@@ -131,13 +132,12 @@ final class AppendDesk {
     func response(_ answer: AppendAnswer) -> Result<Response, RPCError> {
       .success(Response(machine.state.completed(answer, request), omission))
     }
-    if let answer = machine.state.firstResult(at: index) { return response(answer) }
+    var record = machine.state.recent.element(at: index)?.record
     do {
-      if let entry = try await replica.entries(from: index, limitBytes: 1, readsArchive: true).first,
-        entry.index == index
+      if record == nil,
+        let entry = try await replica.entries(from: index, limitBytes: 1, readsArchive: true).first, entry.index == index
       {
-        let record = try MetadataState.decode(index: index, term: entry.term, body: entry.payload)
-        return response(AppendAnswer(firstResult: record))
+        record = try MetadataState.decode(index: index, term: entry.term, body: entry.payload)
       }
     } catch ReplicaError.compacted {
       // The index is all that is known of it.
@@ -146,7 +146,19 @@ final class AppendDesk {
     } catch {
       return .failure(RPCError(.dataLoss, "\(error)"))
     }
-    return response(AppendAnswer(compactedResultAt: index))
+    guard let record else { return response(AppendAnswer(compactedResultAt: index)) }
+    guard request.mayHaveBecome(record) else {
+      return .success(Response(.rejected(Self.otherContent(request.requestID, index)), omission))
+    }
+    return response(AppendAnswer(firstResult: record))
+  }
+
+  private static func otherContent(_ id: RequestID?, _ index: UInt64) -> Rejection {
+    Rejection(
+      SQLState(rawValue: "08P01"),
+      "request \(id?.sequence ?? 0) of \(id?.client ?? "") was asked before with other content",
+      detail: "It has become record \(index). What is asked for now was not carried out.",
+      hint: "A request that is not a repetition needs a sequence number of its own.")
   }
 }
 

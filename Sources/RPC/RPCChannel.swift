@@ -259,6 +259,26 @@ extension RPCChannel {
     return (writer, reader)
   }
 
+  /// Opens a stream whose messages are handed over as bytes: for those who read a few fields of very many. The bytes are valid
+  /// during the call only; what is handed over counts as taken.
+  /// - Parameter keepsOpen: this side does not end the stream after the request, as methods with streams in both directions need.
+  package func byteStream<Request, Response>(
+    _ method: RPCMethod<Request, Response>, _ request: Request, keepsOpen: Bool = false,
+    onMessage: @escaping @LoopActor (UnsafeRawBufferPointer) -> Void, onEnd: @escaping @LoopActor (RPCError?) -> Void
+  ) -> RPCCall {
+    let call = ClientCall(path: method.path, metadata: [], timeoutMilliseconds: nil, options: options)
+    call.onMessage = { bytes throws(RPCError) in onMessage(bytes) }
+    call.onComplete = onEnd
+    do throws(RPCError) {
+      call.enqueue(try FramedBytes.encode(request, maximumBytes: options.maximumMessageBytes))
+      if !keepsOpen { call.finishOutbound() }
+      start(call)
+    } catch {
+      failLater(call, error)
+    }
+    return RPCCall(call: call)
+  }
+
   private func send(_ request: some Message, _ call: ClientCall) {
     do throws(RPCError) {
       call.enqueue(try FramedBytes.encode(request, maximumBytes: options.maximumMessageBytes))

@@ -109,6 +109,35 @@ import Testing
     }
   }
 
+  @Test func subscribersAtOnePlaceAreHandedTheSameAsEachForItself() throws {
+    let fixture = try fixture()
+    for filter in [SubscriptionFilter(), SubscriptionFilter(families: [.cluster, .notes]), .init(families: [.roles])] {
+      var alone = SubscriptionCursor(request { $0.filter = filter })
+      var shared = SubscriptionCursor(request { $0.filter = filter })
+      #expect(shared.sharedPosition == nil)
+      guard case .records(let first) = shared.next(fixture.leader, credit: 3, isBookmarkDue: false) else {
+        Issue.record("no records")
+        return
+      }
+      var handedOut = first.map(\.index)
+      while let position = shared.sharedPosition, position < 20 {
+        let run = try #require(fixture.leader.recent.run(after: position, filter, count: 2))
+        handedOut += run.elements.map(\.index)
+        shared.advance(over: run)
+      }
+      guard case .records(let all) = alone.next(fixture.leader, credit: 100, isBookmarkDue: false) else {
+        Issue.record("no records")
+        return
+      }
+      #expect(handedOut == all.map(\.index))
+      #expect(shared.position == alone.position)
+    }
+    // Who is to end somewhere, or has something of its own to take, is not among them.
+    var ending = SubscriptionCursor(request { $0.endsAtPresent = true })
+    _ = ending.next(fixture.leader, credit: 1, isBookmarkDue: false)
+    #expect(ending.sharedPosition == nil)
+  }
+
   @Test func aFamilyThatDoesNotExistIsNamed() {
     let error = #expect(throws: SubscriptionFilter.UnknownName.self) {
       try SubscriptionFilter(familyNames: ["nodes", "nods"])

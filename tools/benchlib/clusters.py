@@ -21,26 +21,27 @@ def end_with_parent():
 
 
 class Cluster:
-    """Three servers; subclasses know how one is started."""
+    """Servers, three unless something else is said; subclasses know how one is started."""
     system = ""
     title = ""
 
-    def __init__(self, kunlog, directory):
+    def __init__(self, kunlog, directory, members=MEMBERS):
         self.kunlog = kunlog
+        self.members = members
         self.directory = os.path.join(directory, self.system)
         os.makedirs(self.directory)
         self.certificates = os.path.join(self.directory, "certificates")
         os.makedirs(self.certificates)
-        self.processes = [None] * MEMBERS
+        self.processes = [None] * self.members
         # Where the members have file systems of their own (disks.MemberDisks).
         self.disks = None
-        self.names = [f"{self.system}-{number + 1}" for number in range(MEMBERS)]
+        self.names = [f"{self.system}-{number + 1}" for number in range(self.members)]
         run([kunlog, "bench", "meta", "certificates", "--directory", self.certificates, "client=admin",
              *(f"{name}=meta" for name in self.names)])
         self.choose_ports()
 
     def choose_ports(self):
-        self.ports = free_ports(MEMBERS)
+        self.ports = free_ports(self.members)
 
     def certificate(self, name):
         return [os.path.join(self.certificates, f"{name}.{kind}") for kind in ("crt", "key")]
@@ -63,7 +64,7 @@ class Cluster:
         log.close()
 
     def start(self):
-        for member in range(MEMBERS):
+        for member in range(self.members):
             self.start_member(member)
         self.prepare()
 
@@ -106,22 +107,22 @@ class Cluster:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-        self.processes = [None] * MEMBERS
+        self.processes = [None] * self.members
         if self.disks:
             self.disks.close()
         if not keep:
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def endpoints(self, members=range(MEMBERS)):
-        return ",".join(f"127.0.0.1:{self.ports[member]}" for member in members)
+    def endpoints(self, members=None):
+        return ",".join(f"127.0.0.1:{self.ports[member]}" for member in members or range(self.members))
 
-    def client_command(self, command, *arguments, members=range(MEMBERS)):
+    def client_command(self, command, *arguments, members=None):
         certificate, key = self.certificate("client")
         return [
             self.kunlog, "bench", "meta", command, "--system", self.system, "--endpoints", self.endpoints(members),
             "--certificate", certificate, "--key", key, "--authority", self.authority, *map(str, arguments)]
 
-    def client(self, command, *arguments, members=range(MEMBERS), timeout=600):
+    def client(self, command, *arguments, members=None, timeout=600):
         """Runs the client program to its end; what it printed."""
         return run(self.client_command(command, *arguments, members=members), timeout=timeout)
 
@@ -154,10 +155,10 @@ class KunlogCluster(Cluster):
     system = "kunlog"
     title = "Kunlog"
 
-    def __init__(self, kunlog, directory, options=()):
+    def __init__(self, kunlog, directory, options=(), members=MEMBERS):
         self.cluster_id = uuid.uuid4().hex
         self.options = list(options)
-        super().__init__(kunlog, directory)
+        super().__init__(kunlog, directory, members)
 
     def version(self):
         return "this tree"
@@ -184,8 +185,8 @@ class EtcdCluster(Cluster):
     title = "etcd"
 
     def choose_ports(self):
-        ports = free_ports(2 * MEMBERS)
-        self.ports, self.peer_ports = ports[:MEMBERS], ports[MEMBERS:]
+        ports = free_ports(2 * self.members)
+        self.ports, self.peer_ports = ports[:self.members], ports[self.members:]
 
     def version(self):
         return run(["etcd", "--version"]).split("\n")[0]

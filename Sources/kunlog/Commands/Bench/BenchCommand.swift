@@ -4,7 +4,7 @@ import ArgumentParser
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure a running cluster (tools/bench does the rest).",
-    subcommands: [BenchMeta.self])
+    subcommands: [BenchMeta.self, BenchWatch.self])
 }
 
 /// `kunlog bench meta`: load on a metadata log, or on an etcd beside it.

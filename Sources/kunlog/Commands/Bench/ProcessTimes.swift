@@ -17,6 +17,13 @@ enum ProcessTimes {
     }
   }
 
+  /// Resident memory of a process, in bytes; 0 where it is gone.
+  static func residentBytes(_ process: Int32) -> Int {
+    guard let text = try? String(contentsOfFile: "/proc/\(process)/statm", encoding: .utf8) else { return 0 }
+    let fields = text.split(separator: " ")
+    return fields.count > 1 ? (Int(fields[1]) ?? 0) * sysconf(Int32(_SC_PAGESIZE)) : 0
+  }
+
   /// Seconds of processor time that this process has used so far.
   static func own() -> Double { seconds([getpid()]) }
 }

@@ -1,0 +1,89 @@
+"""How `tools/bench watch` shows its figures."""
+
+import os
+
+from .meta_report import NAMES, milliseconds, rows
+
+BEGIN, END = "<!-- measured by tools/bench watch -->", "<!-- end of what was measured -->"
+KIBIBYTE = 1024
+
+
+def write(document, path):
+    """Puts the tables between the markers of a Markdown file; what people wrote around them stays."""
+    machine = document["machine"]
+    servers = "one server" if document["members"] == 1 else f"{document['members']} servers"
+    head = (
+        f"{document['date']}, commit {document['commit']}: {machine['processors']} cores ({machine['processor']}),"
+        f" {machine['memory_bytes'] / (1 << 30):.0f} GiB, {machine['file_system']}, Linux {machine['kernel']};"
+        f" {servers} of each system and the client that appends and subscribes on this one machine, gRPC over mutual TLS,"
+        f" fsync on; {document['rate']:,} records/s of {document['value_bytes']} B, medians of {document['rounds']} rounds of"
+        f" {document['duration']:.0f} s.")
+    block = f"{BEGIN}\n{head}\n\n    {document['command']}\n\n{table(document)}\n{END}"
+    text = f"# Subscribers of the metadata log beside watchers of etcd\n\n{block}\n"
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            old = file.read()
+        if BEGIN in old and END in old:
+            text = old[:old.index(BEGIN)] + block + old[old.index(END) + len(END):]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def table(document):
+    parts = []
+    if "load" in document:
+        parts.append(load(f"{document['subscribers']:,} subscribers on {document['connections']:,} connections",
+                          document["load"]))
+    if "connection_each" in document:
+        parts.append(load(f"{document['subscribers']:,} subscribers, each on a connection of its own",
+                          document["connection_each"]))
+    if "stalled" in document:
+        parts.append(load("the same on shared connections, and one that never reads", document["stalled"]))
+        if "load" in document:
+            parts.append(cost(document))
+    if "idle" in document:
+        parts.append(idle(document["idle"]))
+    return "\n\n".join(parts)
+
+
+def load(title, result):
+    body = []
+    for system, one in result.items():
+        lag = one["lag_microseconds"]
+        expected = max(1, one["expected"])
+        body.append([
+            NAMES[system], f"{100 * one['delivered'] / expected:.1f} %",
+            f"{one['delivered'] / one['seconds']:,.0f}",
+            *(milliseconds(lag[key]) for key in ("p50", "p99", "p999")),
+            milliseconds(one["append_microseconds"]["p99"]),
+            f"{one['server_seconds'] / one['seconds']:.2f}", f"{one['client_seconds'] / one['seconds']:.2f}",
+            f"{(one['memory_idle_bytes'] - one['memory_before_bytes']) / one['subscribers'] / KIBIBYTE:.1f}",
+            f"{(one['memory_active_bytes'] - one['memory_before_bytes']) / one['subscribers'] / KIBIBYTE:.1f}",
+            one.get("failure") or ""])
+    return rows(
+        [title, "delivered", "deliveries/s", "lag p50 ms", "p99 ms", "p99.9 ms", "append p99 ms", "server cores",
+         "client cores", "KiB per idle subscriber", "KiB per active one", ""], body)
+
+
+def cost(document):
+    parts = []
+    for system, name in NAMES.items():
+        without, with_one = document["load"][system], document["stalled"][system]
+        times = [one["server_seconds"] / max(1, one["delivered"]) for one in (without, with_one)]
+        lags = [one["lag_microseconds"]["p50"] for one in (without, with_one)]
+        parts.append(
+            f"{name}: {100 * (times[1] / times[0] - 1):+.1f} % of the server's processor time per delivery,"
+            f" {100 * (lags[1] / lags[0] - 1):+.1f} % of the median lag")
+    return "One subscriber that never reads costs the others: " + "; ".join(parts) + "."
+
+
+def idle(result):
+    body = []
+    for name, systems in result.items():
+        for system, one in systems.items():
+            label = "connections of their own" if name == "own" else f"{one['connections']:,} connections"
+            body.append([
+                f"{one['subscribers']:,} idle subscribers, {label}", NAMES[system],
+                f"{(one['memory_idle_bytes'] - one['memory_before_bytes']) / one['subscribers'] / KIBIBYTE:.1f}",
+                f"{one['server_seconds'] / one['seconds']:.3f}", one.get("failure") or ""])
+    return rows(["", "", "KiB per subscriber", "server cores", ""], body)
