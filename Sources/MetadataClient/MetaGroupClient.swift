@@ -169,7 +169,7 @@ package final class MetaGroupClient {
     endpoints = members + endpoints.filter { !members.contains($0) }
   }
 
-  private func channel(_ endpoint: MetadataEndpoint) -> RPCChannel {
+  func channel(_ endpoint: MetadataEndpoint) -> RPCChannel {
     if let channel = channels[endpoint] { return channel }
     let channel = RPCChannel(host: endpoint.host, port: endpoint.port, tls: tls)
     channels[endpoint] = channel

@@ -79,7 +79,35 @@ final class MetadataService {
 
   private var status: Kunlog_Metadata_V1_StatusResponse {
     let status = replica.status
-    return .with {
+    var response = describe(status)
+    addLog(status, to: &response)
+    return response
+  }
+
+  /// The log, its disk, and what the replica has gone through.
+  private func addLog(_ status: ReplicaStatus, to response: inout Kunlog_Metadata_V1_StatusResponse) {
+    let (sizes, disk, past) = (replica.sizes, replica.diskStatistics, replica.statistics)
+    response.firstIndex = status.firstIndex
+    response.promisedIndex = status.promisedIndex ?? 0
+    response.snapshotIndex = status.snapshotIndex
+    response.snapshotBytes = UInt64(sizes.snapshot)
+    response.logBytes = UInt64(sizes.log)
+    response.archiveBytes = UInt64(sizes.archive)
+    response.diskFull = status.isDiskFull
+    response.syncPendingMicroseconds = disk.syncingSince.map { (Loop.now - min($0, Loop.now)) / 1000 } ?? 0
+    if let seconds = disk.syncs.quantile(0.99), seconds.isFinite { response.syncP99Microseconds = UInt64(seconds * 1e6) }
+    response.diskStalls = disk.stalls
+    response.elections = past.elections
+    response.leaderChanges = past.leaderChanges
+    response.lastElectionMicroseconds = past.lastElectionMicroseconds
+    response.startedMicroseconds = past.startedMicroseconds
+    response.featureLevel = machine.image.featureLevel
+    response.supportedFeatureLevel = FeatureLevel.current
+    response.subscriberLag = statistics.highestLag(at: machine.image.index)
+  }
+
+  private func describe(_ status: ReplicaStatus) -> Kunlog_Metadata_V1_StatusResponse {
+    .with {
       $0.clusterID = .init(clusterID.rawValue)
       $0.nodeID = replica.configuration.nodeID
       $0.role = status.role.rawValue

@@ -161,9 +161,9 @@ struct LogLimiter {
 }
 
 /// Times of the log.
-enum LogTime {
+package enum LogTime {
   /// RFC 3339, UTC, with microseconds.
-  static func text(microseconds: Int64) -> String {
+  package static func text(microseconds: Int64) -> String {
     var seconds = time_t(microseconds / 1_000_000)
     var fraction = microseconds % 1_000_000
     if fraction < 0 {

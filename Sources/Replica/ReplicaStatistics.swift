@@ -20,6 +20,9 @@ package struct ReplicaStatistics: Sendable {
   /// How long the taking took, all together, in nanoseconds.
   package private(set) var snapshotNanoseconds: UInt64 = 0
 
+  /// When it was made: wall clock, microseconds.
+  package let startedMicroseconds = Loop.wallClockMicroseconds()
+
   private var role = Role.follower
   private var term: UInt64 = 0
   private var leader: NodeID?

@@ -490,40 +490,177 @@ package nonisolated struct Kunlog_Metadata_V1_StatusRequest: Sendable {
   package init() {}
 }
 
-package nonisolated struct Kunlog_Metadata_V1_StatusResponse: Sendable {
+package nonisolated struct Kunlog_Metadata_V1_StatusResponse: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var clusterID: Data = Data()
+  package var clusterID: Data {
+    get {_storage._clusterID}
+    set {_uniqueStorage()._clusterID = newValue}
+  }
 
-  package var nodeID: UInt64 = 0
+  package var nodeID: UInt64 {
+    get {_storage._nodeID}
+    set {_uniqueStorage()._nodeID = newValue}
+  }
 
   /// leader, follower, candidate, learner.
-  package var role: String = String()
+  package var role: String {
+    get {_storage._role}
+    set {_uniqueStorage()._role = newValue}
+  }
 
-  package var term: UInt64 = 0
+  package var term: UInt64 {
+    get {_storage._term}
+    set {_uniqueStorage()._term = newValue}
+  }
 
   /// 0: not known.
-  package var leaderNodeID: UInt64 = 0
+  package var leaderNodeID: UInt64 {
+    get {_storage._leaderNodeID}
+    set {_uniqueStorage()._leaderNodeID = newValue}
+  }
 
-  package var leaderAddress: String = String()
+  package var leaderAddress: String {
+    get {_storage._leaderAddress}
+    set {_uniqueStorage()._leaderAddress = newValue}
+  }
 
-  package var commitIndex: UInt64 = 0
+  package var commitIndex: UInt64 {
+    get {_storage._commitIndex}
+    set {_uniqueStorage()._commitIndex = newValue}
+  }
 
-  package var appliedIndex: UInt64 = 0
+  package var appliedIndex: UInt64 {
+    get {_storage._appliedIndex}
+    set {_uniqueStorage()._appliedIndex = newValue}
+  }
 
-  package var lastIndex: UInt64 = 0
+  package var lastIndex: UInt64 {
+    get {_storage._lastIndex}
+    set {_uniqueStorage()._lastIndex = newValue}
+  }
 
   /// The last record, and its hash.
-  package var recordIndex: UInt64 = 0
+  package var recordIndex: UInt64 {
+    get {_storage._recordIndex}
+    set {_uniqueStorage()._recordIndex = newValue}
+  }
 
-  package var recordHash: Data = Data()
+  package var recordHash: Data {
+    get {_storage._recordHash}
+    set {_uniqueStorage()._recordHash = newValue}
+  }
 
-  package var subscribers: UInt32 = 0
+  package var subscribers: UInt32 {
+    get {_storage._subscribers}
+    set {_uniqueStorage()._subscribers = newValue}
+  }
 
   /// As the leader sees them; empty elsewhere.
-  package var members: [Kunlog_Metadata_V1_StatusResponse.Member] = []
+  package var members: [Kunlog_Metadata_V1_StatusResponse.Member] {
+    get {_storage._members}
+    set {_uniqueStorage()._members = newValue}
+  }
+
+  /// The first entry of the log; what comes before is in the snapshot.
+  package var firstIndex: UInt64 {
+    get {_storage._firstIndex}
+    set {_uniqueStorage()._firstIndex = newValue}
+  }
+
+  /// Up to where damage has cost this log entries that it waits for; 0: none.
+  package var promisedIndex: UInt64 {
+    get {_storage._promisedIndex}
+    set {_uniqueStorage()._promisedIndex = newValue}
+  }
+
+  /// The entry up to which the latest snapshot goes; 0: there is none.
+  package var snapshotIndex: UInt64 {
+    get {_storage._snapshotIndex}
+    set {_uniqueStorage()._snapshotIndex = newValue}
+  }
+
+  package var snapshotBytes: UInt64 {
+    get {_storage._snapshotBytes}
+    set {_uniqueStorage()._snapshotBytes = newValue}
+  }
+
+  /// Files of the log, and of its archive.
+  package var logBytes: UInt64 {
+    get {_storage._logBytes}
+    set {_uniqueStorage()._logBytes = newValue}
+  }
+
+  package var archiveBytes: UInt64 {
+    get {_storage._archiveBytes}
+    set {_uniqueStorage()._archiveBytes = newValue}
+  }
+
+  /// The disk has no space: this replica does not lead and takes no entries.
+  package var diskFull: Bool {
+    get {_storage._diskFull}
+    set {_uniqueStorage()._diskFull = newValue}
+  }
+
+  /// For how long the synchronization of the disk goes on that is under way; 0: none is.
+  package var syncPendingMicroseconds: UInt64 {
+    get {_storage._syncPendingMicroseconds}
+    set {_uniqueStorage()._syncPendingMicroseconds = newValue}
+  }
+
+  /// 99 % of the disk's synchronizations took so long or less; 0: not known.
+  package var syncP99Microseconds: UInt64 {
+    get {_storage._syncP99Microseconds}
+    set {_uniqueStorage()._syncP99Microseconds = newValue}
+  }
+
+  /// Synchronizations that took as long as a leader may be silent.
+  package var diskStalls: UInt64 {
+    get {_storage._diskStalls}
+    set {_uniqueStorage()._diskStalls = newValue}
+  }
+
+  /// Since the process started: campaigns of this replica, and times that it heard of another leader than before.
+  package var elections: UInt64 {
+    get {_storage._elections}
+    set {_uniqueStorage()._elections = newValue}
+  }
+
+  package var leaderChanges: UInt64 {
+    get {_storage._leaderChanges}
+    set {_uniqueStorage()._leaderChanges = newValue}
+  }
+
+  /// When either last happened; microseconds since 1970-01-01 UTC; 0: never.
+  package var lastElectionMicroseconds: Int64 {
+    get {_storage._lastElectionMicroseconds}
+    set {_uniqueStorage()._lastElectionMicroseconds = newValue}
+  }
+
+  /// When the process started.
+  package var startedMicroseconds: Int64 {
+    get {_storage._startedMicroseconds}
+    set {_uniqueStorage()._startedMicroseconds = newValue}
+  }
+
+  /// The cluster's feature level, and the highest that this program knows.
+  package var featureLevel: UInt32 {
+    get {_storage._featureLevel}
+    set {_uniqueStorage()._featureLevel = newValue}
+  }
+
+  package var supportedFeatureLevel: UInt32 {
+    get {_storage._supportedFeatureLevel}
+    set {_uniqueStorage()._supportedFeatureLevel = newValue}
+  }
+
+  /// Records that the subscriber lacks that is furthest behind.
+  package var subscriberLag: UInt64 {
+    get {_storage._subscriberLag}
+    set {_uniqueStorage()._subscriberLag = newValue}
+  }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -546,6 +683,8 @@ package nonisolated struct Kunlog_Metadata_V1_StatusResponse: Sendable {
   }
 
   package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -1330,89 +1469,268 @@ nonisolated extension Kunlog_Metadata_V1_StatusRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Kunlog_Metadata_V1_StatusResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StatusResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}node_id\0\u{1}role\0\u{1}term\0\u{3}leader_node_id\0\u{3}leader_address\0\u{3}commit_index\0\u{3}applied_index\0\u{3}last_index\0\u{3}record_index\0\u{3}record_hash\0\u{1}subscribers\0\u{1}members\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}node_id\0\u{1}role\0\u{1}term\0\u{3}leader_node_id\0\u{3}leader_address\0\u{3}commit_index\0\u{3}applied_index\0\u{3}last_index\0\u{3}record_index\0\u{3}record_hash\0\u{1}subscribers\0\u{1}members\0\u{4}\u{11}first_index\0\u{3}promised_index\0\u{3}snapshot_index\0\u{3}snapshot_bytes\0\u{3}log_bytes\0\u{3}archive_bytes\0\u{3}disk_full\0\u{3}sync_pending_microseconds\0\u{3}sync_p99_microseconds\0\u{3}disk_stalls\0\u{1}elections\0\u{3}leader_changes\0\u{3}last_election_microseconds\0\u{3}started_microseconds\0\u{3}feature_level\0\u{3}supported_feature_level\0\u{3}subscriber_lag\0")
+
+  fileprivate class _StorageClass {
+    var _clusterID: Data = Data()
+    var _nodeID: UInt64 = 0
+    var _role: String = String()
+    var _term: UInt64 = 0
+    var _leaderNodeID: UInt64 = 0
+    var _leaderAddress: String = String()
+    var _commitIndex: UInt64 = 0
+    var _appliedIndex: UInt64 = 0
+    var _lastIndex: UInt64 = 0
+    var _recordIndex: UInt64 = 0
+    var _recordHash: Data = Data()
+    var _subscribers: UInt32 = 0
+    var _members: [Kunlog_Metadata_V1_StatusResponse.Member] = []
+    var _firstIndex: UInt64 = 0
+    var _promisedIndex: UInt64 = 0
+    var _snapshotIndex: UInt64 = 0
+    var _snapshotBytes: UInt64 = 0
+    var _logBytes: UInt64 = 0
+    var _archiveBytes: UInt64 = 0
+    var _diskFull: Bool = false
+    var _syncPendingMicroseconds: UInt64 = 0
+    var _syncP99Microseconds: UInt64 = 0
+    var _diskStalls: UInt64 = 0
+    var _elections: UInt64 = 0
+    var _leaderChanges: UInt64 = 0
+    var _lastElectionMicroseconds: Int64 = 0
+    var _startedMicroseconds: Int64 = 0
+    var _featureLevel: UInt32 = 0
+    var _supportedFeatureLevel: UInt32 = 0
+    var _subscriberLag: UInt64 = 0
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _clusterID = source._clusterID
+      _nodeID = source._nodeID
+      _role = source._role
+      _term = source._term
+      _leaderNodeID = source._leaderNodeID
+      _leaderAddress = source._leaderAddress
+      _commitIndex = source._commitIndex
+      _appliedIndex = source._appliedIndex
+      _lastIndex = source._lastIndex
+      _recordIndex = source._recordIndex
+      _recordHash = source._recordHash
+      _subscribers = source._subscribers
+      _members = source._members
+      _firstIndex = source._firstIndex
+      _promisedIndex = source._promisedIndex
+      _snapshotIndex = source._snapshotIndex
+      _snapshotBytes = source._snapshotBytes
+      _logBytes = source._logBytes
+      _archiveBytes = source._archiveBytes
+      _diskFull = source._diskFull
+      _syncPendingMicroseconds = source._syncPendingMicroseconds
+      _syncP99Microseconds = source._syncP99Microseconds
+      _diskStalls = source._diskStalls
+      _elections = source._elections
+      _leaderChanges = source._leaderChanges
+      _lastElectionMicroseconds = source._lastElectionMicroseconds
+      _startedMicroseconds = source._startedMicroseconds
+      _featureLevel = source._featureLevel
+      _supportedFeatureLevel = source._supportedFeatureLevel
+      _subscriberLag = source._subscriberLag
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularBytesField(value: &self.clusterID) }()
-      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.nodeID) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self.role) }()
-      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.term) }()
-      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.leaderNodeID) }()
-      case 6: try { try decoder.decodeSingularStringField(value: &self.leaderAddress) }()
-      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.commitIndex) }()
-      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.appliedIndex) }()
-      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.lastIndex) }()
-      case 10: try { try decoder.decodeSingularUInt64Field(value: &self.recordIndex) }()
-      case 11: try { try decoder.decodeSingularBytesField(value: &self.recordHash) }()
-      case 12: try { try decoder.decodeSingularUInt32Field(value: &self.subscribers) }()
-      case 13: try { try decoder.decodeRepeatedMessageField(value: &self.members) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularBytesField(value: &_storage._clusterID) }()
+        case 2: try { try decoder.decodeSingularUInt64Field(value: &_storage._nodeID) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._role) }()
+        case 4: try { try decoder.decodeSingularUInt64Field(value: &_storage._term) }()
+        case 5: try { try decoder.decodeSingularUInt64Field(value: &_storage._leaderNodeID) }()
+        case 6: try { try decoder.decodeSingularStringField(value: &_storage._leaderAddress) }()
+        case 7: try { try decoder.decodeSingularUInt64Field(value: &_storage._commitIndex) }()
+        case 8: try { try decoder.decodeSingularUInt64Field(value: &_storage._appliedIndex) }()
+        case 9: try { try decoder.decodeSingularUInt64Field(value: &_storage._lastIndex) }()
+        case 10: try { try decoder.decodeSingularUInt64Field(value: &_storage._recordIndex) }()
+        case 11: try { try decoder.decodeSingularBytesField(value: &_storage._recordHash) }()
+        case 12: try { try decoder.decodeSingularUInt32Field(value: &_storage._subscribers) }()
+        case 13: try { try decoder.decodeRepeatedMessageField(value: &_storage._members) }()
+        case 30: try { try decoder.decodeSingularUInt64Field(value: &_storage._firstIndex) }()
+        case 31: try { try decoder.decodeSingularUInt64Field(value: &_storage._promisedIndex) }()
+        case 32: try { try decoder.decodeSingularUInt64Field(value: &_storage._snapshotIndex) }()
+        case 33: try { try decoder.decodeSingularUInt64Field(value: &_storage._snapshotBytes) }()
+        case 34: try { try decoder.decodeSingularUInt64Field(value: &_storage._logBytes) }()
+        case 35: try { try decoder.decodeSingularUInt64Field(value: &_storage._archiveBytes) }()
+        case 36: try { try decoder.decodeSingularBoolField(value: &_storage._diskFull) }()
+        case 37: try { try decoder.decodeSingularUInt64Field(value: &_storage._syncPendingMicroseconds) }()
+        case 38: try { try decoder.decodeSingularUInt64Field(value: &_storage._syncP99Microseconds) }()
+        case 39: try { try decoder.decodeSingularUInt64Field(value: &_storage._diskStalls) }()
+        case 40: try { try decoder.decodeSingularUInt64Field(value: &_storage._elections) }()
+        case 41: try { try decoder.decodeSingularUInt64Field(value: &_storage._leaderChanges) }()
+        case 42: try { try decoder.decodeSingularInt64Field(value: &_storage._lastElectionMicroseconds) }()
+        case 43: try { try decoder.decodeSingularInt64Field(value: &_storage._startedMicroseconds) }()
+        case 44: try { try decoder.decodeSingularUInt32Field(value: &_storage._featureLevel) }()
+        case 45: try { try decoder.decodeSingularUInt32Field(value: &_storage._supportedFeatureLevel) }()
+        case 46: try { try decoder.decodeSingularUInt64Field(value: &_storage._subscriberLag) }()
+        default: break
+        }
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.clusterID.isEmpty {
-      try visitor.visitSingularBytesField(value: self.clusterID, fieldNumber: 1)
-    }
-    if self.nodeID != 0 {
-      try visitor.visitSingularUInt64Field(value: self.nodeID, fieldNumber: 2)
-    }
-    if !self.role.isEmpty {
-      try visitor.visitSingularStringField(value: self.role, fieldNumber: 3)
-    }
-    if self.term != 0 {
-      try visitor.visitSingularUInt64Field(value: self.term, fieldNumber: 4)
-    }
-    if self.leaderNodeID != 0 {
-      try visitor.visitSingularUInt64Field(value: self.leaderNodeID, fieldNumber: 5)
-    }
-    if !self.leaderAddress.isEmpty {
-      try visitor.visitSingularStringField(value: self.leaderAddress, fieldNumber: 6)
-    }
-    if self.commitIndex != 0 {
-      try visitor.visitSingularUInt64Field(value: self.commitIndex, fieldNumber: 7)
-    }
-    if self.appliedIndex != 0 {
-      try visitor.visitSingularUInt64Field(value: self.appliedIndex, fieldNumber: 8)
-    }
-    if self.lastIndex != 0 {
-      try visitor.visitSingularUInt64Field(value: self.lastIndex, fieldNumber: 9)
-    }
-    if self.recordIndex != 0 {
-      try visitor.visitSingularUInt64Field(value: self.recordIndex, fieldNumber: 10)
-    }
-    if !self.recordHash.isEmpty {
-      try visitor.visitSingularBytesField(value: self.recordHash, fieldNumber: 11)
-    }
-    if self.subscribers != 0 {
-      try visitor.visitSingularUInt32Field(value: self.subscribers, fieldNumber: 12)
-    }
-    if !self.members.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.members, fieldNumber: 13)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      if !_storage._clusterID.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._clusterID, fieldNumber: 1)
+      }
+      if _storage._nodeID != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._nodeID, fieldNumber: 2)
+      }
+      if !_storage._role.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._role, fieldNumber: 3)
+      }
+      if _storage._term != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._term, fieldNumber: 4)
+      }
+      if _storage._leaderNodeID != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._leaderNodeID, fieldNumber: 5)
+      }
+      if !_storage._leaderAddress.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._leaderAddress, fieldNumber: 6)
+      }
+      if _storage._commitIndex != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._commitIndex, fieldNumber: 7)
+      }
+      if _storage._appliedIndex != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._appliedIndex, fieldNumber: 8)
+      }
+      if _storage._lastIndex != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._lastIndex, fieldNumber: 9)
+      }
+      if _storage._recordIndex != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._recordIndex, fieldNumber: 10)
+      }
+      if !_storage._recordHash.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._recordHash, fieldNumber: 11)
+      }
+      if _storage._subscribers != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._subscribers, fieldNumber: 12)
+      }
+      if !_storage._members.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._members, fieldNumber: 13)
+      }
+      if _storage._firstIndex != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._firstIndex, fieldNumber: 30)
+      }
+      if _storage._promisedIndex != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._promisedIndex, fieldNumber: 31)
+      }
+      if _storage._snapshotIndex != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._snapshotIndex, fieldNumber: 32)
+      }
+      if _storage._snapshotBytes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._snapshotBytes, fieldNumber: 33)
+      }
+      if _storage._logBytes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._logBytes, fieldNumber: 34)
+      }
+      if _storage._archiveBytes != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._archiveBytes, fieldNumber: 35)
+      }
+      if _storage._diskFull != false {
+        try visitor.visitSingularBoolField(value: _storage._diskFull, fieldNumber: 36)
+      }
+      if _storage._syncPendingMicroseconds != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._syncPendingMicroseconds, fieldNumber: 37)
+      }
+      if _storage._syncP99Microseconds != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._syncP99Microseconds, fieldNumber: 38)
+      }
+      if _storage._diskStalls != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._diskStalls, fieldNumber: 39)
+      }
+      if _storage._elections != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._elections, fieldNumber: 40)
+      }
+      if _storage._leaderChanges != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._leaderChanges, fieldNumber: 41)
+      }
+      if _storage._lastElectionMicroseconds != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._lastElectionMicroseconds, fieldNumber: 42)
+      }
+      if _storage._startedMicroseconds != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._startedMicroseconds, fieldNumber: 43)
+      }
+      if _storage._featureLevel != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._featureLevel, fieldNumber: 44)
+      }
+      if _storage._supportedFeatureLevel != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._supportedFeatureLevel, fieldNumber: 45)
+      }
+      if _storage._subscriberLag != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._subscriberLag, fieldNumber: 46)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Kunlog_Metadata_V1_StatusResponse, rhs: Kunlog_Metadata_V1_StatusResponse) -> Bool {
-    if lhs.clusterID != rhs.clusterID {return false}
-    if lhs.nodeID != rhs.nodeID {return false}
-    if lhs.role != rhs.role {return false}
-    if lhs.term != rhs.term {return false}
-    if lhs.leaderNodeID != rhs.leaderNodeID {return false}
-    if lhs.leaderAddress != rhs.leaderAddress {return false}
-    if lhs.commitIndex != rhs.commitIndex {return false}
-    if lhs.appliedIndex != rhs.appliedIndex {return false}
-    if lhs.lastIndex != rhs.lastIndex {return false}
-    if lhs.recordIndex != rhs.recordIndex {return false}
-    if lhs.recordHash != rhs.recordHash {return false}
-    if lhs.subscribers != rhs.subscribers {return false}
-    if lhs.members != rhs.members {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._clusterID != rhs_storage._clusterID {return false}
+        if _storage._nodeID != rhs_storage._nodeID {return false}
+        if _storage._role != rhs_storage._role {return false}
+        if _storage._term != rhs_storage._term {return false}
+        if _storage._leaderNodeID != rhs_storage._leaderNodeID {return false}
+        if _storage._leaderAddress != rhs_storage._leaderAddress {return false}
+        if _storage._commitIndex != rhs_storage._commitIndex {return false}
+        if _storage._appliedIndex != rhs_storage._appliedIndex {return false}
+        if _storage._lastIndex != rhs_storage._lastIndex {return false}
+        if _storage._recordIndex != rhs_storage._recordIndex {return false}
+        if _storage._recordHash != rhs_storage._recordHash {return false}
+        if _storage._subscribers != rhs_storage._subscribers {return false}
+        if _storage._members != rhs_storage._members {return false}
+        if _storage._firstIndex != rhs_storage._firstIndex {return false}
+        if _storage._promisedIndex != rhs_storage._promisedIndex {return false}
+        if _storage._snapshotIndex != rhs_storage._snapshotIndex {return false}
+        if _storage._snapshotBytes != rhs_storage._snapshotBytes {return false}
+        if _storage._logBytes != rhs_storage._logBytes {return false}
+        if _storage._archiveBytes != rhs_storage._archiveBytes {return false}
+        if _storage._diskFull != rhs_storage._diskFull {return false}
+        if _storage._syncPendingMicroseconds != rhs_storage._syncPendingMicroseconds {return false}
+        if _storage._syncP99Microseconds != rhs_storage._syncP99Microseconds {return false}
+        if _storage._diskStalls != rhs_storage._diskStalls {return false}
+        if _storage._elections != rhs_storage._elections {return false}
+        if _storage._leaderChanges != rhs_storage._leaderChanges {return false}
+        if _storage._lastElectionMicroseconds != rhs_storage._lastElectionMicroseconds {return false}
+        if _storage._startedMicroseconds != rhs_storage._startedMicroseconds {return false}
+        if _storage._featureLevel != rhs_storage._featureLevel {return false}
+        if _storage._supportedFeatureLevel != rhs_storage._supportedFeatureLevel {return false}
+        if _storage._subscriberLag != rhs_storage._subscriberLag {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -9,6 +9,7 @@ struct MetaCommand: AsyncParsableCommand {
         kunlog meta member replace 1 --with 4=10.0.0.4:6001 --endpoints …
       """,
     subcommands: [
-      MetaRun.self, MetaMember.self, MetaTransfer.self, MetaRecover.self, MetaBackup.self, MetaRestoreCommand.self,
+      MetaRun.self, MetaStatus.self, MetaMember.self, MetaTransfer.self, MetaRecover.self, MetaBackup.self,
+      MetaRestoreCommand.self,
     ], defaultSubcommand: MetaRun.self)
 }
