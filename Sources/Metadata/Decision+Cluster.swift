@@ -14,7 +14,7 @@ extension Decision {
     }
     try checkName(draft.name)
     try checkRoleName(draft.roleName)
-    emit(.clusterCreated(draft.id, name: draft.name, featureLevel: FeatureLevel.current))
+    emit(.clusterCreated(draft.id, name: draft.name, featureLevel: understood))
     let owner = WellKnown.firstRole
     emit(
       .roleCreated(

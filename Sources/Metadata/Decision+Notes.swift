@@ -26,10 +26,10 @@ extension Decision {
   }
 
   mutating func raiseFeatureLevel(_ requested: UInt32?) throws(Rejection) {
-    let level = requested ?? FeatureLevel.current
-    guard level <= FeatureLevel.current else {
+    let level = requested ?? understood
+    guard level <= understood else {
       throw Rejection(
-        .featureNotSupported, "the leader understands feature level \(FeatureLevel.current), not \(level)",
+        .featureNotSupported, "the leader understands feature level \(understood), not \(level)",
         hint: "Run a newer version of kunlog.")
     }
     guard level > image.featureLevel else { return }

@@ -4,8 +4,11 @@ import SQLTypes
 /// the same answer everywhere. No events: all is so already, and nothing is to be recorded.
 ///
 /// Whether the request was asked before is not decided here (see `RequestTable.lookup`): a retry has no new decision.
-package func decide(_ request: AppendRequest, _ image: Image) -> Result<[Event], Rejection> {
-  var decision = Decision(image: image)
+/// - Parameter level: the feature level that the leader's program understands.
+package func decide(
+  _ request: AppendRequest, _ image: Image, understanding level: UInt32 = FeatureLevel.current
+) -> Result<[Event], Rejection> {
+  var decision = Decision(image: image, understood: level)
   do throws(Rejection) {
     try decision.check(request)
     for command in request.commands { try decision.decide(command) }
@@ -19,8 +22,13 @@ package func decide(_ request: AppendRequest, _ image: Image) -> Result<[Event],
 struct Decision {
   private(set) var image: Image
   private(set) var events: [Event] = []
+  /// The feature level that this program understands.
+  let understood: UInt32
 
-  init(image: Image) { self.image = image }
+  init(image: Image, understood: UInt32 = FeatureLevel.current) {
+    self.image = image
+    self.understood = understood
+  }
 
   /// Adds an event; what follows is decided against the image after it.
   mutating func emit(_ event: Event) {
@@ -46,10 +54,10 @@ struct Decision {
     guard !request.commands.isEmpty else {
       throw Rejection(.invalidParameterValue, "the request holds no command")
     }
-    guard image.featureLevel <= FeatureLevel.current else {
+    guard image.featureLevel <= understood else {
       throw Rejection(
         .objectNotInPrerequisiteState,
-        "the cluster is at feature level \(image.featureLevel), this program understands \(FeatureLevel.current)",
+        "the cluster is at feature level \(image.featureLevel), this program understands \(understood)",
         hint: "Run a newer version of kunlog.")
     }
     try checkTransactions(request)

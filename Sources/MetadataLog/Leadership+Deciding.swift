@@ -15,7 +15,7 @@ extension Leadership {
       case .forgotten: return .settle(.rejected(Leadership.forgotten(id)), settlement)
       }
     }
-    switch Metadata.decide(request, speculation) {
+    switch Metadata.decide(request, speculation, understanding: understands) {
     case .failure(let rejection): return .settle(.rejected(rejection), settlement)
     case .success(let events) where events.isEmpty:
       // The first decision of a transaction stands: it is the answer, as if this were its retry.

@@ -19,8 +19,12 @@ struct Leadership: Sendable {
   // Committed ones at the head, dropped together.
   private var first = 0
 
-  init(term: UInt64, _ image: Image) {
+  /// The feature level that this program understands.
+  let understands: UInt32
+
+  init(term: UInt64, _ image: Image, understands: UInt32) {
     self.term = term
+    self.understands = understands
     speculation = image
   }
 

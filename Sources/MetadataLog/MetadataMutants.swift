@@ -19,4 +19,6 @@ package struct MetadataMutants: OptionSet, Sendable {
   package static let starvesBehind = MetadataMutants(rawValue: 1 << 6)
   /// What a subscriber does not take is read and kept for it all the same (etcd #16839).
   package static let buffersForSlow = MetadataMutants(rawValue: 1 << 7)
+  /// An older program leaves out events that it does not know, and goes on.
+  package static let skipsUnknownEvents = MetadataMutants(rawValue: 1 << 8)
 }

@@ -15,13 +15,17 @@ package struct MetadataState: Sendable {
   /// Only while this replica leads.
   var leadership: Leadership?
   package let mutants: MetadataMutants
+  /// The feature level that this program understands.
+  package let understands: UInt32
   /// Only for the mutant `keepsSpeculation`.
   private var stale: Image?
 
   /// - Parameters:
   ///   - recentBytes: how many bytes of records are kept for subscribers that keep up.
   ///   - mutants: mistakes to make, for the simulator to find; none in production.
-  package init(recentBytes: Int, mutants: MetadataMutants = []) {
+  ///   - understands: the feature level of the program; the simulator has older ones beside newer ones.
+  package init(recentBytes: Int, mutants: MetadataMutants = [], understands: UInt32 = FeatureLevel.current) {
+    self.understands = understands
     recent = RecentRecords(limitBytes: recentBytes)
     self.mutants = mutants
   }
@@ -58,15 +62,30 @@ package struct MetadataState: Sendable {
     guard record.continues(image) else {
       throw .brokenChain(index: record.index, previous: record.previousIndex, known: image.index)
     }
+    let isOlder = understands < FeatureLevel.current
+    let isSkipping = isOlder && mutants.contains(.skipsUnknownEvents)
+    if isOlder, !isSkipping, record.events.contains(where: { $0.featureLevel > understands }) {
+      throw .entry(index: record.index, .unknownEvent)
+    }
     let element = RecentRecords.Element(record: record, body: body, before: image)
-    image.apply(record)
+    image.apply(isSkipping ? withoutUnknownEvents(record) : record)
     if mutants.contains(.forgetsRequests) { image.requests = RequestTable() }
     recent.append(element)
-    guard image.featureLevel <= FeatureLevel.current else { throw .featureLevel(image.featureLevel) }
+    guard image.featureLevel <= understands || isSkipping else { throw .featureLevel(image.featureLevel) }
   }
 
-  /// Replaces the state by a snapshot's.
-  package mutating func restore(_ image: Image) {
+  /// Only for the mutant `skipsUnknownEvents`.
+  private func withoutUnknownEvents(_ record: Record) -> Record {
+    var known = record
+    known.events.removeAll { $0.featureLevel > understands }
+    return known
+  }
+
+  /// Replaces the state by a snapshot's. One of a newer level is refused: this program may have left out what it does not know.
+  package mutating func restore(_ image: Image) throws(ApplyError) {
+    guard image.featureLevel <= understands || mutants.contains(.skipsUnknownEvents) else {
+      throw .featureLevel(image.featureLevel)
+    }
     self.image = image
     leadership = nil
     recent.removeAll()
@@ -76,10 +95,10 @@ package struct MetadataState: Sendable {
   package mutating func leadershipChanged(isLeader: Bool, term: UInt64) {
     if mutants.contains(.keepsSpeculation) {
       if let leadership { stale = leadership.speculation }
-      leadership = isLeader ? Leadership(term: term, stale ?? image) : nil
+      leadership = isLeader ? Leadership(term: term, stale ?? image, understands: understands) : nil
       return
     }
-    leadership = isLeader ? Leadership(term: term, image) : nil
+    leadership = isLeader ? Leadership(term: term, image, understands: understands) : nil
   }
 }
 

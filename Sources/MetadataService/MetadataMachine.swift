@@ -86,7 +86,7 @@ final class MetadataMachine: StateMachine {
   }
 
   func restoreSnapshot(from path: String, index: UInt64) async throws {
-    state.restore(try await worker.run { try ImageFile.read(path) })
+    try state.restore(try await worker.run { try ImageFile.read(path) })
     tree?.reset(to: state.image.tree)
     changed()
   }

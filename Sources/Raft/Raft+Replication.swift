@@ -102,6 +102,12 @@ extension Raft {
     case .probing where previousIndex != progress[slot].nextIndex - 1: return
     case .probing where previousIndex > 0 && previousIndex <= progress[slot].matchIndex:
       // It had acknowledged that entry. The probe is repeated when it answers, or with the next heartbeat.
+      if options.mutants.contains(.toleratesRollback) {
+        progress[slot].matchIndex = 0
+        progress[slot].probe(from: hintIndex + 1)
+        isReplicationDue = true
+        return
+      }
       return send(.promiseRecalled(terms.lastPosition), to: follower)
     case .replicating, .probing: break
     }

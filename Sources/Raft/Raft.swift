@@ -2,7 +2,8 @@
 /// thesis for pre-vote, check-quorum, leader transfer, ReadIndex and changes of members).
 ///
 /// A value: no clock, no thread, no file. Time enters with each input, randomness is a seeded generator inside, so the
-/// same inputs give the same effects, byte for byte.
+/// same inputs give the same effects, byte for byte. Not to be copied, as a look at it from another module would else cost
+/// a copy of all that it holds.
 ///
 /// Invariants:
 /// - `commitIndex` ≤ `log.lastIndex`, never falls, and nothing at or below it is ever replaced.
@@ -11,7 +12,7 @@
 /// - A leader only appends to its log.
 /// - The members in force are those of the log's last configuration, committed or not: no campaign begins with others, and
 ///   a snapshot that is installed replaces them.
-package struct Raft: Sendable {
+package struct Raft: Sendable, ~Copyable {
   /// This node.
   package let id: NodeID
   /// The disk that holds this node's log; 0 when it has no identity.
@@ -31,6 +32,8 @@ package struct Raft: Sendable {
   package internal(set) var appliedIndex: UInt64
   /// Up to where this log had promised to reach, while it does not: entries that it acknowledged were lost to damage.
   package internal(set) var promised: LogPosition?
+  // How often the leader of the term may still be asked how far the promise can reach at most.
+  var promiseQuestions: (term: UInt64, left: Int) = (0, 0)
   /// Whether the disk has no space: the node votes and follows, but takes no entries and does not lead.
   package internal(set) var isDiskFull = false
   /// The latest snapshot of this node's state.
@@ -210,7 +213,7 @@ package struct Raft: Sendable {
   }
 
   /// The members in force.
-  package var configuration: Configuration { configurations.current }
+  package var configuration: Configuration { _read { yield configurations.current } }
   /// The entry that put them in force.
   package var configurationIndex: UInt64 { configurations.currentIndex }
   /// The last entry that is durable here.

@@ -31,4 +31,6 @@ package struct RaftMutants: OptionSet, Sendable {
   package static let trustsAnyDisk = RaftMutants(rawValue: 1 << 12)
   /// A log that lost what it had promised to hold campaigns and votes as if it had not.
   package static let forgetsPromise = RaftMutants(rawValue: 1 << 13)
+  /// A leader sends again what a follower had acknowledged and lacks now, and makes nothing of it.
+  package static let toleratesRollback = RaftMutants(rawValue: 1 << 14)
 }

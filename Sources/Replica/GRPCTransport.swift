@@ -62,18 +62,30 @@ package final class GRPCTransport: RaftTransport {
     alignLinks()
   }
 
+  /// Where a member may be: by the log, and as it has said itself when it called. After a change of address either may be the
+  /// older one.
+  private func addresses(of id: NodeID) -> [String] {
+    let known = members.first { $0.id == id }?.address
+    let told = callers[id]?.address
+    return [known, told == known ? nil : told].compactMap { $0 }
+  }
+
   /// A link to each member, and to each caller that is none as far as is known here.
   private func alignLinks() {
     guard let receiver, !isStopped else { return }
-    var wanted = callers
-    for member in members { wanted[member.id] = member }
-    wanted[nodeID] = nil
-    for (id, link) in links.sorted(by: { $0.key < $1.key }) where wanted[id]?.address != link.member.address {
+    let wanted = Set(members.map(\.id)).union(callers.keys).subtracting([nodeID]).sorted()
+    for (id, link) in links.sorted(by: { $0.key < $1.key }) {
+      let addresses = addresses(of: id)
+      // One that works stays, if the address is still one of the member's.
+      if wanted.contains(id), link.isOpen ? addresses.contains(link.member.address) : Set(addresses) == Set(link.addresses) {
+        continue
+      }
       link.close()
       links[id] = nil
     }
-    for (id, member) in wanted.sorted(by: { $0.key < $1.key }) where links[id] == nil {
-      let link = PeerLink(member: member, hello: hello(to: id), tls: tls, receiver: receiver, logger: logger)
+    for id in wanted where links[id] == nil {
+      let link = PeerLink(
+        id: id, addresses: addresses(of: id), hello: hello(to: id), tls: tls, receiver: receiver, logger: logger)
       links[id] = link
       link.open()
     }

@@ -10,8 +10,11 @@ import Raft
 /// what matters again.
 @LoopActor
 final class PeerLink: TurnParticipant {
-  let member: Member
-  let channel: RPCChannel
+  private(set) var member: Member
+  private(set) var channel: RPCChannel
+  // Where the member may be as well: tried in turn while it is not reached.
+  private var alternatives: [String]
+  private let tls: TLSConfiguration?
   private let hello: Kunlog_Raft_V1_Hello
   private let logger: Logger
   private weak var receiver: (any RaftReceiver)?
@@ -31,21 +34,29 @@ final class PeerLink: TurnParticipant {
   private static let maximumQueuedBytes = 16 * 1024 * 1024
   private static let maximumRequestBytes = 1024 * 1024
 
+  /// - Parameter addresses: where the member may be, at least one; the first is tried first.
   init(
-    member: Member, hello: Kunlog_Raft_V1_Hello, tls: TLSConfiguration?, receiver: any RaftReceiver, logger: Logger
+    id: NodeID, addresses: [String], hello: Kunlog_Raft_V1_Hello, tls: TLSConfiguration?, receiver: any RaftReceiver,
+    logger: Logger
   ) {
-    self.member = member
+    member = Member(id: id, address: addresses[0])
+    alternatives = Array(addresses.dropFirst())
+    self.tls = tls
     self.hello = hello
     self.receiver = receiver
     self.logger = logger
+    channel = Self.channel(to: member.address, tls: tls)
+  }
+
+  private static func channel(to address: String, tls: TLSConfiguration?) -> RPCChannel {
     var options = RPCOptions()
     options.initialBackoffMilliseconds = Self.firstRetryMilliseconds
     options.maximumBackoffMilliseconds = Self.lastRetryMilliseconds
     options.writerQueueBytes = 4 * 1024 * 1024
     options.keepaliveMilliseconds = 3_000
     options.keepaliveTimeoutMilliseconds = 3_000
-    let (host, port) = Self.split(member.address)
-    channel = RPCChannel(host: host, port: port, tls: tls, options: options)
+    let (host, port) = split(address)
+    return RPCChannel(host: host, port: port, tls: tls, options: options)
   }
 
   private static func split(_ address: String) -> (host: String, port: Int) {
@@ -57,6 +68,10 @@ final class PeerLink: TurnParticipant {
 
   /// Whether it waits before it connects anew.
   var isPausing: Bool { !isClosed && reader == nil && retryTimer != nil }
+  /// Whether messages reach the member.
+  var isOpen: Bool { isWelcome }
+  /// Where the member may be, the present address first.
+  var addresses: [String] { [member.address] + alternatives }
 
   func open() {
     guard !isClosed, reader == nil else { return }
@@ -119,6 +134,15 @@ final class PeerLink: TurnParticipant {
     receiver?.connected(to: member.id)
   }
 
+  private func tryNextAddress() {
+    guard !isClosed, let next = alternatives.first else { return }
+    alternatives.removeFirst()
+    alternatives.append(member.address)
+    member.address = next
+    channel.close()
+    channel = Self.channel(to: next, tls: tls)
+  }
+
   private func ended(_ error: RPCError?) {
     guard !isClosed else { return }
     let wasWelcome = isWelcome
@@ -131,7 +155,10 @@ final class PeerLink: TurnParticipant {
       logger.info("no stream to member \(member.id) at \(member.address): \(complaint)")
       lastComplaint = complaint
     }
-    retryTimer = LoopTimer(afterMilliseconds: retryMilliseconds) { [weak self] in self?.open() }
+    retryTimer = LoopTimer(afterMilliseconds: retryMilliseconds) { [weak self] in
+      if !wasWelcome { self?.tryNextAddress() }
+      self?.open()
+    }
     retryMilliseconds = min(retryMilliseconds * 2, Self.lastRetryMilliseconds)
     if wasWelcome { receiver?.disconnected(from: member.id) }
   }

@@ -125,16 +125,15 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
 
   /// The replica as it is now.
   package var status: ReplicaStatus {
-    let raft = core.raft
     let nowMilliseconds = now
-    let members = raft.configuration.members.map { member in
-      let progress = raft.progress.first { $0.id == member.id }
+    let members = core.raft.configuration.members.map { member in
+      let progress = core.raft.progress.first { $0.id == member.id }
       let isSelf = member.id == configuration.nodeID
-      let isLeader = raft.role == .leader
+      let isLeader = core.raft.role == .leader
       return ReplicaStatus.MemberStatus(
-        id: member.id, address: member.address, isVoter: raft.configuration.isVoter(member.id),
-        isLeaving: raft.configuration.isVoter(member.id) && !raft.configuration.voters.contains(member.id),
-        matchIndex: !isLeader ? nil : isSelf ? raft.durableIndex : progress?.matchIndex,
+        id: member.id, address: member.address, isVoter: core.raft.configuration.isVoter(member.id),
+        isLeaving: core.raft.configuration.isVoter(member.id) && !core.raft.configuration.voters.contains(member.id),
+        matchIndex: !isLeader ? nil : isSelf ? core.raft.durableIndex : progress?.matchIndex,
         isAlive: !isLeader
           ? nil
           : isSelf
@@ -143,12 +142,13 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
             } ?? false)
     }
     return ReplicaStatus(
-      role: raft.role, isReady: core.isReady, term: raft.hardState.term, leaderID: raft.leaderID,
-      leaderAddress: leaderAddress, commitIndex: raft.commitIndex, appliedIndex: core.appliedIndex,
-      lastIndex: raft.lastIndex, promisedIndex: raft.promised?.index, firstIndex: raft.terms.baseIndex + 1,
-      snapshotIndex: raft.snapshot.index,
-      configurationIndex: raft.configurationIndex,
-      contactMilliseconds: contactMilliseconds, isDiskFull: raft.isDiskFull, isJoint: raft.configuration.isJoint,
+      role: core.raft.role, isReady: core.isReady, term: core.raft.hardState.term, leaderID: core.raft.leaderID,
+      leaderAddress: leaderAddress, commitIndex: core.raft.commitIndex, appliedIndex: core.appliedIndex,
+      lastIndex: core.raft.lastIndex, promisedIndex: core.raft.promised?.index,
+      firstIndex: core.raft.terms.baseIndex + 1,
+      snapshotIndex: core.raft.snapshot.index,
+      configurationIndex: core.raft.configurationIndex, contactMilliseconds: contactMilliseconds,
+      isDiskFull: core.raft.isDiskFull, isJoint: core.raft.configuration.isJoint,
       members: members)
   }
 

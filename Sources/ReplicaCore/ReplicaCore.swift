@@ -11,7 +11,7 @@ import Raft
 /// - A message leaves only when what it shows is durable.
 /// - A token that was taken in comes out in exactly one action.
 /// - `isReady` only while this node leads and has applied all before its term.
-package struct ReplicaCore: Sendable {
+package struct ReplicaCore: Sendable, ~Copyable {
   /// Stands for somebody who waits; chosen by the shell, not looked at here.
   package typealias Token = UInt64
 
@@ -199,8 +199,9 @@ package struct ReplicaCore: Sendable {
     case .writeEntries(let entries, let sequence): actions.append(.writeEntries(entries, sequence: sequence))
     case .installSnapshot(let metadata, let sequence):
       actions.append(.resetLog(metadata, sequence: sequence))
-      snapshotToRestore = metadata
-      applyTarget = metadata.index
+      // A state that began with a later snapshot than the log knows, because damage has made that shorter, has it already.
+      if metadata.index > appliedIndex { snapshotToRestore = metadata }
+      applyTarget = max(metadata.index, appliedIndex)
       // Whatever waits for entries that the snapshot swallows cannot get their outputs any more.
       proposals.fail(.lostLeadership, &actions) { _, _ in false }
       applyNext()
@@ -248,7 +249,6 @@ package struct ReplicaCore: Sendable {
 
   /// What is committed already will be applied and answered; the rest may yet be lost or not.
   private mutating func endLeadership(term: UInt64) {
-    let raft = raft
     // What a disk that hangs does not hold is not applied for long: those who wait shall ask the next leader.
     let reach = raft.isDiskStalled ? min(raft.commitIndex, raft.durableIndex) : raft.commitIndex
     if raft.isDiskStalled { reads.failAll(.lostLeadership, &actions) }

@@ -11,4 +11,6 @@ package struct LogMutants: OptionSet, Sendable {
   package static let dropsSegmentsEarly = LogMutants(rawValue: 1 << 2)
   /// A full disk ends the log for good, even when there is space again (dqlite #283).
   package static let neverForgivesFullDisk = LogMutants(rawValue: 1 << 3)
+  /// A directory is taken for the own one, whoever's it is.
+  package static let takesForeignDisk = LogMutants(rawValue: 1 << 4)
 }

@@ -12,8 +12,10 @@ struct LogFixture {
   var term: UInt64
 
   /// A leader with a cluster of one shard, all committed.
-  init(recentBytes: Int = 1_000_000, mutants: MetadataMutants = []) throws {
-    leader = MetadataState(recentBytes: recentBytes, mutants: mutants)
+  init(
+    recentBytes: Int = 1_000_000, mutants: MetadataMutants = [], understands: UInt32 = FeatureLevel.current
+  ) throws {
+    leader = MetadataState(recentBytes: recentBytes, mutants: mutants, understands: understands)
     term = 1
     leader.leadershipChanged(isLeader: true, term: term)
     let node = NodeDefinition(id: NodeID(rawValue: 1), role: .storage, name: "s", host: "h", port: 1)

@@ -22,7 +22,8 @@ struct CompactedPipelineTests {
     }
     let applied = try #require(cluster.nodes[1]?.appliedIndex)
     #expect(applied == 4)
-    let metadata = try #require(cluster.nodes[1]?.raft.snapshotMetadata(at: applied))
+    let described = cluster.nodes[1]?.raft.snapshotMetadata(at: applied)
+    let metadata = try #require(described)
     _ = try cluster.step(1, .snapshotTaken(metadata, compactThrough: applied))
     #expect(cluster.nodes[1]?.raft.terms.baseIndex == 4)
     #expect(cluster.snapshotRequests.isEmpty)

@@ -145,20 +145,22 @@ private struct RandomRun {
   }
 
   private mutating func changeMembers() throws {
-    guard let id = pick(running), let raft = cluster.nodes[id]?.raft, raft.role == .leader else { return }
+    guard let id = pick(running), let node = cluster.nodes[id], node.raft.role == .leader else { return }
     guard let other = pick(cluster.nodes.keys.sorted()) else { return }
     if !changesMembers || random.next(below: 3) == 0 {
       note(try cluster.step(id, .transferLeadership(to: other)))
       return
     }
     var changes: [MembershipChange] = []
-    if raft.configuration.learners.contains(other) {
+    if node.raft.configuration.learners.contains(other) {
       changes.append(.promote(other))
-      if random.next(below: 2) == 0, raft.configuration.voters.count > 2, let voter = pick(raft.configuration.voters) {
+      if random.next(below: 2) == 0, node.raft.configuration.voters.count > 2,
+        let voter = pick(node.raft.configuration.voters)
+      {
         changes.append(.remove(voter))
       }
-    } else if raft.configuration.voters.contains(other) {
-      if raft.configuration.voters.count > 2 { changes.append(.remove(other)) }
+    } else if node.raft.configuration.voters.contains(other) {
+      if node.raft.configuration.voters.count > 2 { changes.append(.remove(other)) }
     } else {
       changes.append(.addLearner(Member(id: other, address: "host:\(other)")))
     }
@@ -185,8 +187,8 @@ private struct RandomRun {
       guard let leader = running.first(where: { cluster.nodes[$0]?.raft.role == .leader }) else { continue }
       if !cluster.applied.values.contains(where: { $0.payload == marker }) {
         _ = try cluster.step(leader, .propose([marker]))
-      } else if let raft = cluster.nodes[leader]?.raft,
-        raft.configuration.voters.allSatisfy({ cluster.nodes[$0]?.appliedIndex == raft.lastIndex })
+      } else if let node = cluster.nodes[leader],
+        node.raft.configuration.voters.allSatisfy({ cluster.nodes[$0]?.appliedIndex == node.raft.lastIndex })
       {
         return
       }

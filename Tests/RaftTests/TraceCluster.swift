@@ -5,12 +5,22 @@ struct TraceError: Error, CustomStringConvertible {
   var description: String
 }
 
+/// Holds what cannot be copied, so that what is beside it can.
+final class Core {
+  var raft: Raft
+  init(_ raft: consuming Raft) { self.raft = raft }
+}
+
 /// Nodes, their disks and the messages between them, driven by the lines of a trace.
 ///
 /// After every line the invariants are checked that bind several nodes: one leader per term, and equal applied entries.
 struct TraceCluster {
   struct Node {
-    var raft: Raft
+    let core: Core
+    var raft: Raft {
+      _read { yield core.raft }
+      nonmutating _modify { yield &core.raft }
+    }
     var disk: UInt64 = 0
     let initial: Configuration
     // What survives a crash.
@@ -44,7 +54,7 @@ struct TraceCluster {
     recovered.disk = disk
     let raft = Raft(id: id, options: options, recovered: recovered, seed: id, atMilliseconds: now)
     let start = SnapshotMetadata(index: 0, term: 0, configuration: members)
-    nodes[id] = Node(raft: raft, disk: disk, initial: members, snapshot: start, base: start)
+    nodes[id] = Node(core: Core(raft), disk: disk, initial: members, snapshot: start, base: start)
   }
 
   /// Steps a node, then flushes it, as the end of a turn does; the effects as text.
@@ -164,7 +174,7 @@ struct TraceCluster {
     guard let node = nodes[id] else { return }
     let start = SnapshotMetadata(index: 0, term: 0, configuration: node.initial)
     nodes[id] = Node(
-      raft: node.raft, disk: node.disk + 1, initial: node.initial, snapshot: start, base: start, isUp: false)
+      core: node.core, disk: node.disk + 1, initial: node.initial, snapshot: start, base: start, isUp: false)
   }
 
   /// Delivers waiting messages from one node to another: the first `count`; also what they cause at the receiver.
@@ -190,15 +200,15 @@ struct TraceCluster {
   }
 
   private mutating func check(_ id: NodeID) throws {
-    guard let raft = nodes[id]?.raft, raft.role == .leader else { return }
-    if let other = leaders[raft.hardState.term], other != id {
-      throw TraceError(description: "\(other) and \(id) both lead term \(raft.hardState.term)")
+    guard let node = nodes[id], node.raft.role == .leader else { return }
+    if let other = leaders[node.raft.hardState.term], other != id {
+      throw TraceError(description: "\(other) and \(id) both lead term \(node.raft.hardState.term)")
     }
-    guard leaders[raft.hardState.term] == nil else { return }
-    leaders[raft.hardState.term] = id
+    guard leaders[node.raft.hardState.term] == nil else { return }
+    leaders[node.raft.hardState.term] = id
     // Leader completeness: whatever was applied anywhere is in the log of every later leader.
-    for (index, entry) in applied.sorted(by: { $0.key < $1.key }) where index > raft.terms.baseIndex {
-      guard raft.terms.term(at: index) == entry.term else {
+    for (index, entry) in applied.sorted(by: { $0.key < $1.key }) where index > node.raft.terms.baseIndex {
+      guard node.raft.terms.term(at: index) == entry.term else {
         throw TraceError(description: "\(id) leads without entry \(index)/\(entry.term), which was applied")
       }
     }

@@ -112,12 +112,11 @@ struct TraceRunner {
 
   private func status(_ id: NodeID) throws -> [String] {
     guard let node = cluster.nodes[id] else { throw TraceError(description: "no node \(id)") }
-    let raft = node.raft
     return [
-      "\(raft.role.rawValue) term \(raft.hardState.term) leader \(raft.leaderID.map { "\($0)" } ?? "none") "
-        + "log \(raft.terms.baseIndex + 1)-\(raft.lastIndex) commit \(raft.commitIndex) applied \(node.appliedIndex) "
-        + "\(TraceText.text(raft.configuration))"
-        + (raft.promised.map { " promised \($0.index)/\($0.term)" } ?? "")
+      "\(node.raft.role.rawValue) term \(node.raft.hardState.term) leader \(node.raft.leaderID.map { "\($0)" } ?? "none") "
+        + "log \(node.raft.terms.baseIndex + 1)-\(node.raft.lastIndex) commit \(node.raft.commitIndex) applied \(node.appliedIndex) "
+        + "\(TraceText.text(node.raft.configuration))"
+        + (node.raft.promised.map { " promised \($0.index)/\($0.term)" } ?? "")
     ]
   }
 

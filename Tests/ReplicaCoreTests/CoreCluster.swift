@@ -5,10 +5,12 @@ import Raft
 /// Cores that talk to each other, with disks and state machines that do at once what they are asked for, unless a disk is
 /// told to hang. Deterministic: nodes act in the order of their numbers, messages arrive in the order in which they were sent.
 struct CoreCluster {
-  struct Node {
+  final class Node {
     var core: ReplicaCore
     var unwritten: [UInt64] = []
     var appliedEntries: [UInt64] = []
+
+    init(core: consuming ReplicaCore) { self.core = core }
   }
   var nodes: [NodeID: Node] = [:]
   var now: UInt64 = 1_000
@@ -32,7 +34,7 @@ struct CoreCluster {
         id: id, options: options, recovered: recovered, appliedIndex: 0, seed: id, atMilliseconds: now))
   }
 
-  subscript(_ id: NodeID) -> ReplicaCore { nodes[id]!.core }
+  subscript(_ id: NodeID) -> ReplicaCore { _read { yield nodes[id]!.core } }
 
   var ids: [NodeID] { nodes.keys.sorted() }
   var leader: NodeID? { ids.first { self[$0].isReady && !cut.contains($0) } }

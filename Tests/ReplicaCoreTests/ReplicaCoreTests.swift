@@ -124,11 +124,33 @@ struct ReplicaCoreTests {
       ])
     let second = node.core.beginSnapshot()
     #expect(!second)
-    let metadata = try #require(node.core.raft.snapshotMetadata(at: 3))
-    let base = try #require(node.core.raft.snapshotMetadata(at: 2))
+    let (third, second) = (node.core.raft.snapshotMetadata(at: 3), node.core.raft.snapshotMetadata(at: 2))
+    let metadata = try #require(third)
+    let base = try #require(second)
     #expect(
       node.handle(.snapshotTaken(metadata)) == [.compactLog(snapshot: metadata, base: base, sequence: 4)])
     let third = node.core.beginSnapshot()
     #expect(third)
+  }
+
+  @Test("A state that is ahead of a log which damage has made shorter does not go back to an older snapshot")
+  func keepsLaterState() {
+    let members = Configuration(voters: [1, 2, 3].map { Member(id: $0, address: "host:\($0)") })
+    var recovered = Raft.Recovered.fresh(members)
+    recovered.promised = LogPosition(index: 12, term: 1)
+    var core = ReplicaCore(
+      id: 1, options: ReplicaOptions(), recovered: recovered, appliedIndex: 10, seed: 1, atMilliseconds: 1_000)
+    core.handle(.started, atMilliseconds: 1_000)
+    _ = core.takeActions()
+    let older = SnapshotMetadata(index: 8, term: 1, configuration: members)
+    core.handle(.snapshotReceived(older, from: 2, term: 2), atMilliseconds: 1_001)
+    let actions = core.takeActions()
+    #expect(actions.contains { if case .resetLog(older, _) = $0 { true } else { false } })
+    #expect(!actions.contains { if case .restoreSnapshot = $0 { true } else { false } })
+    #expect(core.appliedIndex == 10)
+    let newer = SnapshotMetadata(index: 20, term: 2, configuration: members)
+    core.handle(.snapshotReceived(newer, from: 2, term: 2), atMilliseconds: 1_002)
+    let later = core.takeActions()
+    #expect(later.contains(.restoreSnapshot(newer)))
   }
 }

@@ -79,6 +79,30 @@ struct GRPCTransportTests {
     await stop(group)
   }
 
+  @Test("A member that has moved leads one whose log still has its old address")
+  func movedMember() async throws {
+    var group = try await makeGroup()
+    let leader = try await eventually("a leader") { group.replicas.firstIndex { $0.isLeader } }
+    let (away, moved) = ((leader + 1) % 3, (leader + 2) % 3)
+    await group.replicas[away].stop()
+    await group.replicas[moved].stop()
+    await group.servers[moved].shutdown()
+    group.servers[moved] = RPCServer(host: "127.0.0.1", port: 0)
+    try group.servers[moved].start()
+    group.members[moved].address = "127.0.0.1:\(group.servers[moved].port)"
+    try await start(&group, moved)
+    try await group.replicas[leader].changeMembers([.changeAddress(group.members[moved])])
+    _ = try await group.replicas[leader].propose("an item")
+    let index = group.replicas[leader].status.commitIndex
+    _ = try await eventually("the moved member has it all") {
+      group.replicas[moved].status.commitIndex >= index ? true : nil
+    }
+    await group.replicas[leader].stop()
+    try await start(&group, away)
+    _ = try await eventually("the moved member leads") { group.replicas[moved].isLeader ? true : nil }
+    await stop(group)
+  }
+
   @Test("Who belongs to another cluster, or calls the wrong member, is refused")
   func strangers() async throws {
     let group = try await makeGroup()

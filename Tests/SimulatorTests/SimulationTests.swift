@@ -44,7 +44,9 @@ struct SimulationTests {
 
   @Test(
     "A mistake in the code under test is found",
-    arguments: [Mutant.acknowledgesBeforeDurable, .votesBeforeDurable, .keepsSpeculation, .bookmarksAhead])
+    arguments: [
+      Mutant.acknowledgesBeforeDurable, .votesBeforeDurable, .keepsSpeculation, .bookmarksAhead, .skipsUnknownEvents,
+    ])
   func mutants(mutant: Mutant) throws {
     var search = MutantSearch()
     search.maximumSeeds = 20

@@ -21,6 +21,12 @@ struct ElectionChecker {
     return other == 0 || other == id ? nil : other
   }
 
+  /// A survivor was forced to go on alone: who led terms that it does not know is gone, and never comes back.
+  mutating func forget(above term: UInt64) {
+    highestTerm = min(highestTerm, term)
+    while leaders.count > Int(term) + 1 { leaders.removeLast() }
+  }
+
   /// Who led a term; 0: nobody.
   func leader(of term: UInt64) -> MemberID { Int(term) < leaders.count ? leaders[Int(term)] : 0 }
 }

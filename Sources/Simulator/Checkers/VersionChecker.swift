@@ -14,6 +14,9 @@ struct VersionChecker {
   /// Versions of the sequences, as committed.
   private(set) var current = [UInt64](repeating: 0, count: World.sequences)
 
+  /// The cluster's feature level.
+  private(set) var level: UInt32 = 0
+
   mutating func expect(clients: Int) {
     requests = [[Request]](repeating: [Request(expected: nil)], count: clients)
   }
@@ -48,7 +51,12 @@ struct VersionChecker {
       requests[client][Int(id.sequence)].index = record.index
     }
     for event in record.events {
+      if event.featureLevel > max(1, level) {
+        problem = "record \(record.index) holds \(event.kind), the cluster is at feature level \(level)"
+      }
       switch event {
+      case .clusterCreated(_, _, let first): level = first
+      case .featureLevelRaised(let next): level = max(level, next)
       case .sequenceCreated(let sequence):
         guard let number = Int(sequence.name.dropFirst()), number < ids.count else { break }
         ids[number] = sequence.id

@@ -134,8 +134,17 @@ extension World {
   }
 
   private func watchRepair(_ node: Node) {
-    guard !node.isDamageHidden, node.durable.terms.lastIndex >= node.damagedUntil, !node.isBlank else { return }
+    if node.restoredInTerm != 0, node.core.raft.promised != nil { node.restoredInTerm = 0 }
+    // While its promise lasts it votes for nobody whose log is shorter: it cannot be counted on.
+    guard !node.isDamageHidden, node.core.raft.promised == nil, node.durable.terms.lastIndex >= node.damagedUntil, !node.isBlank else { return }
     tell("node \(node.id) has again all that it had lost")
+    if node.restoredInTerm == node.core.raft.hardState.term {
+      violated(
+        "6 backup",
+        "node \(node.id) was given an old backup of its disk, and the leader of term \(node.restoredInTerm), which had its "
+          + "word for what came later, has not noticed")
+    }
+    node.restoredInTerm = 0
     node.damagedUntil = 0
   }
 
@@ -197,6 +206,12 @@ extension World {
     guard node.state.image.index == entry.index else {
       return violated("4 apply", "node \(node.id) applied \(entry.index), its state is at \(node.state.image.index)")
     }
+    if node.state.image.featureLevel > node.program {
+      violated(
+        "18 levels",
+        "node \(node.id) goes on at feature level \(node.state.image.featureLevel), its program understands \(node.program)"
+      )
+    }
     guard let known = log.hash(at: entry.index) else {
       guard let record = node.state.recent.element(at: entry.index)?.record else { return }
       log.add(record)
@@ -243,6 +258,8 @@ extension World {
       if !node.isBlank, recovered.terms.lastIndex < known.terms.lastIndex {
         node.damagedUntil = max(node.damagedUntil, known.terms.lastIndex)
       }
+      // A backup that lacks next to nothing need not be noticed.
+      if recovered.terms.lastIndex + 5 >= node.damagedUntil { node.restoredInTerm = 0 }
       return
     }
     if recovered.hardState.term < known.hardState.term
@@ -276,18 +293,22 @@ extension World {
 
   /// The members that a node goes by after a start are those that its log says.
   private func checkMembers(_ node: Node) {
-    let raft = node.core.raft
-    guard let known = log.members(at: min(raft.lastIndex, log.lastIndex)), raft.lastIndex > 0 else { return }
+    guard let known = log.members(at: min(node.core.raft.lastIndex, log.lastIndex)), node.core.raft.lastIndex > 0 else {
+      return
+    }
     let holds =
-      known.index <= raft.terms.baseIndex || raft.terms.term(at: known.index) == UInt64(log.terms[Int(known.index)])
+      known.index <= node.core.raft.terms.baseIndex
+      || node.core.raft.terms.term(at: known.index) == UInt64(log.terms[Int(known.index)])
     // A later change may be in the log and not be committed.
-    guard holds, raft.configurationIndex <= known.index || raft.configurationIndex == raft.terms.baseIndex,
+    guard holds,
+      node.core.raft.configurationIndex <= known.index
+        || node.core.raft.configurationIndex == node.core.raft.terms.baseIndex,
       known.index > 0 || node.id <= settings.memberCount
     else { return }
-    if raft.configuration != known.configuration {
+    if node.core.raft.configuration != known.configuration {
       violated(
         "5 members",
-        "node \(node.id) goes by voters \(raft.configuration.voters), its log says \(known.configuration.voters) at \(known.index)"
+        "node \(node.id) goes by voters \(node.core.raft.configuration.voters), its log says \(known.configuration.voters) at \(known.index)"
       )
     }
   }

@@ -293,6 +293,22 @@ final class SimulatedDisk: LogDisk, @unchecked Sendable {
     return true
   }
 
+  /// The log's segments that there are, in order.
+  var segmentNames: [String] { files.map(\.name).filter { LogFileName.segmentNumber($0) != nil }.sorted() }
+
+  /// Two files get each other's names.
+  func exchange(_ one: String, _ other: String) {
+    guard let first = file(one), let second = file(other) else { return }
+    first.name = other
+    second.name = one
+  }
+
+  /// A file is gone.
+  func lose(_ name: String) {
+    guard let file = file(name) else { return }
+    forget(file)
+  }
+
   /// What could be brought back later.
   func copied() -> SimulatedDisk {
     let copy = SimulatedDisk(path: path)

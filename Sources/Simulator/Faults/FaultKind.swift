@@ -6,17 +6,19 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
   case split, oneWay, bridge, slowLink, halfOpen, reset
   // Disk.
   case slowDisk, stalledDisk, hungDisk, fullDisk, writeError, syncError, bitRot, lostWrite, misdirectedWrite, oldBackup
-  case blankDisk, readError
+  case blankDisk, readError, swappedFile, missingFile, foreignDisk
   // Process.
   case crash, crashLoop, pause, powerCut, slowApply
   // Time.
   case clockJump, clockDrift, clockFreeze
   // Membership.
-  case membership, transfer
+  case membership, transfer, changedAddress
   // Subscribers.
   case stalledSubscriber, reconnectStorm, wrongIndex
   // Operation.
-  case snapshot
+  case snapshot, forcedQuorum
+  // Programs of several versions.
+  case version
 
   /// The name in options and tables.
   package var name: String {
@@ -43,6 +45,9 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
     case .oldBackup: "old-backup"
     case .blankDisk: "blank-disk"
     case .readError: "read-error"
+    case .swappedFile: "swapped-file"
+    case .missingFile: "missing-file"
+    case .foreignDisk: "foreign-disk"
     case .crash: "crash"
     case .crashLoop: "crash-loop"
     case .pause: "pause"
@@ -53,10 +58,13 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
     case .clockFreeze: "clock-freeze"
     case .membership: "membership"
     case .transfer: "transfer"
+    case .changedAddress: "changed-address"
     case .stalledSubscriber: "stalled-subscriber"
     case .reconnectStorm: "reconnect-storm"
     case .wrongIndex: "wrong-index"
     case .snapshot: "snapshot"
+    case .forcedQuorum: "forced-quorum"
+    case .version: "version"
     }
   }
 
@@ -79,6 +87,7 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
     case .hungDisk, .fullDisk: 150
     case .writeError, .syncError, .readError: 120
     case .bitRot, .lostWrite, .misdirectedWrite, .oldBackup, .blankDisk: 240
+    case .swappedFile, .missingFile, .foreignDisk: 300
     case .crash: 60
     case .crashLoop: 240
     case .pause: 45
@@ -90,6 +99,9 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
     case .stalledSubscriber, .wrongIndex: 60
     case .reconnectStorm: 90
     case .snapshot: 60
+    case .changedAddress: 150
+    case .forcedQuorum: 900
+    case .version: 45
     }
   }
 }

@@ -13,29 +13,35 @@ package enum Profile: String, CaseIterable, Sendable {
   /// What the profile may contain.
   var kinds: FaultKinds {
     switch self {
-    case .swarm, .storm: return FaultKinds.all.subtracting(FaultKinds([.oldBackup]))
+    case .swarm, .storm: return FaultKinds.all
     case .calm: return []
     case .network:
       return FaultKinds([.drop, .duplicate, .replay, .delay, .split, .oneWay, .bridge, .slowLink, .halfOpen, .reset])
     case .disk:
       return FaultKinds([
         .drop, .delay, .crash, .powerCut, .slowDisk, .stalledDisk, .hungDisk, .fullDisk, .writeError, .syncError,
-        .bitRot, .lostWrite, .misdirectedWrite, .blankDisk, .readError, .snapshot,
+        .bitRot, .lostWrite, .misdirectedWrite, .oldBackup, .blankDisk, .readError, .swappedFile, .missingFile,
+        .foreignDisk, .snapshot,
       ])
     case .process:
       return FaultKinds([
-        .drop, .duplicate, .delay, .reset, .crash, .crashLoop, .pause, .powerCut, .slowApply, .snapshot,
+        .drop, .duplicate, .delay, .reset, .crash, .crashLoop, .pause, .powerCut, .slowApply, .snapshot, .version,
       ])
     case .time:
       return FaultKinds([.drop, .delay, .oneWay, .split, .bridge, .pause, .clockJump, .clockDrift, .clockFreeze])
     case .membership:
-      return FaultKinds([.drop, .duplicate, .delay, .split, .oneWay, .crash, .membership, .transfer, .snapshot])
+      return FaultKinds([
+        .drop, .duplicate, .delay, .split, .oneWay, .crash, .membership, .transfer, .changedAddress, .snapshot,
+        .forcedQuorum,
+      ])
     case .subscribers:
       return FaultKinds([
         .drop, .delay, .crash, .split, .snapshot, .stalledSubscriber, .reconnectStorm, .wrongIndex, .slowApply,
       ])
     case .ruin:
-      return FaultKinds([.drop, .delay, .crash, .powerCut, .bitRot, .lostWrite, .misdirectedWrite, .slowDisk])
+      return FaultKinds([
+        .drop, .delay, .crash, .powerCut, .bitRot, .lostWrite, .misdirectedWrite, .swappedFile, .missingFile, .slowDisk,
+      ])
     }
   }
 

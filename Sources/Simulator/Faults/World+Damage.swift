@@ -30,28 +30,65 @@ extension World {
       node.isBlank = true
       node.wiped = node.durable
       node.diskID = faultChance.next() | 1
+      node.backup = nil
       damaged(node)
       return true
+    case .swappedFile, .missingFile, .foreignDisk: return exchange(kind)
     default: return false
     }
   }
 
-  private func damaged(_ node: Node) {
+  /// Files are exchanged with each other, are missing, or are another member's, while the process does not run.
+  private func exchange(_ kind: FaultKind) -> Bool {
+    guard let node = anyNode(where: { mayDamage($0) && ($0.isAlive || $0.status == .down) }) else { return false }
+    let segments = node.disk.segmentNames
+    let donor = nodes.first { $0.slot != node.slot && ($0.isAlive || $0.status == .down) && !$0.isBlank }
+    switch kind {
+    case .swappedFile: guard segments.count > 1 else { return false }
+    case .missingFile: guard !segments.isEmpty else { return false }
+    default: guard donor != nil else { return false }
+    }
+    if node.isAlive { crash(node, losesPower: false, restartsAfter: 500_000 + faultChance.below(2_000_000)) }
+    // The crash may have undone what was not durable.
+    let names = node.disk.segmentNames
+    switch kind {
+    case .swappedFile where names.count > 1:
+      let first = faultChance.below(names.count)
+      let second = (first + 1 + faultChance.below(names.count - 1)) % names.count
+      tell("files \(names[first]) and \(names[second]) of node \(node.id) are exchanged")
+      node.disk.exchange(names[first], names[second])
+    case .missingFile where !names.isEmpty:
+      let name = names[faultChance.below(names.count)]
+      tell("file \(name) of node \(node.id) is missing")
+      node.disk.lose(name)
+    case .foreignDisk:
+      guard let donor else { return false }
+      tell("node \(node.id) has a copy of the disk of node \(donor.id)")
+      node.disk.restore(donor.disk.copied())
+      node.snapshots = donor.snapshots
+      node.hasForeignDisk = true
+    default: break
+    }
+    damaged(node)
+    return true
+  }
+
+  func damaged(_ node: Node) {
     tell("node \(node.id) has damage on its disk")
     node.isDamageHidden = true
     node.damagedUntil = max(1, log.lastIndex, node.durable.terms.lastIndex)
   }
 
   /// Whether the others could bear it: fewer than a majority of the voters are damaged or lost, this one included.
-  private func mayDamage(_ node: Node) -> Bool {
+  func mayDamage(_ node: Node) -> Bool {
     if options.profile == .ruin { return true }
-    guard node.damagedUntil == 0, !node.isBlank, let leader, leader.slot != node.slot || faultChance.below(2) == 0
+    guard node.damagedUntil == 0, !node.isBlank, !node.isMoved, let leader,
+      leader.slot != node.slot || faultChance.below(2) == 0
     else {
       return false
     }
-    let raft = leader.core.raft
-    let members = raft.configuration
-    guard !members.isJoint, raft.configurationIndex <= raft.commitIndex, members.learners.isEmpty,
+    let members = leader.core.raft.configuration
+    guard hasSettledMembers(leader), members.learners.isEmpty,
       members.member(node.id) != nil, steward.wish == nil
     else { return false }
     var bad = 1
@@ -59,7 +96,10 @@ extension World {
       guard let slot = slot(of: voter) else { return false }
       let other = nodes[slot]
       // What is not on the disk of another one so far does not count as a copy there.
-      if other.damagedUntil != 0 || isLost(other) || other.durable.terms.lastIndex + 20 < log.lastIndex { bad += 1 }
+      if other.damagedUntil != 0 || isLost(other) || other.isMoved || other.durable.terms.lastIndex + 20 < log.lastIndex
+      {
+        bad += 1
+      }
     }
     return bad * 2 < members.voters.count
   }

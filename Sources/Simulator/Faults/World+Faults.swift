@@ -54,11 +54,17 @@ extension World {
     case .drop, .duplicate, .replay, .delay: return false
     case .split, .oneWay, .bridge, .slowLink, .halfOpen, .reset: return beginNetworkFault(kind)
     case .slowDisk, .stalledDisk, .hungDisk, .fullDisk, .writeError, .syncError, .readError: return beginDiskFault(kind)
-    case .bitRot, .lostWrite, .misdirectedWrite, .oldBackup, .blankDisk: return beginDamage(kind)
+    case .bitRot, .lostWrite, .misdirectedWrite, .blankDisk, .swappedFile, .missingFile, .foreignDisk:
+      return beginDamage(kind)
+    // It comes in the calm, while a leader remembers.
+    case .oldBackup: return false
     case .crash, .crashLoop, .pause, .powerCut, .slowApply: return beginProcessFault(kind)
     case .clockJump, .clockDrift, .clockFreeze: return beginClockFault(kind)
     case .membership: return steward.wish(&faultChance)
     case .transfer: return beginTransfer()
+    case .changedAddress: return changeAddress()
+    case .forcedQuorum: return forceQuorum()
+    case .version: return changeProgram()
     case .stalledSubscriber, .reconnectStorm, .wrongIndex: return beginSubscriberFault(kind)
     case .snapshot:
       guard let node = anyNode(where: { $0.isRunning && $0.busyUntil <= now }), node.core.beginSnapshot() else {
@@ -254,12 +260,12 @@ extension World {
     let number = faultChance.below(subscribers.count)
     switch kind {
     case .stalledSubscriber: subscribers[number].stalledUntil = now + faultChance.wait(mean: 30_000_000)
-    case .reconnectStorm: for each in subscribers.indices { subscribers[each].slot = nil }
+    case .reconnectStorm: for each in subscribers.indices { leave(each) }
     default:
       // Somebody who asks for what is not there yet, or not there any more; it is given nothing that it could miss.
       let position =
         faultChance.below(2) == 0 ? log.lastIndex + faultChance.below(50) : faultChance.below(log.lastIndex + 1)
-      subscribers[number].slot = nil
+      leave(number)
       if position <= subscribers[number].position { rewind(number, to: position) }
     }
     return true

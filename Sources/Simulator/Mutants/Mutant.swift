@@ -35,6 +35,11 @@ package enum Mutant: String, CaseIterable, Sendable {
   case takesDamageForTorn = "takes-damage-for-torn"
   case keepsSpeculation = "keeps-speculation"
   case refusesBeforeFinal = "refuses-before-final"
+  case skipsUnknownEvents = "skips-unknown-events"
+  case toleratesRollback = "tolerates-old-backup"
+  case takesForeignDisk = "takes-foreign-disk"
+  case keepsOldAddress = "keeps-old-address"
+  case forcesStaleSurvivor = "forces-stale-survivor"
 
   /// Who had the bug; the classic ones are in the papers.
   package var origin: String {
@@ -61,7 +66,8 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .votesBeforeDurable, .skipsLogCheck: "Raft paper, figure 2"
     case .changesMembersAtOnce: "raft-dev, 2015"
     case .repeatsBatchEnds, .readsBeforeApplied, .forgetsPromise, .takesDamageForTorn, .keepsSpeculation,
-      .refusesBeforeFinal:
+      .refusesBeforeFinal, .skipsUnknownEvents, .toleratesRollback, .takesForeignDisk, .keepsOldAddress,
+      .forcesStaleSurvivor:
       "own"
     }
   }
@@ -70,11 +76,13 @@ package enum Mutant: String, CaseIterable, Sendable {
   package var profiles: [Profile] {
     switch self {
     case .acknowledgesBeforeDurable, .skipsSynchronization, .votesBeforeDurable, .snapshotIndexReadLate,
-      .forgetsRequests, .servesBeforeReplay, .snapshotInOnePiece:
+      .forgetsRequests, .servesBeforeReplay, .snapshotInOnePiece, .skipsUnknownEvents:
       [.process, .swarm]
-    case .neverForgivesFullDisk, .leadsWithHungDisk, .trustsAnyDisk, .forgetsPromise, .takesDamageForTorn:
+    case .neverForgivesFullDisk, .leadsWithHungDisk, .trustsAnyDisk, .forgetsPromise, .takesDamageForTorn,
+      .toleratesRollback, .takesForeignDisk:
       [.disk, .storm]
-    case .keepsMembersAtSnapshot, .forgetsMembersAtRestart, .describesOldMembers, .changesMembersAtOnce:
+    case .keepsMembersAtSnapshot, .forgetsMembersAtRestart, .describesOldMembers, .changesMembersAtOnce,
+      .keepsOldAddress, .forcesStaleSurvivor:
       [.membership, .storm]
     case .starvesBehind, .buffersForSlow, .skipsCompactedRecords, .bookmarksAhead, .repeatsBatchEnds:
       [.subscribers, .swarm]
@@ -117,6 +125,11 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .takesDamageForTorn: settings.logMutants = .takesDamageForTorn
     case .keepsSpeculation: settings.metadataMutants = .keepsSpeculation
     case .refusesBeforeFinal: settings.metadataMutants = .refusesBeforeFinal
+    case .skipsUnknownEvents: settings.metadataMutants = .skipsUnknownEvents
+    case .toleratesRollback: settings.raftMutants = .toleratesRollback
+    case .takesForeignDisk: settings.logMutants = .takesForeignDisk
+    case .keepsOldAddress: settings.shellMutants = .keepsOldAddress
+    case .forcesStaleSurvivor: settings.shellMutants = .forcesStaleSurvivor
     }
   }
 }
@@ -129,4 +142,8 @@ struct ShellMutants: OptionSet, Sendable {
   static let snapshotInOnePiece = ShellMutants(rawValue: 1 << 0)
   /// A snapshot's index is that of the state when it is written out, its content that of when it was begun (etcd #13766).
   static let snapshotIndexReadLate = ShellMutants(rawValue: 1 << 1)
+  /// The transport goes on with the address that a member had at first.
+  static let keepsOldAddress = ShellMutants(rawValue: 1 << 2)
+  /// A survivor that lacks what was committed is made the only voter, as if it had all.
+  static let forcesStaleSurvivor = ShellMutants(rawValue: 1 << 3)
 }

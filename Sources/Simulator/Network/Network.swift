@@ -53,6 +53,11 @@ struct Network {
     return packet
   }
 
+  /// All that is on its way is lost.
+  mutating func loseAll() {
+    for slot in packets.indices { packets[slot] = nil }
+  }
+
   mutating func heal() {
     trouble = Trouble()
     for position in links.indices {

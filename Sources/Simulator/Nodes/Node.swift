@@ -97,6 +97,23 @@ final class Node {
   /// What was on the disk when its directory was emptied.
   var wiped = DurableLog()
 
+  /// The disk's directory is a copy of another member's.
+  var hasForeignDisk = false
+  /// The feature level that its program understands.
+  var program = FeatureLevel.current
+  /// Its program ended because it is older than the log; it does not run again before it is replaced.
+  var isOutdated = false
+  /// How often its machine has moved.
+  private(set) var moves = 0
+  /// Where it is reached.
+  private(set) var address: String
+  /// The members do not know so far where it is reached now.
+  var isMoved = false
+  /// What a backup holds of its disk.
+  var backup: (disk: SimulatedDisk, snapshots: [Snapshot])?
+  /// The term of the leader under which an old backup was brought back; 0: none was, or the node has again what it had.
+  var restoredInTerm: UInt64 = 0
+
   /// Added to each of the disk's works, in microseconds.
   var diskSlowness: UInt64 = 0
   /// The disk answers nothing before that time.
@@ -110,6 +127,7 @@ final class Node {
     self.slot = slot
     self.id = id
     self.seed = seed
+    address = WorldSettings.address(id)
     disk = SimulatedDisk(path: "node\(slot)")
     clock = NodeClock(at: 0, local: 1_000_000)
     core = ReplicaCore(
@@ -128,8 +146,22 @@ final class Node {
     diskID = seed ^ id << 8 | 1
     isBlank = false
     wiped = DurableLog()
+    hasForeignDisk = false
+    isOutdated = false
+    moves = 0
+    address = WorldSettings.address(id)
+    isMoved = false
+    backup = nil
+    restoredInTerm = 0
     diskSlowness = 0
     diskStalledUntil = 0
+  }
+
+  /// Its machine is reached elsewhere from now on.
+  func move() {
+    moves += 1
+    address = "\(WorldSettings.address(id))/\(moves)"
+    isMoved = true
   }
 
   var isRunning: Bool { status == .running }

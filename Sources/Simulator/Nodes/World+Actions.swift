@@ -99,6 +99,7 @@ extension World {
         do throws(ApplyError) {
           try node.state.apply(index: entry.index, term: entry.term, body: entry.payload)
         } catch {
+          if error.isAboutLevels, node.program < FeatureLevel.current { return endOutdated(node, error) }
           violated("4 apply", "node \(node.id): \(error)")
           return end(node, "\(error)")
         }
@@ -114,7 +115,7 @@ extension World {
       let image = try? ImageSnapshot.image(from: snapshot.bytes)
     else { return violated("7 snapshot", "node \(node.id) cannot restore the snapshot at \(metadata.index)") }
     tell("node \(node.id) restores the snapshot at \(metadata.index)")
-    node.state.restore(image)
+    do throws(ApplyError) { try node.state.restore(image) } catch { return endOutdated(node, error) }
     checkImage(node)
     node.core.handle(.snapshotRestored(metadata), atMilliseconds: milliseconds(node))
     settle(node)

@@ -8,7 +8,7 @@ import SegmentedLog
 extension World {
   /// Starts a process on what its disk holds.
   func start(_ node: Node) {
-    guard node.status == .down else { return }
+    guard node.status == .down, !node.isOutdated else { return }
     let configuration = settings.logConfiguration(node.id, isFounder: node.id <= settings.memberCount)
     var log = configuration
     log.newDisk = node.diskID
@@ -18,9 +18,11 @@ extension World {
       return startFailed(node, error)
     }
     node.disk.settle()
+    if node.hasForeignDisk { violated("6 foreign disk", "node \(node.id) starts with the disk of another member") }
     let recovered = opened.recovered.forRaft
     checkRecovery(node, recovered)
-    node.state = MetadataState(recentBytes: settings.recentBytes, mutants: settings.metadataMutants)
+    node.state = MetadataState(
+      recentBytes: settings.recentBytes, mutants: settings.metadataMutants, understands: node.program)
     var applied: UInt64 = 0
     switch StartDecision(recovered: recovered, appliedIndex: 0, stored: node.snapshots.map(\.metadata)) {
     case .ready: break
@@ -28,7 +30,7 @@ extension World {
       guard let snapshot = node.snapshots.last(where: { $0.metadata.index == metadata.index }),
         let image = try? ImageSnapshot.image(from: snapshot.bytes)
       else { return end(node, "the snapshot at \(metadata.index) cannot be read") }
-      node.state.restore(image)
+      do throws(ApplyError) { try node.state.restore(image) } catch { return startOutdated(node, error) }
       applied = metadata.index
     case .stateAheadOfLog, .snapshotMissing: return end(node, "the snapshot that the log needs is missing")
     }

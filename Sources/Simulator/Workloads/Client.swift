@@ -102,7 +102,13 @@ extension World {
           number, [.setSequenceValue(id, value: Int64(client.requests + 1), isCalled: true)],
           [Precondition(objectID: id, version: known.version)]), expected: known)
     }
+    if hasVersions, number == 0, faults.isTurmoil, workChance.below(40) == 0 {
+      return .append(request(number, [.raiseFeatureLevel(nil)], []), expected: nil)
+    }
     let value = "\(client.name)/\(client.requests + 1)"
+    if hasVersions, workChance.below(3) == 0 {
+      return .append(request(number, [.recordNote(topic: "t", content: Array(value.utf8))], []), expected: nil)
+    }
     return .append(
       request(number, [.setSetting(name: "k\(workChance.below(8))", value: value)], []), expected: nil)
   }

@@ -1,3 +1,4 @@
+import Metadata
 import Raft
 
 /// The operator of the group: replaces members that are lost, and members that are not, because somebody wished so.
@@ -52,16 +53,23 @@ extension World {
         crash(node, losesPower: faultChance.below(2) == 0, restartsAfter: 100_000 + faultChance.below(2_000_000))
       }
     }
+    replaceOldPrograms()
     for leaving in steward.leaving where leaving.until <= now { retire(leaving.slot) }
     steward.leaving.removeAll { $0.until <= now }
-    if let raft = leader?.core.raft, !raft.configuration.isJoint, raft.configurationIndex <= raft.commitIndex {
-      forgetRemoved(raft.configuration)
+    if let leader, hasSettledMembers(leader) {
+      forgetRemoved(leader.core.raft.configuration)
     }
+    if let leader, leader.busyUntil <= now, tellAddresses(leader) { return }
     guard steward.phase != .calm, let node = leader, node.busyUntil <= now else { return }
     changeMembers(node)
   }
 
-  private func retire(_ slot: Int) {
+  /// Whether the members that a node goes by are committed, and not on their way to others.
+  func hasSettledMembers(_ node: Node) -> Bool {
+    !node.core.raft.configuration.isJoint && node.core.raft.configurationIndex <= node.core.raft.commitIndex
+  }
+
+  func retire(_ slot: Int) {
     let node = nodes[slot]
     tell("node \(node.id) is taken away")
     if node.isAlive { crash(node, losesPower: true, restartsAfter: nil) }
@@ -71,10 +79,9 @@ extension World {
   }
 
   private func changeMembers(_ node: Node) {
-    let raft = node.core.raft
-    let members = raft.configuration
+    let members = node.core.raft.configuration
     // An operator in a hurry does not wait for the last change.
-    guard !members.isJoint, raft.configurationIndex <= raft.commitIndex || faultChance.below(3) == 0 else { return }
+    guard !members.isJoint, hasSettledMembers(node) || faultChance.below(3) == 0 else { return }
     let lost = members.members.first { member in
       slot(of: member.id).map { nodes[$0].status != .running && isLost(nodes[$0]) } ?? true
     }
@@ -84,8 +91,9 @@ extension World {
         if members.voters.count > 2 || members.learners.contains(lost.id) { return change(node, [.remove(lost.id)]) }
       }
     }
-    let caughtUp = raft.progress.first {
-      members.learners.contains($0.id) && $0.mode == .replicating && $0.matchIndex + 50 >= raft.lastIndex
+    let lastIndex = node.core.raft.lastIndex
+    let caughtUp = node.core.raft.progress.first {
+      members.learners.contains($0.id) && $0.mode == .replicating && $0.matchIndex + 50 >= lastIndex
     }?.id
     let wanted = settings.memberCount
     let areWell = members.voters.allSatisfy { voter in
@@ -156,10 +164,13 @@ extension World {
     let id = MemberID(slotOfID.count)
     slotOfID.append(Int8(spare.slot))
     spare.become(id)
+    if hasVersions {
+      spare.program = UInt32(faultChance.between(UInt64(max(1, versions.level)), UInt64(FeatureLevel.current)))
+    }
     spare.status = .down
     spare.generation &+= 1
     add(.nodeStart, at: spare.slot, after: 10_000, generation: spare.generation)
-    change(node, [.addLearner(settings.member(id))])
+    change(node, [.addLearner(Member(id: id, address: spare.address))])
   }
 
   /// Members that are none any more: some of their processes go on for a while.

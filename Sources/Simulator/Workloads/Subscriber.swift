@@ -8,7 +8,7 @@ struct Subscriber {
   let number: Int
   /// Whom it is connected to; nil: nobody.
   var slot: Int?
-  /// Since when it is.
+  /// Since when it is, or is not.
   var since: UInt64 = 0
   var generation: UInt16 = 0
   var cursor: SubscriptionCursor?
@@ -49,13 +49,13 @@ extension World {
     if let slot = subscribers[number].slot {
       let node = nodes[slot]
       if node.generation != subscribers[number].generation || !node.isAlive || workChance.below(200) == 0 {
-        subscribers[number].slot = nil
+        leave(number)
       } else if !node.isRunning || node.busyUntil > now || network.isCut(slot, Self.nodeSlots + Network.ends / 2) {
         // Not even a bookmark comes: the connection is given up.
-        if subscribers[number].lastSent + 4_000_000 < now { subscribers[number].slot = nil }
+        if subscribers[number].lastSent + 4_000_000 < now { leave(number) }
         return
       } else if node.core.raft.leaderID == nil, subscribers[number].lastSent + 3_000_000 < now {
-        subscribers[number].slot = nil
+        leave(number)
       }
     }
     if subscribers[number].slot == nil { connect(number) }
@@ -68,6 +68,13 @@ extension World {
     if let cursor = subscribers[number].cursor, cursor.pendingCount > 500 {
       violated("16 bounded", "\(cursor.pendingCount) records are kept for subscriber \(number), who does not take them")
     }
+  }
+
+  /// Ends its connection, and looks for another replica.
+  func leave(_ number: Int) {
+    guard subscribers[number].slot != nil else { return }
+    subscribers[number].slot = nil
+    subscribers[number].since = now
   }
 
   /// Finds a replica, perhaps another one than before.
@@ -110,7 +117,7 @@ extension World {
     case .readLog(let index): return readLog(&cursor, from: index, number, node)
     case .wait: return false
     case .behind:
-      if workChance.below(4) == 0 { subscribers[number].slot = nil }
+      if workChance.below(4) == 0 { leave(number) }
       return false
     case .compacted(let first):
       // Told so, it begins anew with the image.
@@ -121,10 +128,10 @@ extension World {
           "subscriber \(number) was told that \(first) is the first, it is at \(subscribers[number].position)")
       }
       subscribers[number].allowsImage = true
-      subscribers[number].slot = nil
+      leave(number)
       return false
     case .finished:
-      subscribers[number].slot = nil
+      leave(number)
       return false
     }
   }

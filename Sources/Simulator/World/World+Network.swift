@@ -5,6 +5,7 @@ extension World {
   /// Puts a packet on its way from one end to another, if the network is kind.
   func send(_ packet: Packet, from: Int, to: Int) {
     if network.isCut(from, to) { return }
+    if hasMoves, from < Self.nodeSlots, to < Self.nodeSlots, !isKnown(nodes[to], to: nodes[from]) { return }
     var delay = settings.networkMicroseconds + networkChance.below(settings.networkMicroseconds)
     var isOrdered = true
     if network.trouble.isAny {
@@ -33,6 +34,17 @@ extension World {
       return time
     }
     enqueue(packet, to: to, after: arrival - now)
+  }
+
+  /// Whether a node knows where the other is: by its log, or because the other has called it, and says where it is as far as
+  /// it knows itself.
+  private func isKnown(_ other: Node, to node: Node) -> Bool {
+    guard other.moves > 0 else { return true }
+    if settings.shellMutants.contains(.keepsOldAddress) { return false }
+    guard let known = node.core.raft.configuration.member(other.id)?.address, known != other.address else {
+      return true
+    }
+    return other.isAlive && other.core.raft.configuration.member(other.id)?.address == other.address
   }
 
   private func enqueue(_ packet: Packet, to: Int, after delay: UInt64) {

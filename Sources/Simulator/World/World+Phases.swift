@@ -23,6 +23,7 @@ extension World {
         beginSnapshot(leader)
         pump(leader)
       }
+      restoreBackup()
       steward.phase = .calm
       add(.phase, at: 0, after: settings.calmMicroseconds - graceMicroseconds)
     case .calm:
@@ -49,6 +50,7 @@ extension World {
     network.heal()
     network.trouble = faultTrouble
     steward.broken = []
+    takeBackups()
   }
 
   private func beginCalm() {
@@ -62,6 +64,7 @@ extension World {
     faults.episodes = []
     faults.active = 0
     network.heal()
+    replaceOldPrograms()
     for node in nodes {
       node.disk.trouble = SimulatedDisk.Trouble()
       node.diskSlowness = 0
@@ -88,12 +91,12 @@ extension World {
         lost += 1
         continue
       }
-      if isLost(nodes[slot]) || nodes[slot].damagedUntil != 0 { lost += 1 }
+      if isLost(nodes[slot]) || nodes[slot].damagedUntil != 0 || nodes[slot].isMoved { lost += 1 }
     }
     let bearable = (members.voters.count - 1) / 2
     guard lost < bearable else { return [] }
     let candidates = members.voters.compactMap { slot(of: $0) }.filter {
-      !isLost(nodes[$0]) && nodes[$0].damagedUntil == 0
+      !isLost(nodes[$0]) && nodes[$0].damagedUntil == 0 && !nodes[$0].isMoved
     }
     guard !candidates.isEmpty else { return [] }
     return [candidates[faultChance.below(candidates.count)]]
@@ -147,6 +150,13 @@ extension World {
         "node \(node.id) is well but has applied no further than \(node.core.appliedIndex), \(liveness.entryGoal) was "
           + "committed \((settings.calmMicroseconds - graceMicroseconds) / 1_000_000) s ago: \(standing)")
     }
+    for node in nodes where node.isRunning && !steward.broken.contains(node.slot) && !node.isBlank {
+      guard members.isVoter(node.id), let promised = node.core.raft.promised else { continue }
+      violated(
+        "liveness",
+        "node \(node.id) is well, but holds itself to a promise of entry \(promised.index) of term \(promised.term), which it "
+          + "does not reach: \(standing)")
+    }
     for node in nodes where node.isRunning && node.isDiskFull && !steward.broken.contains(node.slot) {
       violated("full disk", "node \(node.id) goes on as if its disk were full, which has had space for long")
     }
@@ -166,14 +176,14 @@ extension World {
   var standing: String {
     nodes.filter { $0.status != .absent }.map { node in
       guard node.isAlive else { return "\(node.id) \(node.status)" }
-      let raft = node.core.raft
-      return "\(node.id) \(node.status == .paused ? "paused " : "")\(raft.role) term \(raft.hardState.term) log "
-        + "\(raft.terms.baseIndex + 1)-\(raft.lastIndex) commit \(raft.commitIndex) voters \(raft.configuration.voters)"
-        + (raft.role == .leader
-          ? raft.progress.map {
+      return
+        "\(node.id) \(node.status == .paused ? "paused " : "")\(node.core.raft.role) term \(node.core.raft.hardState.term) log "
+        + "\(node.core.raft.terms.baseIndex + 1)-\(node.core.raft.lastIndex) commit \(node.core.raft.commitIndex) voters \(node.core.raft.configuration.voters)"
+        + (node.core.raft.role == .leader
+          ? node.core.raft.progress.map {
             " [\($0.id) \($0.mode) match \($0.matchIndex) next \($0.nextIndex) probe \($0.isProbeOut) reading \($0.isReading) connected \($0.isConnected) inflight \($0.inflight.count)]"
           }.joined() : "")
-        + "\(raft.promised == nil ? "" : " promised")\(node.damagedUntil == 0 ? "" : " damaged")"
+        + "\(node.core.raft.promised == nil ? "" : " promised")\(node.damagedUntil == 0 ? "" : " damaged")"
     }.joined(separator: "; ")
   }
 

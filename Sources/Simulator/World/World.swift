@@ -38,6 +38,8 @@ package final class World {
   var liveness = LivenessChecker()
   var cost = CostChecker()
   var nextTransfer: UInt32 = 0
+  /// Whether some node is, or was, reached elsewhere than when it joined.
+  var hasMoves = false
 
   /// Where nodes end and clients begin among the network's ends.
   static let nodeSlots = 10
@@ -55,9 +57,10 @@ package final class World {
     for slot in 0..<Self.nodeSlots {
       nodes.append(Node(slot: slot, id: MemberID(slot + 1), seed: setupChance.next()))
       nodes[slot].diskID = setupChance.next() | 1
+      if hasVersions { nodes[slot].program = 1 }
     }
     let voters = nodes[..<settings.memberCount].map { node in
-      Member(id: node.id, address: "n:\(node.id)", disk: node.diskID)
+      Member(id: node.id, address: node.address, disk: node.diskID)
     }
     settings.initialMembers = Configuration(voters: voters)
     log.begin(with: settings.initialMembers)
@@ -140,6 +143,9 @@ package final class World {
     trace("\(now / 1_000_000).\(String(1_000_000 + now % 1_000_000).dropFirst()) \(text())")
   }
 
+  /// Whether there are programs of several versions.
+  var hasVersions: Bool { faults.kinds.contains(FaultKinds(.version)) }
+
   func slot(of id: MemberID) -> Int? {
     guard id < UInt64(slotOfID.count), slotOfID[Int(id)] >= 0 else { return nil }
     return Int(slotOfID[Int(id)])
@@ -202,7 +208,8 @@ struct WorldSettings {
     turmoilMicroseconds = cycle - calmMicroseconds
   }
 
-  func member(_ id: MemberID) -> Member { Member(id: id, address: "n:\(id)") }
+  /// Where a member is reached that has not moved.
+  static func address(_ id: MemberID) -> String { "n:\(id)" }
 
   func logConfiguration(_ id: MemberID, isFounder: Bool) -> LogConfiguration {
     var configuration = LogConfiguration(
