@@ -105,7 +105,8 @@ let package = Package(
     target(
       "StorageNode",
       [
-        "AccessControl", "StorageEngine", "EventLoop", "Metadata", "MetadataClient", "Metrics", "ProtocolStorage", "RPC",
+        "AccessControl", "StorageEngine", "EventLoop", "Metadata", "MetadataClient", "Metrics", "ProtocolStorage",
+        "RPC",
         "Raft", "Replica", "SQLTypes",
         logging, protobuf,
       ]),
@@ -120,7 +121,8 @@ let package = Package(
       name: "kunlog",
       dependencies: [
         "AccessControl", "ClusterManager", "ComputeNode", "EventLoop", "Metadata", "MetadataAudit", "MetadataClient",
-        "MetadataLog", "MetadataService", "MetadataWire", "Metrics", "Monitoring", "PostgresWire", "ProtocolEtcd", "ProtocolMetadata",
+        "MetadataLog", "MetadataService", "MetadataWire", "Metrics", "Monitoring", "PostgresWire", "ProtocolEtcd",
+        "ProtocolMetadata",
         "RPC", "SQLTypes", "SQLite", "SQLiteEngine", "SegmentedLog",
         "Simulator",
         "StorageNode", arguments, logging,

@@ -13,7 +13,11 @@ extension AppendRequest {
     case .recordNote(let topic, let content): events.contains(.noteRecorded(topic: topic, content: content))
     case .createTable(let draft):
       events.contains {
-        if case .tableCreated(let table) = $0 { table.name == draft.name && table.schemaID == draft.schemaID } else { false }
+        if case .tableCreated(let table) = $0 {
+          table.name == draft.name && table.schemaID == draft.schemaID
+        } else {
+          false
+        }
       }
     case .dropTables(let tables, _): tables.allSatisfy { events.contains(.tableDropped($0)) }
     case .createIndex(let draft):
@@ -39,7 +43,11 @@ extension AppendRequest {
         || !commands.contains { if case .setSetting = $0 { true } else { false } }
     case .tableCreated(let table):
       commands.contains {
-        if case .createTable(let draft) = $0 { draft.name == table.name && draft.schemaID == table.schemaID } else { false }
+        if case .createTable(let draft) = $0 {
+          draft.name == table.name && draft.schemaID == table.schemaID
+        } else {
+          false
+        }
       }
     default: true
     }

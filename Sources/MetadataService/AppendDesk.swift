@@ -135,7 +135,8 @@ final class AppendDesk {
     var record = machine.state.recent.element(at: index)?.record
     do {
       if record == nil,
-        let entry = try await replica.entries(from: index, limitBytes: 1, readsArchive: true).first, entry.index == index
+        let entry = try await replica.entries(from: index, limitBytes: 1, readsArchive: true).first,
+        entry.index == index
       {
         record = try MetadataState.decode(index: index, term: entry.term, body: entry.payload)
       }

@@ -23,7 +23,9 @@ final class AppendStream {
   private var isEnded = false
   private var continuation: UnsafeContinuation<RPCError?, Never>?
 
-  init(_ desk: AppendDesk, _ writer: RPCWriter<Response>, from asker: AppendDesk.Asker?, _ statistics: MetadataStatistics) {
+  init(
+    _ desk: AppendDesk, _ writer: RPCWriter<Response>, from asker: AppendDesk.Asker?, _ statistics: MetadataStatistics
+  ) {
     self.statistics = statistics
     self.desk = desk
     self.writer = writer

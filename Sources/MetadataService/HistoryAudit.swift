@@ -161,7 +161,8 @@ package final class HistoryAudit: Sendable {
       if image.index == kept.index { return image }
       find(
         LogFinding(
-          path: kept.path, offset: 0, index: kept.index, what: "it is the state after record \(image.index), not \(kept.index)"),
+          path: kept.path, offset: 0, index: kept.index,
+          what: "it is the state after record \(image.index), not \(kept.index)"),
         &work)
     } catch let error as FileError where error.number == 2 && isRunning {
       return nil
@@ -198,7 +199,9 @@ package final class HistoryAudit: Sendable {
     var previous: EntryRun?
     var done = 0
     for run in runs where run.firstIndex <= through {
-      if let previous, run.firstIndex != previous.lastIndex + 1 { gap(from: previous.lastIndex + 1, run.firstIndex, &work) }
+      if let previous, run.firstIndex != previous.lastIndex + 1 {
+        gap(from: previous.lastIndex + 1, run.firstIndex, &work)
+      }
       previous = run
       try read(run, &work, firstEntry: first)
       done += run.offsets.count
@@ -262,7 +265,8 @@ package final class HistoryAudit: Sendable {
     work.result.imageDigest = Self.digest(image)
     guard image.tree.count > 0, let disk = try? FileDisk(existing: dataDirectory + "/metadata") else { return }
     do {
-      for finding in try TreeFile(TreeKeeper.fileName, on: disk).inspect(image.tree, indexes: work.verifier.treeIndexes) {
+      for finding in try TreeFile(TreeKeeper.fileName, on: disk).inspect(image.tree, indexes: work.verifier.treeIndexes)
+      {
         find(finding, &work)
       }
     } catch { find(LogFinding(path: disk.path, offset: 0, what: "\(error)"), &work) }

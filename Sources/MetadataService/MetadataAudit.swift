@@ -54,7 +54,8 @@ final class MetadataAudit {
       let image = try await treedImage()
       let second = try count(request.secondCount, of: image)
       guard request.firstCount > 0, request.firstCount <= second else {
-        throw RPCError(.invalidArgument, "the first head has between 1 and \(second) records, not \(request.firstCount)")
+        throw RPCError(
+          .invalidArgument, "the first head has between 1 and \(second) records, not \(request.firstCount)")
       }
       let proof = try await tree().consistency(from: request.firstCount, to: second, in: image)
       return .with {
@@ -93,7 +94,8 @@ final class MetadataAudit {
     return requested == 0 ? image.tree.count : requested
   }
 
-  private func proof(of index: UInt64, count requested: UInt64) async throws(RPCError) -> Kunlog_Metadata_V1_RecordProof {
+  private func proof(of index: UInt64, count requested: UInt64) async throws(RPCError) -> Kunlog_Metadata_V1_RecordProof
+  {
     let image = try await treedImage()
     guard index >= image.tree.firstIndex else {
       throw RPCError(

@@ -95,7 +95,9 @@ final class MetadataService {
     response.archiveBytes = UInt64(sizes.archive)
     response.diskFull = status.isDiskFull
     response.syncPendingMicroseconds = disk.syncingSince.map { (Loop.now - min($0, Loop.now)) / 1000 } ?? 0
-    if let seconds = disk.syncs.quantile(0.99), seconds.isFinite { response.syncP99Microseconds = UInt64(seconds * 1e6) }
+    if let seconds = disk.syncs.quantile(0.99), seconds.isFinite {
+      response.syncP99Microseconds = UInt64(seconds * 1e6)
+    }
     response.diskStalls = disk.stalls
     response.elections = past.elections
     response.leaderChanges = past.leaderChanges

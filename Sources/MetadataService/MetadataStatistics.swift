@@ -85,7 +85,8 @@ extension MetadataService {
     set.gauge(
       "kunlog_meta_lagging_subscribers", "Subscribers that lack more than 1000 records.",
       hub.lagging(by: 1000, at: image.index))
-    set.gauge("kunlog_meta_subscriber_held_bytes", "Bytes held for subscribers that have not taken them.", hub.heldBytes)
+    set.gauge(
+      "kunlog_meta_subscriber_held_bytes", "Bytes held for subscribers that have not taken them.", hub.heldBytes)
     set.counter("kunlog_meta_sent_records_total", "Records sent to subscribers.", statistics.sentRecords)
     set.counter("kunlog_meta_sent_images_total", "Images sent to subscribers.", statistics.sentImages)
     set.counter("kunlog_meta_sent_bookmarks_total", "Bookmarks sent to subscribers.", statistics.sentBookmarks)

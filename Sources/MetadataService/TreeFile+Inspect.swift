@@ -33,7 +33,8 @@ extension TreeFile {
     while grown.count < wanted.count, findings.count < 100 {
       guard let found = try next() else { break }
       guard let leaf = found else {
-        findings.append(LogFinding(path: path, offset: offset - Self.entryBytes, what: "a leaf of the record tree is damaged"))
+        findings.append(
+          LogFinding(path: path, offset: offset - Self.entryBytes, what: "a leaf of the record tree is damaged"))
         break
       }
       if indexes.count == Int(wanted.count), indexes[Int(grown.count)] != leaf.index {
@@ -49,7 +50,8 @@ extension TreeFile {
         if stored != Leaf(index: leaf.index, hash: node) {
           findings.append(
             LogFinding(
-              path: path, offset: offset - Self.entryBytes, index: leaf.index, what: "a node of the record tree is damaged"))
+              path: path, offset: offset - Self.entryBytes, index: leaf.index,
+              what: "a node of the record tree is damaged"))
         }
       }
     }

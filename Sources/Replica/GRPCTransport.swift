@@ -77,7 +77,9 @@ package final class GRPCTransport: RaftTransport {
     for (id, link) in links.sorted(by: { $0.key < $1.key }) {
       let addresses = addresses(of: id)
       // One that works stays, if the address is still one of the member's.
-      if wanted.contains(id), link.isOpen ? addresses.contains(link.member.address) : Set(addresses) == Set(link.addresses) {
+      if wanted.contains(id),
+        link.isOpen ? addresses.contains(link.member.address) : Set(addresses) == Set(link.addresses)
+      {
         continue
       }
       link.close()

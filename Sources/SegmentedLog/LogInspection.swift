@@ -84,7 +84,8 @@ package struct LogInspection {
         for offset in damaged {
           findings.append(
             LogFinding(
-              path: path(StateFile.name), offset: offset, what: "this copy of term, vote and start of the log is not whole"))
+              path: path(StateFile.name), offset: offset,
+              what: "this copy of term, vote and start of the log is not whole"))
         }
       }
     } else {
@@ -179,7 +180,8 @@ package struct LogInspection {
   }
 
   private mutating func take(
-    _ peek: RecordCodec.Peek, _ codec: RecordCodec, _ bytes: UnsafeRawBufferPointer, _ offset: Int, _ run: inout EntryRun
+    _ peek: RecordCodec.Peek, _ codec: RecordCodec, _ bytes: UnsafeRawBufferPointer, _ offset: Int,
+    _ run: inout EntryRun
   ) {
     switch peek.kind {
     case .entry:

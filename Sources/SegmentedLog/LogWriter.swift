@@ -263,7 +263,9 @@ package final class LogWriter {
         try disk.rename(name, to: archived.name)
         archive.append(archived)
         result.archive = archive
-      } else if configuration.recyclesSegments, spares.count < configuration.spareSegments, segment.sizeBytes == configuration.segmentBytes {
+      } else if configuration.recyclesSegments, spares.count < configuration.spareSegments,
+        segment.sizeBytes == configuration.segmentBytes
+      {
         let spare = LogFileName.spare(nextSpare)
         nextSpare += 1
         try disk.rename(name, to: spare)

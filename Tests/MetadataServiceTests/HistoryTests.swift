@@ -27,7 +27,8 @@ import Testing
   static func fill(_ cluster: MetaCluster, _ client: MetadataClient, records: Int) async throws {
     for number in 0..<records {
       let setting = Command.setSetting(name: "n", value: "\(number)")
-      let command = number % 7 == 3 ? table("t\(client.image.index)") : number % 3 == 1 ? setting : note("topic \(number % 5)")
+      let command =
+        number % 7 == 3 ? table("t\(client.image.index)") : number % 3 == 1 ? setting : note("topic \(number % 5)")
       _ = try await client.append([command])
       if number % 100 == 99 { for node in cluster.nodes { try await node?.takeSnapshot() } }
     }

@@ -64,7 +64,8 @@ import Testing
           try await client.append([.setSetting(name: "r", value: "\(round)")], timeoutMilliseconds: 15_000).index)
         try await cluster.start(round % 3)
       }
-      appended.append(try await client.append([.setSetting(name: "end", value: "1")], timeoutMilliseconds: 15_000).index)
+      appended.append(
+        try await client.append([.setSetting(name: "end", value: "1")], timeoutMilliseconds: 15_000).index)
       #expect(try await consumer.value == appended)
     }
   }
@@ -101,7 +102,10 @@ import Testing
         seen.append(step)
         if step.after.index == last { break }
       }
-      #expect(seen.map { $0.record?.events.map(\.kind) ?? [] } == [["TableCreated", "TabletCreated"], ["TableCreated", "TabletCreated"]])
+      #expect(
+        seen.map { $0.record?.events.map(\.kind) ?? [] } == [
+          ["TableCreated", "TabletCreated"], ["TableCreated", "TabletCreated"],
+        ])
       #expect(seen.map { $0.before.settings.count } == [1, 2])
       #expect(seen[1].after == client.image)
     }

@@ -136,7 +136,9 @@ extension World {
   private func watchRepair(_ node: Node) {
     if node.restoredInTerm != 0, node.core.raft.promised != nil { node.restoredInTerm = 0 }
     // While its promise lasts it votes for nobody whose log is shorter: it cannot be counted on.
-    guard !node.isDamageHidden, node.core.raft.promised == nil, node.durable.terms.lastIndex >= node.damagedUntil, !node.isBlank else { return }
+    guard !node.isDamageHidden, node.core.raft.promised == nil, node.durable.terms.lastIndex >= node.damagedUntil,
+      !node.isBlank
+    else { return }
     tell("node \(node.id) has again all that it had lost")
     if node.restoredInTerm == node.core.raft.hardState.term {
       violated(

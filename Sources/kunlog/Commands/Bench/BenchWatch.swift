@@ -171,8 +171,11 @@ private final class WatchRun {
       if number % 20 == 19 { try await loopSleep(milliseconds: 40) }
     }
     for number in 0..<options.count {
-      let call = target.open(channels[number % options.connections], after: index) { [self] in receive($0) } onEnd: {
-        [self] in failures.append($0.map { "\($0)" } ?? "ended")
+      let call = target.open(channels[number % options.connections], after: index) { [self] in
+        receive($0)
+      } onEnd: {
+        [self] in
+        failures.append($0.map { "\($0)" } ?? "ended")
       }
       calls.append(call)
       if number % 50 == 49 { try await loopSleep(milliseconds: 20) }

@@ -7,7 +7,8 @@ import MetadataClient
 /// `kunlog log prove`: a proof that a third party can check.
 struct LogProve: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "prove", abstract: "Prove that a record belongs to the log, or that the log continues an earlier head.",
+    commandName: "prove",
+    abstract: "Prove that a record belongs to the log, or that the log continues an earlier head.",
     discussion: """
       kunlog log prove 1234 --head head.json    record 1234 belongs to the log of that head
       kunlog log prove --from head.json         the log of today continues that of the head
@@ -19,7 +20,9 @@ struct LogProve: AsyncParsableCommand {
   @Argument(help: "The record's index.")
   var index: UInt64?
 
-  @Option(name: .long, help: "File with the head that the proof leads to ('kunlog log head --json'); default: the latest one.")
+  @Option(
+    name: .long, help: "File with the head that the proof leads to ('kunlog log head --json'); default: the latest one."
+  )
   var head: String?
 
   @Option(name: .long, help: "File with an earlier head: prove that the log of the other one continues it.")

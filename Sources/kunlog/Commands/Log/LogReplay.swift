@@ -58,7 +58,8 @@ struct LogReplayCommand: AsyncParsableCommand {
     if json {
       StandardStream.output.write(
         JSONDocument.text(
-          Report(file: path, index: image.index, records: count, isEqual: difference == nil, difference: difference)) + "\n")
+          Report(file: path, index: image.index, records: count, isEqual: difference == nil, difference: difference))
+          + "\n")
     } else {
       StandardStream.output.write("\(count) records, to \(image.index), in \(path)\n")
       StandardStream.output.write(

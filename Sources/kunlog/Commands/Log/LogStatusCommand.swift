@@ -7,7 +7,8 @@ import MetadataClient
 /// `kunlog log status`: what each meta node keeps.
 struct LogStatusCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "status", abstract: "Print what each meta node keeps: log, archive, snapshots, and what holds compaction back.")
+    commandName: "status",
+    abstract: "Print what each meta node keeps: log, archive, snapshots, and what holds compaction back.")
 
   @OptionGroup var cluster: ClusterOptions
 
@@ -118,7 +119,9 @@ struct LogStatusReport: Encodable {
       lines.append("  snapshots  " + LogStatusReport.list(snapshots))
       lines.append("  images     " + LogStatusReport.list(images))
       lines.append("  history    the state at any record from \(historyFrom) on; proofs from record \(proofsFrom) on")
-      if let head { lines.append("  head       record \(head.recordIndex), \(head.count) in the tree, root \(head.root)") }
+      if let head {
+        lines.append("  head       record \(head.recordIndex), \(head.count) in the tree, root \(head.root)")
+      }
       for hold in holds {
         lines.append(
           "  held       from record \(hold.since) on by \(hold.what)"

@@ -22,7 +22,8 @@ struct LogVerify: AsyncParsableCommand {
   @Option(name: .long, help: "Where the archive of a stopped node lies, if not in its directory.")
   var archive: String?
 
-  @Option(name: .long, help: "File with a head that was written down: the log must contain it ('kunlog log head --json').")
+  @Option(
+    name: .long, help: "File with a head that was written down: the log must contain it ('kunlog log head --json').")
   var head: String?
 
   @Flag(name: .long, help: "One JSON document on standard output.")
@@ -128,7 +129,9 @@ enum StoppedLogs {
   /// nil where it is the directory of a quick start that runs.
   static func directories(_ data: String) throws -> [(name: String, path: String)]? {
     let root = QuickstartDirectory(path: data).path
-    if FileSystem.exists(root + "/metadata/log") { return [(root.split(separator: "/").last.map(String.init) ?? root, root)] }
+    if FileSystem.exists(root + "/metadata/log") {
+      return [(root.split(separator: "/").last.map(String.init) ?? root, root)]
+    }
     var found: [(name: String, path: String)] = []
     for name in ((try? FileSystem.list(root)) ?? []).sorted() where FileSystem.exists(root + "/\(name)/metadata/log") {
       let path = root + "/" + name

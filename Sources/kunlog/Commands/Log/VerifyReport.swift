@@ -73,7 +73,9 @@ struct VerifyReport: Encodable {
       chainHash = answer.head?.chainHash.description
       head = answer.head.map(HeadFile.init)
       imageDigest = answer.imageDigest.isEmpty ? nil : ByteaText.hexadecimal(answer.imageDigest)
-      findings = answer.findings.map { Finding(file: $0.path, offset: $0.offset, record: $0.recordIndex, what: $0.what) }
+      findings = answer.findings.map {
+        Finding(file: $0.path, offset: $0.offset, record: $0.recordIndex, what: $0.what)
+      }
       findingsCount = answer.findingsCount
     }
 
@@ -104,7 +106,8 @@ struct VerifyReport: Encodable {
       if node.lastIndex != first.lastIndex {
         problems.append("\(node.name) ends at record \(node.lastIndex), \(first.name) at record \(first.lastIndex)")
       } else if node.head != first.head {
-        problems.append("\(node.name) and \(first.name) differ at record \(node.lastIndex): their histories are not the same")
+        problems.append(
+          "\(node.name) and \(first.name) differ at record \(node.lastIndex): their histories are not the same")
       } else if let one = node.imageDigest, let other = first.imageDigest, one != other {
         problems.append("the states of \(node.name) and \(first.name) after record \(node.lastIndex) differ")
       }
@@ -122,7 +125,8 @@ struct VerifyReport: Encodable {
           problems.append(text + ", which both know to be committed")
         } else {
           remarks.append(
-            text + ": unless that record was committed, one of them holds what the group has given up, and drops it when it "
+            text
+              + ": unless that record was committed, one of them holds what the group has given up, and drops it when it "
               + "starts")
         }
       }
@@ -133,7 +137,9 @@ struct VerifyReport: Encodable {
     var text = nodes.map(\.text).joined()
     for problem in problems { text += "PROBLEM: \(problem)\n" }
     for remark in remarks { text += "note: \(remark)\n" }
-    if isGood, let head = nodes.first?.head { text += "All is as it must be, to record \(head.recordIndex), root \(head.root)\n" }
+    if isGood, let head = nodes.first?.head {
+      text += "All is as it must be, to record \(head.recordIndex), root \(head.root)\n"
+    }
     return text
   }
 

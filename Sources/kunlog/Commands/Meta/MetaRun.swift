@@ -26,7 +26,9 @@ struct MetaRun: AsyncParsableCommand {
 
   @Option(
     name: .long,
-    help: "A folder for the archive, on another disk for instance (default: in the data directory). While it is full or gone the node goes on.")
+    help:
+      "A folder for the archive, on another disk for instance (default: in the data directory). While it is full or gone the node goes on."
+  )
   var archive: String?
 
   @Option(name: .long, help: "How many days something stays in the archive (default: as long as there is room for it).")
@@ -34,7 +36,8 @@ struct MetaRun: AsyncParsableCommand {
 
   @Option(
     name: .long,
-    help: "How many MB wait for --archive while it takes nothing, before the oldest are dropped (default: as many as the disk holds)."
+    help:
+      "How many MB wait for --archive while it takes nothing, before the oldest are dropped (default: as many as the disk holds)."
   )
   var archiveBacklogMB: Int?
 

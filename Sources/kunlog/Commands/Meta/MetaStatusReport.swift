@@ -124,7 +124,8 @@ struct MetaStatusReport: Codable, Sendable {
     ])
     func text(_ number: UInt64?) -> String { number.map(String.init) ?? "" }
     for node in nodes {
-      let snapshot = (node.snapshotIndex ?? 0) == 0 ? "" : "\(text(node.snapshotIndex)), \(Self.size(node.snapshotBytes))"
+      let snapshot =
+        (node.snapshotIndex ?? 0) == 0 ? "" : "\(text(node.snapshotIndex)), \(Self.size(node.snapshotBytes))"
       let lag = (node.subscriberLag ?? 0) > 0 ? " (behind \(text(node.subscriberLag)))" : ""
       let role = node.role.map { node.standing == "learner" && $0 == "follower" ? "learner" : $0 } ?? "unreachable"
       table.add([
