@@ -105,7 +105,7 @@ final class MetadataService {
     response.startedMicroseconds = past.startedMicroseconds
     response.featureLevel = machine.image.featureLevel
     response.supportedFeatureLevel = FeatureLevel.current
-    response.subscriberLag = statistics.highestLag(at: machine.image.index)
+    response.subscriberLag = hub.highestLag(at: machine.image.index)
   }
 
   private func describe(_ status: ReplicaStatus) -> Kunlog_Metadata_V1_StatusResponse {

@@ -158,6 +158,7 @@ extension RPCServer {
     _ body: @escaping @LoopActor (Request, RPCWriter<Response>, RPCContext, RPCStreamEnd) -> Void
   ) {
     handlers[method.path] = ServerHandler(
+      statistics: MethodStatistics(path: method.path, isUnary: false),
       open: nil,
       message: { call, bytes throws(RPCError) in
         guard call.messageCount == 1 else {
