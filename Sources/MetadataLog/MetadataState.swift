@@ -62,7 +62,7 @@ package struct MetadataState: Sendable {
     guard record.continues(image) else {
       throw .brokenChain(index: record.index, previous: record.previousIndex, known: image.index)
     }
-    let isOlder = understands < FeatureLevel.current
+    let isOlder = understands < FeatureLevel.newest
     let isSkipping = isOlder && mutants.contains(.skipsUnknownEvents)
     if isOlder, !isSkipping, record.events.contains(where: { $0.featureLevel > understands }) {
       throw .entry(index: record.index, .unknownEvent)

@@ -131,7 +131,7 @@ extension World {
 
   /// A node's program is replaced by another version: a newer one, or an older one by mistake.
   func changeProgram() -> Bool {
-    let program = UInt32(faultChance.between(1, UInt64(FeatureLevel.current)))
+    let program = UInt32(faultChance.between(1, UInt64(FeatureLevel.newest)))
     guard let node = anyNode(where: { $0.isRunning && $0.program != program }) else { return false }
     tell("node \(node.id) gets a program of feature level \(program), the cluster is at \(versions.level)")
     crash(node, losesPower: false, restartsAfter: 300_000 + faultChance.below(1_000_000))
@@ -164,7 +164,7 @@ extension World {
   func replaceOldPrograms() {
     for node in nodes where node.isOutdated {
       node.isOutdated = false
-      node.program = FeatureLevel.current
+      node.program = FeatureLevel.newest
       guard node.status == .down else { continue }
       add(.nodeStart, at: node.slot, after: 100_000 + faultChance.below(1_000_000), generation: node.generation)
     }

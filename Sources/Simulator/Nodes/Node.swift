@@ -100,7 +100,7 @@ final class Node {
   /// The disk's directory is a copy of another member's.
   var hasForeignDisk = false
   /// The feature level that its program understands.
-  var program = FeatureLevel.current
+  var program = FeatureLevel.newest
   /// Its program ended because it is older than the log; it does not run again before it is replaced.
   var isOutdated = false
   /// How often its machine has moved.

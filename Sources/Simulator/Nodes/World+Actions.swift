@@ -99,7 +99,7 @@ extension World {
         do throws(ApplyError) {
           try node.state.apply(index: entry.index, term: entry.term, body: entry.payload)
         } catch {
-          if error.isAboutLevels, node.program < FeatureLevel.current { return endOutdated(node, error) }
+          if error.isAboutLevels, node.program < FeatureLevel.newest { return endOutdated(node, error) }
           violated("4 apply", "node \(node.id): \(error)")
           return end(node, "\(error)")
         }

@@ -165,7 +165,7 @@ extension World {
     slotOfID.append(Int8(spare.slot))
     spare.become(id)
     if hasVersions {
-      spare.program = UInt32(faultChance.between(UInt64(max(1, versions.level)), UInt64(FeatureLevel.current)))
+      spare.program = UInt32(faultChance.between(UInt64(max(1, versions.level)), UInt64(FeatureLevel.newest)))
     }
     spare.status = .down
     spare.generation &+= 1
