@@ -85,7 +85,7 @@ struct CoreCluster {
   mutating func pass(milliseconds: UInt64) {
     let end = now + milliseconds
     while now < end {
-      now = min(end, max(now + 1, nodes.values.map(\.core.nextDeadline).min() ?? end))
+      now = min(end, max(now + 1, nodes.values.map { $0.core.nextDeadline }.min() ?? end))
       for id in ids where self[id].nextDeadline <= now { handle(id, .tick) }
       settle()
     }

@@ -6,7 +6,7 @@ import Testing
 @Suite("The core of a replica")
 struct ReplicaCoreTests {
   /// A group of one whose disk and state machine do at once what they are asked for, when told to.
-  private struct Single {
+  private struct Single: ~Copyable {
     var core: ReplicaCore
     var now: UInt64 = 1000
 
@@ -43,13 +43,13 @@ struct ReplicaCoreTests {
         .writeHardState(HardState(term: 1, vote: 1), sequence: 1), .roleChanged(.candidate, term: 1, leader: nil),
       ])
     #expect(node.handle(.written(through: 1)) == [.roleChanged(.leader, term: 1, leader: 1)])
-    #expect(node.core.needsEndOfTurn)
+    #expect(node.core.needsEndOfTurn == true)
     #expect(
       node.handle(.endOfTurn) == [.writeEntries([Entry(index: 1, term: 1, kind: .noOp)], sequence: 2)])
     #expect(node.handle(.written(through: 2)) == [.apply(from: 1, through: 1)])
-    #expect(!node.core.isReady)
+    #expect(node.core.isReady == false)
     #expect(node.handle(.applied(through: 1, sizeBytes: 32)) == [.leadershipChanged(isLeader: true, term: 1)])
-    #expect(node.core.isReady)
+    #expect(node.core.isReady == true)
   }
 
   @Test("Proposals of a turn are one write; each token comes back when its entry is applied")
@@ -81,7 +81,7 @@ struct ReplicaCoreTests {
   func reads() {
     var node = Single()
     #expect(node.handle(.read(1, deadlineMilliseconds: 1500)) == [])
-    #expect(!node.core.needsEndOfTurn)
+    #expect(node.core.needsEndOfTurn == false)
     #expect(node.core.nextDeadline == 1100)
     node.now = 1500
     #expect(node.handle(.tick).contains(.readFailed(1, .timedOut)))
@@ -89,7 +89,7 @@ struct ReplicaCoreTests {
     node.lead()
     #expect(node.handle(.read(2, deadlineMilliseconds: 1500)) == [])
     #expect(node.handle(.read(3, deadlineMilliseconds: 1500)) == [])
-    #expect(node.core.needsEndOfTurn)
+    #expect(node.core.needsEndOfTurn == true)
     #expect(node.handle(.endOfTurn) == [.readReady(2), .readReady(3)])
   }
 
@@ -122,15 +122,15 @@ struct ReplicaCoreTests {
       node.handle(.applied(through: 3, sizeBytes: 80)) == [
         .proposalApplied(0, index: 2), .proposalApplied(1, index: 3), .takeSnapshot,
       ])
-    let second = node.core.beginSnapshot()
-    #expect(!second)
-    let (third, second) = (node.core.raft.snapshotMetadata(at: 3), node.core.raft.snapshotMetadata(at: 2))
-    let metadata = try #require(third)
-    let base = try #require(second)
+    let isSecondTaken = node.core.beginSnapshot()
+    #expect(!isSecondTaken)
+    let (ofThird, ofSecond) = (node.core.raft.snapshotMetadata(at: 3), node.core.raft.snapshotMetadata(at: 2))
+    let metadata = try #require(ofThird)
+    let base = try #require(ofSecond)
     #expect(
       node.handle(.snapshotTaken(metadata)) == [.compactLog(snapshot: metadata, base: base, sequence: 4)])
-    let third = node.core.beginSnapshot()
-    #expect(third)
+    let isThirdTaken = node.core.beginSnapshot()
+    #expect(isThirdTaken)
   }
 
   @Test("A state that is ahead of a log which damage has made shorter does not go back to an older snapshot")
