@@ -34,6 +34,9 @@ package struct ManagerNodeConfiguration: Sendable {
 /// it holds nothing that the log does not.
 @LoopActor
 package final class ManagerNode {
+  /// Told once where the node can go on no more; the process should end.
+  package var onFailure: (@LoopActor (String) -> Void)?
+
   private let configuration: ManagerNodeConfiguration
   private let client: MetadataClient
   private let server: RPCServer
@@ -58,6 +61,7 @@ package final class ManagerNode {
   /// Begins to serve its health and to watch.
   package func start() async throws {
     try server.start()
+    client.onOutdated = { [weak self] reason in self?.onFailure?(reason) }
     client.start()
     timer = LoopTimer(
       afterMilliseconds: configuration.probeIntervalMilliseconds,

@@ -56,6 +56,8 @@ package struct ComputeNodeConfiguration: Sendable {
 @LoopActor
 package final class ComputeNode {
   package let configuration: ComputeNodeConfiguration
+  /// Told once where the node can go on no more; the process should end.
+  package var onFailure: (@LoopActor (String) -> Void)?
   package let metadata: MetadataClient
   let storage: StorageClient
   private let local: SQLiteLocalEngine
@@ -101,8 +103,10 @@ package final class ComputeNode {
   package func start() async throws {
     server.health.set("", .notServing)
     try server.start()
+    metadata.onOutdated = { [weak self] reason in self?.onFailure?(reason) }
     metadata.start()
     await metadata.ready()
+    if let reason = metadata.outdated { throw MetadataError.outdated(reason) }
     // A log that is just being set up has no cluster yet, and no role that could log in.
     while metadata.image.clusterID == nil, !isStopped { try await loopSleep(milliseconds: 20) }
     guard !isStopped else { return }

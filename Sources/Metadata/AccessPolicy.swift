@@ -18,12 +18,15 @@ package enum AccessPolicy {
     case .createShard, .addReplica: Rule(always: [.manager, .admin, .operator])
     case .createSchema, .dropSchema, .createTable, .dropTables, .truncateTables, .createIndex, .dropIndexes,
       .createSequence, .alterSequence, .dropSequences, .reserveSequence, .setSequenceValue, .createView, .dropViews,
-      .createRole, .alterRole, .dropRole:
+      .createRole, .alterRole, .dropRole, .grantPrivileges, .revokePrivileges, .grantRoles, .revokeRoles,
+      .createMaterializedView, .refreshMaterializedView, .dropMaterializedViews, .createFunction, .dropFunctions:
       Rule(always: [.compute, .admin])
     case .decideTransaction: Rule(always: [.manager, .admin, .operator], own: [.compute, .storage])
     case .resolveTransaction, .settleTransactions: Rule(always: [.manager, .admin, .operator], own: .compute)
     case .electManager: Rule(always: .admin, own: .manager)
     case .resignManager: Rule(always: [.manager, .admin, .operator])
+    case .planSchemaChange: Rule(always: [.compute, .manager, .admin])
+    case .completeSchemaChangeStep, .failSchemaChange: Rule(always: [.manager, .admin])
     case .advanceMigration: Rule(always: [.manager, .admin])
     case .planMigration, .pauseMigration, .resumeMigration, .retryMigration, .failMigration, .reverseMigration:
       Rule(always: [.manager, .admin, .operator])

@@ -43,10 +43,10 @@ extension AppendRequest {
         || !commands.contains { if case .setSetting = $0 { true } else { false } }
     case .tableCreated(let table):
       commands.contains {
-        if case .createTable(let draft) = $0 {
+        switch $0 {
+        case .createTable(let draft), .materializedView(.create(let draft, _, _)):
           draft.name == table.name && draft.schemaID == table.schemaID
-        } else {
-          false
+        default: false
         }
       }
     default: true

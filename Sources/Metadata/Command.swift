@@ -60,6 +60,10 @@ package enum Command: Sendable, Hashable {
   case transaction(TransactionCommand)
   case manager(ManagerCommand)
   case migration(MigrationCommand)
+  case privilege(PrivilegeCommand)
+  case materializedView(MaterializedViewCommand)
+  case function(FunctionCommand)
+  case schemaChange(SchemaChangeCommand)
 }
 
 extension Command {
@@ -70,6 +74,10 @@ extension Command {
     case .transaction: (FeatureLevel.coordination, "transactions over several shards")
     case .manager: (FeatureLevel.coordination, "elections of managers")
     case .migration: (FeatureLevel.coordination, "migrations")
+    case .privilege: (FeatureLevel.coordination, "privileges")
+    case .materializedView: (FeatureLevel.coordination, "materialized views")
+    case .function: (FeatureLevel.coordination, "functions")
+    case .schemaChange: (FeatureLevel.coordination, "schema changes in steps")
     default: nil
     }
   }

@@ -38,6 +38,18 @@ package enum CommandKind: String, Sendable, Hashable, CaseIterable {
   case retryMigration = "RetryMigration"
   case failMigration = "FailMigration"
   case reverseMigration = "ReverseMigration"
+  case grantPrivileges = "GrantPrivileges"
+  case revokePrivileges = "RevokePrivileges"
+  case grantRoles = "GrantRoles"
+  case revokeRoles = "RevokeRoles"
+  case createMaterializedView = "CreateMaterializedView"
+  case refreshMaterializedView = "RefreshMaterializedView"
+  case dropMaterializedViews = "DropMaterializedViews"
+  case createFunction = "CreateFunction"
+  case dropFunctions = "DropFunctions"
+  case planSchemaChange = "PlanSchemaChange"
+  case completeSchemaChangeStep = "CompleteSchemaChangeStep"
+  case failSchemaChange = "FailSchemaChange"
 }
 
 extension Command {
@@ -81,6 +93,18 @@ extension Command {
     case .migration(.retry): .retryMigration
     case .migration(.fail): .failMigration
     case .migration(.reverse): .reverseMigration
+    case .privilege(.grant): .grantPrivileges
+    case .privilege(.revoke): .revokePrivileges
+    case .privilege(.grantRoles): .grantRoles
+    case .privilege(.revokeRoles): .revokeRoles
+    case .materializedView(.create): .createMaterializedView
+    case .materializedView(.refresh): .refreshMaterializedView
+    case .materializedView(.drop): .dropMaterializedViews
+    case .function(.create): .createFunction
+    case .function(.drop): .dropFunctions
+    case .schemaChange(.plan): .planSchemaChange
+    case .schemaChange(.completeStep): .completeSchemaChangeStep
+    case .schemaChange(.fail): .failSchemaChange
     }
   }
 }

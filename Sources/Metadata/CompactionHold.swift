@@ -15,11 +15,12 @@ extension Image {
   package var oldestHeldIndex: UInt64? {
     let transaction = transactions.open.values.lazy.map(\.index).min()
     let migration = migrations.open.values.lazy.map(\.startedIndex).min()
-    guard let transaction, let migration else { return transaction ?? migration }
-    return min(transaction, migration)
+    let change = schemaChanges.open.values.lazy.map(\.startedIndex).min()
+    return [transaction, migration, change].compactMap(\.self).min()
   }
 
-  /// All that holds compaction back, oldest first: transactions that are not resolved, migrations that have not ended.
+  /// All that holds compaction back, oldest first: transactions that are not resolved, migrations and schema changes
+  /// that have not ended.
   package var compactionHolds: [CompactionHold] {
     var holds: [CompactionHold] = []
     for (id, transaction) in transactions.open.sorted(by: { ($0.value.index, $0.key) < ($1.value.index, $1.key) }) {
@@ -31,6 +32,9 @@ extension Image {
     }
     for migration in migrations.open.values.sorted(by: { $0.plan.id < $1.plan.id }) {
       holds.append(CompactionHold(index: migration.startedIndex, text: migration.text))
+    }
+    for change in schemaChanges.open.values.sorted(by: { $0.plan.id < $1.plan.id }) {
+      holds.append(CompactionHold(index: change.startedIndex, text: change.text))
     }
     return holds.sorted { ($0.index, $0.text) < ($1.index, $1.text) }
   }

@@ -3,7 +3,10 @@ import SQLTypes
 /// DROP of relations and schemas: what goes with them, and what stands in the way.
 extension Decision {
   mutating func dropTables(_ ids: [ObjectID], _ isCascade: Bool) throws(Rejection) {
-    for id in ids { _ = try table(id) }
+    for id in ids {
+      _ = try table(id)
+      try checkIsPlainTable(id, hint: "Use DROP MATERIALIZED VIEW to remove a materialized view.")
+    }
     try drop(ids, isCascade)
   }
 
@@ -49,13 +52,17 @@ extension Decision {
     let members = image.relationNames.filter { $0.key.schemaID == id }.map(\.value).sorted()
       .compactMap { image.relation($0) }
     let independent = members.filter(isIndependent)
-    if !isCascade, !independent.isEmpty {
+    let functions = image.functions.values.filter { $0.schemaID == id }.sorted { $0.id < $1.id }
+    if !isCascade, !independent.isEmpty || !functions.isEmpty {
       throw Rejection(
         .dependentObjectsStillExist, "cannot drop schema \(name) because other objects depend on it",
-        detail: independent.map { "\(description($0)) depends on schema \(name)" }.joined(separator: "\n"),
+        detail: (independent.map(description) + functions.map(description))
+          .map { "\($0) depends on schema \(name)" }.joined(separator: "\n"),
         hint: Decision.cascadeHint)
     }
     if !independent.isEmpty { try drop(independent.map(\.id), true) }
+    for function in functions { emit(.function(.dropped(function.id))) }
+    endSchemaChange(of: id)
     emit(.schemaDropped(id))
   }
 
@@ -84,7 +91,7 @@ extension Decision {
     var reasons: [String] = []
   }
 
-  private mutating func drop(_ ids: [ObjectID], _ isCascade: Bool) throws(Rejection) {
+  mutating func drop(_ ids: [ObjectID], _ isCascade: Bool) throws(Rejection) {
     var removal = Removal()
     for id in ids { add(id, to: &removal) }
     try addDependents(to: &removal, targets: ids)
@@ -116,16 +123,18 @@ extension Decision {
 
   /// Adds what depends on the members, with the reason, until nothing more does.
   private func addDependents(to removal: inout Removal, targets: [ObjectID]) throws(Rejection) {
-    let views = image.views.values.sorted { $0.id < $1.id }
+    let views =
+      (image.views.values.map { ($0.id, $0.dependencies) }
+      + image.materializedViews.values.map { ($0.tableID, $0.dependencies) }).sorted { $0.0 < $1.0 }
     var isGrowing = true
     while isGrowing {
       isGrowing = false
-      for view in views where !removal.members.contains(view.id) {
-        guard let cause = view.dependencies.first(where: removal.members.contains),
-          let relation = image.relation(cause)
+      for (id, dependencies) in views where !removal.members.contains(id) {
+        guard let cause = dependencies.first(where: removal.members.contains),
+          let relation = image.relation(cause), let view = image.relation(id)
         else { continue }
-        removal.reasons.append("\(description(.view(view))) depends on \(description(relation))")
-        add(view.id, to: &removal)
+        removal.reasons.append("\(description(view)) depends on \(description(relation))")
+        add(id, to: &removal)
         isGrowing = true
       }
     }
@@ -151,6 +160,7 @@ extension Decision {
 
   /// Views before what they read, tablets before their tables, partitions before their parents.
   private mutating func emit(_ removal: Removal) {
+    for id in removal.views + removal.sequences + removal.tables { endSchemaChange(of: id) }
     for view in removal.views.sorted(by: >) { emit(.viewDropped(view)) }
     for change in removal.defaults {
       emit(.columnDefaultChanged(change.table, column: change.column, expression: nil))

@@ -219,7 +219,7 @@ extension Decision {
     }
   }
 
-  private func checkRemark(_ text: String) throws(Rejection) {
+  func checkRemark(_ text: String) throws(Rejection) {
     guard text.utf8.count <= Decision.remarkLengthLimit else {
       throw Rejection(
         .invalidParameterValue, "a reason has at most \(Decision.remarkLengthLimit) bytes, not \(text.utf8.count)")

@@ -46,12 +46,13 @@ extension Decision {
         .dependentObjectsStillExist,
         "cannot drop role \(quotedIdentifier(role.name)) because it is required by the database system")
     }
-    let owned = ownedObjects(id)
+    let owned = ownedObjects(id).map { "owner of \($0)" } + grantedObjects(id)
     guard owned.isEmpty else {
       throw Rejection(
         .dependentObjectsStillExist, "role \"\(role.name)\" cannot be dropped because some objects depend on it",
-        detail: owned.map { "owner of \($0)" }.joined(separator: "\n"))
+        detail: owned.joined(separator: "\n"))
     }
+    revokeMemberships(of: id)
     emit(.roleDropped(id))
   }
 
@@ -65,6 +66,7 @@ extension Decision {
     return databases.map { "database \(quotedIdentifier($0.name))" }
       + schemas.map { "schema \(quotedIdentifier($0.name))" }
       + relations.sorted { $0.id < $1.id }.map(description)
+      + image.functions.values.filter { $0.ownerID == id }.sorted { $0.id < $1.id }.map(description)
   }
 
   func checkRoleName(_ name: String) throws(Rejection) {

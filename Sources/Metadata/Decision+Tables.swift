@@ -39,6 +39,7 @@ extension Decision {
     var seen: Set<ObjectID> = []
     for id in ids {
       _ = try table(id)
+      try checkIsPlainTable(id)
       for member in family(of: id) where seen.insert(member).inserted {
         if let tablet = image.tablet(of: member) {
           try checkNotCut(tablet, image.tables[member]?.name ?? "")

@@ -109,6 +109,10 @@ struct Decision {
     case .transaction(let command): try decide(command)
     case .manager(let command): try decide(command)
     case .migration(let command): try decide(command)
+    case .privilege(let command): try decide(command)
+    case .materializedView(let command): try decide(command)
+    case .function(let command): try decide(command)
+    case .schemaChange(let command): try decide(command)
     }
   }
 
@@ -174,7 +178,8 @@ extension Decision {
 
   /// The kind and name of a relation as PostgreSQL describes objects: `table t`.
   func description(_ relation: Relation) -> String {
-    "\(relation.kindName) \(displayName(relation.name, in: relation.schemaID))"
+    let kind = image.materializedViews[relation.id] == nil ? relation.kindName : "materialized view"
+    return "\(kind) \(displayName(relation.name, in: relation.schemaID))"
   }
 
   func list<Item>(_ items: [Item], _ text: (Item) -> String) -> String {

@@ -63,11 +63,15 @@ package enum Event: Sendable, Hashable {
   case transaction(TransactionEvent)
   case manager(ManagerEvent)
   case migration(MigrationEvent)
+  case privilege(PrivilegeEvent)
+  case materializedView(MaterializedViewEvent)
+  case function(FunctionEvent)
+  case schemaChange(SchemaChangeEvent)
 }
 
 /// What an event is about, at the grain at which subscribers and operators filter.
 package enum EventFamily: String, Sendable, Hashable, CaseIterable {
-  case cluster, nodes, shards, catalog, roles, placement, notes, transactions, managers, migrations
+  case cluster, nodes, shards, catalog, roles, placement, notes, transactions, managers, migrations, sagas
 }
 
 extension Event {
@@ -86,6 +90,9 @@ extension Event {
     case .transaction: .transactions
     case .manager: .managers
     case .migration: .migrations
+    case .privilege: .roles
+    case .materializedView, .function: .catalog
+    case .schemaChange: .sagas
     }
   }
 
@@ -94,7 +101,8 @@ extension Event {
     switch self {
     case .noteRecorded: FeatureLevel.notes
     case .clusterRestored: FeatureLevel.restoration
-    case .transaction, .manager, .migration: FeatureLevel.coordination
+    case .transaction, .manager, .migration, .privilege, .materializedView, .function, .schemaChange:
+      FeatureLevel.coordination
     default: 1
     }
   }
@@ -138,12 +146,17 @@ extension Event {
     case .transaction(let event): event.kind
     case .manager(let event): event.kind
     case .migration(let event): event.kind
+    case .privilege(let event): event.kind
+    case .materializedView(let event): event.kind
+    case .function(let event): event.kind
+    case .schemaChange(let event): event.kind
     }
   }
 
   /// The kinds that there are, in the order of the cases.
   package static let kinds =
-    plainKinds + TransactionEvent.kinds + ManagerEvent.kinds + MigrationEvent.kinds
+    plainKinds + TransactionEvent.kinds + ManagerEvent.kinds + MigrationEvent.kinds + PrivilegeEvent.kinds
+    + MaterializedViewEvent.kinds + FunctionEvent.kinds + SchemaChangeEvent.kinds
 
   private static let plainKinds = [
     "ClusterCreated", "FeatureLevelRaised", "SettingChanged", "ClusterRestored", "NodeRegistered", "NodeAddressChanged",

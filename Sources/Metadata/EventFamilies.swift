@@ -32,6 +32,7 @@ package struct EventFamilies: Sendable, Hashable {
     case .transactions: 128
     case .managers: 256
     case .migrations: 512
+    case .sagas: 1_024
     }
   }
 }

@@ -34,7 +34,7 @@ extension Event {
   fileprivate var hasSubject: Bool {
     switch family {
     case .shards, .catalog, .placement, .transactions, .migrations: true
-    case .cluster, .nodes, .roles, .notes, .managers: false
+    case .cluster, .nodes, .roles, .notes, .managers, .sagas: false
     }
   }
 }
@@ -80,10 +80,13 @@ private struct SubjectResolver {
     case .tabletDropped(let id), .tabletCleared(let id, _): setTablet(id, &subject)
     case .transaction(.decided(_, _, let participants)): subject.shards = participants
     case .migration(let event): setMigration(event, &subject)
+    case .materializedView(.created(let view)): setTable(view.tableID, &subject)
+    case .materializedView(.refreshed(let id, _, _)): setTable(id, &subject)
     case .databaseCreated, .schemaCreated, .schemaDropped, .viewCreated, .viewReplaced, .viewDropped,
       .clusterCreated, .clusterRestored, .featureLevelRaised, .settingChanged, .nodeRegistered, .nodeAddressChanged,
       .nodeRemoved,
-      .roleCreated, .roleAltered, .roleDropped, .noteRecorded, .transaction, .manager:
+      .roleCreated, .roleAltered, .roleDropped, .noteRecorded, .transaction, .manager, .privilege, .function,
+      .schemaChange:
       break
     }
     return subject

@@ -6,9 +6,14 @@ package enum FeatureLevel {
   ///
   /// Unsafe: set by a process's main function before there is another thread, only read from then on.
   nonisolated(unsafe) package static var current: UInt32 = newest
+  /// What a program says that is too old for its cluster.
+  package static func outdatedText(_ level: UInt32) -> String {
+    "the cluster is at feature level \(level), this program understands \(current): run a newer version of kunlog"
+  }
   /// Notes; results of a client's last 1024 requests instead of 64.
   package static let notes: UInt32 = 2
-  /// Transactions over several shards, managers' epochs, migrations.
+  /// Transactions over several shards, managers' epochs, migrations, privileges, materialised views, functions, schema changes in
+  /// steps.
   package static let coordination: UInt32 = 3
   /// Clusters that begin with a backup (`ClusterRestored`).
   package static let restoration: UInt32 = 3

@@ -47,6 +47,8 @@ extension Image {
       guard case .migration(let event) = event else { return }
       migrations.apply(event, at: recordIndex)
       if case .routed(let route) = event { apply(route) }
+    case .sagas:
+      if case .schemaChange(let event) = event { schemaChanges.apply(event, at: recordIndex) }
     }
   }
 
@@ -108,6 +110,7 @@ extension Image {
       roles[id] = nil
       roleNames[role.name] = nil
       versions[id] = nil
+    case .privilege(let event): applyPrivilege(event)
     default: break
     }
   }
@@ -163,6 +166,9 @@ extension Image {
       schemas[id] = nil
       schemaNames[schema.name] = nil
       versions[id] = nil
+      grants[id] = nil
+    case .function(let event): applyFunction(event, at: recordIndex)
+    case .materializedView(let event): applyMaterializedView(event, at: recordIndex)
     case .viewCreated(let view), .viewReplaced(let view):
       views[view.id] = view
       name(view.id, view.name, in: view.schemaID)
@@ -187,6 +193,7 @@ extension Image {
     case .tableDropped(let id):
       guard let table = tables[id] else { return }
       tables[id] = nil
+      if materializedViews[id] != nil { materializedViews[id] = nil }
       unname(id, table.name, in: table.schemaID)
       if let parent = table.partition?.parentID { remove(id, from: \.partitionsOfTable, of: parent) }
     case .columnDefaultChanged(let id, let column, let expression):
@@ -233,7 +240,7 @@ extension Image {
     }
   }
 
-  private mutating func touch(_ id: ObjectID, _ recordIndex: UInt64) {
+  mutating func touch(_ id: ObjectID, _ recordIndex: UInt64) {
     versions[id] = recordIndex
     if id >= nextObjectID { nextObjectID = ObjectID(rawValue: id.rawValue &+ 1) }
   }
@@ -246,6 +253,7 @@ extension Image {
     let key = RelationKey(schemaID: schemaID, name: name)
     if relationNames[key] == id { relationNames[key] = nil }
     versions[id] = nil
+    if grants[id] != nil { grants[id] = nil }
   }
 
   private mutating func remove(

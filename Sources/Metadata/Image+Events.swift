@@ -23,12 +23,14 @@ extension Image {
 
   private func appendEnds(to events: inout [Event], since older: Image) {
     for tablet in gone(tablets, older.tablets) { events.append(.tabletDropped(tablet.id)) }
+    for function in gone(functions, older.functions) { events.append(.function(.dropped(function.id))) }
     for view in gone(views, older.views) { events.append(.viewDropped(view.id)) }
     for index in gone(indexes, older.indexes) { events.append(.indexDropped(index.id)) }
     for sequence in gone(sequences, older.sequences) { events.append(.sequenceDropped(sequence.id)) }
     // Partitions bear higher ids than their parents.
     for table in gone(tables, older.tables).reversed() { events.append(.tableDropped(table.id)) }
     for schema in gone(schemas, older.schemas) { events.append(.schemaDropped(schema.id)) }
+    appendRevocations(to: &events, since: older)
     for role in gone(roles, older.roles) { events.append(.roleDropped(role.id)) }
     for node in gone(nodes, older.nodes) { events.append(.nodeRemoved(node.id)) }
   }
@@ -66,6 +68,40 @@ extension Image {
     for view in changed(views, older.views) {
       events.append(older.views[view.id] == nil ? .viewCreated(view) : .viewReplaced(view))
     }
+    for view in changed(materializedViews, older.materializedViews) {
+      events.append(
+        .materializedView(
+          older.materializedViews[view.tableID] == nil
+            ? .created(view)
+            : .refreshed(tableID: view.tableID, isPopulated: view.isPopulated, asOf: view.refreshedIndex)))
+    }
+    for function in changed(functions, older.functions) {
+      events.append(.function(older.functions[function.id] == nil ? .created(function) : .replaced(function)))
+    }
+    for list in changed(grants, older.grants) {
+      for grant in list where older.grants[grant.objectID]?.contains(grant) != true {
+        events.append(.privilege(.changed(grant)))
+      }
+    }
+    for list in changed(memberships, older.memberships) {
+      for membership in list where older.memberships[membership.memberID]?.contains(membership) != true {
+        events.append(.privilege(.roleGranted(membership)))
+      }
+    }
+  }
+
+  private func appendRevocations(to events: inout [Event], since older: Image) {
+    for (object, list) in older.grants.sorted(by: { $0.key < $1.key }) where privilegeTarget(object) != nil {
+      for grant in list where grants[object]?.contains(where: { $0.grantee == grant.grantee }) != true {
+        events.append(
+          .privilege(.changed(PrivilegeGrant(objectID: object, grantee: grant.grantee, privileges: []))))
+      }
+    }
+    for (member, list) in older.memberships.sorted(by: { $0.key < $1.key }) {
+      for membership in list where memberships[member]?.contains(where: { $0.roleID == membership.roleID }) != true {
+        events.append(.privilege(.roleRevoked(role: membership.roleID, member: member)))
+      }
+    }
   }
 
   private func appendActivity(to events: inout [Event], since older: Image) {
@@ -86,6 +122,16 @@ extension Image {
       if (old.settledIncarnation, old.settledSequence) != (before.incarnation, before.sequence) {
         events.append(.transaction(.settled(before: before)))
       }
+    }
+    for change in changed(schemaChanges.ended, older.schemaChanges.ended) {
+      if older.schemaChanges.open[change.plan.id] == nil { events.append(.schemaChange(.planned(change.plan))) }
+      events.append(
+        .schemaChange(
+          change.outcome == .completed ? .completed(change.plan.id) : .failed(change.plan.id, reason: change.reason)))
+    }
+    for change in changed(schemaChanges.open, older.schemaChanges.open) {
+      if older.schemaChanges.open[change.plan.id] == nil { events.append(.schemaChange(.planned(change.plan))) }
+      if change.doneSteps > 0 { events.append(.schemaChange(.stepDone(change.plan.id, step: change.doneSteps))) }
     }
     for migration in changed(migrations.ended, older.migrations.ended) { append(migration, to: &events, since: older) }
     for migration in changed(migrations.open, older.migrations.open) { append(migration, to: &events, since: older) }

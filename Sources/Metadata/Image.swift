@@ -50,6 +50,11 @@ private struct ImageObjects: Sendable, Equatable {
   var tabletCounts: TreeDictionary<ShardID, Int> = [:]
   var partitionsOfTable: TreeDictionary<ObjectID, [ObjectID]> = [:]
   var indexesOfTable: TreeDictionary<ObjectID, [ObjectID]> = [:]
+  var grants: TreeDictionary<ObjectID, [PrivilegeGrant]> = [:]
+  var memberships: TreeDictionary<ObjectID, [RoleMembership]> = [:]
+  var materializedViews: TreeDictionary<ObjectID, MaterializedViewDefinition> = [:]
+  var functions: TreeDictionary<ObjectID, FunctionDefinition> = [:]
+  var functionNames: TreeDictionary<FunctionKey, ObjectID> = [:]
 }
 
 /// The part of an image that changes with what is under way.
@@ -57,6 +62,7 @@ private struct ImageActivity: Sendable, Equatable {
   var transactions = TransactionTable()
   var manager = ManagerLeadership()
   var migrations = MigrationTable()
+  var schemaChanges = SchemaChangeTable()
 }
 
 extension Image {
@@ -71,6 +77,34 @@ extension Image {
   package var migrations: MigrationTable {
     get { activity.value.migrations }
     _modify { yield &activity.value.migrations }
+  }
+  package var schemaChanges: SchemaChangeTable {
+    get { activity.value.schemaChanges }
+    _modify { yield &activity.value.schemaChanges }
+  }
+  /// By object, then by grantee (PUBLIC first): none that grants nothing.
+  package var grants: TreeDictionary<ObjectID, [PrivilegeGrant]> {
+    get { objects.value.grants }
+    _modify { yield &objects.value.grants }
+  }
+  /// By member, then by role.
+  package var memberships: TreeDictionary<ObjectID, [RoleMembership]> {
+    get { objects.value.memberships }
+    _modify { yield &objects.value.memberships }
+  }
+  /// By their tables.
+  package var materializedViews: TreeDictionary<ObjectID, MaterializedViewDefinition> {
+    get { objects.value.materializedViews }
+    _modify { yield &objects.value.materializedViews }
+  }
+  package var functions: TreeDictionary<ObjectID, FunctionDefinition> {
+    get { objects.value.functions }
+    _modify { yield &objects.value.functions }
+  }
+  /// Derived from `functions`.
+  package var functionNames: TreeDictionary<FunctionKey, ObjectID> {
+    get { objects.value.functionNames }
+    _modify { yield &objects.value.functionNames }
   }
   package var clusterID: ClusterID? {
     get { objects.value.clusterID }

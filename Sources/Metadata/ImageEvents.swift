@@ -3,7 +3,7 @@
 /// requests, notes, what is under way) a snapshot holds beside them.
 package struct ImageEvents: Sendable {
   private enum Kind: CaseIterable {
-    case cluster, tables, indexes, sequences, views, tablets
+    case cluster, tables, indexes, sequences, views, tablets, materializedViews, functions, grants
   }
 
   private let image: Image
@@ -24,7 +24,7 @@ package struct ImageEvents: Sendable {
     }
     let taken = identities[next..<min(next + count, identities.count)]
     next = taken.endIndex
-    return taken.compactMap(event)
+    return taken.flatMap(events)
   }
 
   private var current: Kind? { Kind.allCases.dropLast(kinds.count).last }
@@ -40,7 +40,18 @@ package struct ImageEvents: Sendable {
     case .sequences: identities = image.sequences.keys.map { UInt64($0.rawValue) }.sorted()
     case .views: identities = image.views.keys.map { UInt64($0.rawValue) }.sorted()
     case .tablets: identities = image.tablets.keys.map(\.rawValue).sorted()
+    case .materializedViews: identities = image.materializedViews.keys.map { UInt64($0.rawValue) }.sorted()
+    case .functions: identities = image.functions.keys.map { UInt64($0.rawValue) }.sorted()
+    case .grants: identities = image.grants.keys.map { UInt64($0.rawValue) }.sorted()
     }
+  }
+
+  private func events(_ identity: UInt64) -> [Event] {
+    if current == .grants {
+      let object = ObjectID(rawValue: UInt32(truncatingIfNeeded: identity))
+      return (image.grants[object] ?? []).map { .privilege(.changed($0)) }
+    }
+    return event(identity).map { [$0] } ?? []
   }
 
   private func event(_ identity: UInt64) -> Event? {
@@ -51,7 +62,9 @@ package struct ImageEvents: Sendable {
     case .sequences: image.sequences[object].map { .sequenceCreated($0) }
     case .views: image.views[object].map { .viewCreated($0) }
     case .tablets: image.tablets[TabletID(rawValue: identity)].map { .tabletCreated($0) }
-    case .cluster, nil: nil
+    case .materializedViews: image.materializedViews[object].map { .materializedView(.created($0)) }
+    case .functions: image.functions[object].map { .function(.created($0)) }
+    case .cluster, .grants, nil: nil
     }
   }
 
@@ -67,6 +80,9 @@ package struct ImageEvents: Sendable {
     for node in image.nodes.values.sorted(by: { $0.id < $1.id }) { events.append(.nodeRegistered(node)) }
     for shard in image.shards.values.sorted(by: { $0.id < $1.id }) { events.append(.shardCreated(shard)) }
     for role in image.roles.values.sorted(by: { $0.id < $1.id }) { events.append(.roleCreated(role)) }
+    for (_, list) in image.memberships.sorted(by: { $0.key < $1.key }) {
+      events += list.map { .privilege(.roleGranted($0)) }
+    }
     for database in image.databases.values.sorted(by: { $0.id < $1.id }) { events.append(.databaseCreated(database)) }
     for schema in image.schemas.values.sorted(by: { $0.id < $1.id }) { events.append(.schemaCreated(schema)) }
     return events

@@ -46,6 +46,15 @@ extension Event {
     case .migration(.routed(let route)):
       [.migration(route.migrationID), .tablet(route.tabletID), .shard(route.shardID)]
     case .migration(let event): [.migration(event.migrationID)]
+    case .privilege(.changed(let grant)): [.object(grant.objectID)] + (grant.grantee.map { [.object($0)] } ?? [])
+    case .privilege(.roleGranted(let membership)): [.object(membership.roleID), .object(membership.memberID)]
+    case .privilege(.roleRevoked(let role, let member)): [.object(role), .object(member)]
+    case .materializedView(.created(let view)): [.object(view.tableID)]
+    case .materializedView(.refreshed(let id, _, _)): [.object(id)]
+    case .function(.created(let function)), .function(.replaced(let function)): [.object(function.id)]
+    case .function(.dropped(let id)): [.object(id)]
+    case .schemaChange(.planned(let plan)): [.object(plan.objectID)]
+    case .schemaChange: []
     }
   }
 
@@ -91,7 +100,8 @@ extension Event {
     case .featureLevelRaised, .clusterRestored, .nodeAddressChanged, .nodeRemoved, .replicaAdded, .replicaRemoved,
       .schemaDropped,
       .tableDropped, .columnDefaultChanged, .indexDropped, .sequenceDropped, .sequenceReserved, .sequenceValueSet,
-      .viewDropped, .roleDropped, .tabletDropped, .tabletCleared, .transaction, .manager, .migration:
+      .viewDropped, .roleDropped, .tabletDropped, .tabletCleared, .transaction, .manager, .migration,
+      .privilege, .materializedView, .function, .schemaChange:
       nil
     }
   }
@@ -106,6 +116,7 @@ extension Event {
     case .tabletDropped(let id): .tablet(id)
     case .migration(.sourceDropped(let id)), .migration(.rolledBack(let id)), .migration(.abandoned(let id)):
       .migration(id)
+    case .function(.dropped(let id)): .object(id)
     case .settingChanged(let name, nil): .setting(name)
     default: nil
     }

@@ -93,7 +93,7 @@ extension MetadataClient {
       var events: [Event] = []
       for event in wire.events { events.append(try Event(wire: event)) }
       return AppendResult(index: wire.index, events: events, areEventsCompacted: wire.eventsCompacted)
-    } catch { throw .malformed(error.description) }
+    } catch { throw error.isOutdated ? .outdated("a meta node sent \(error)") : .malformed(error.description) }
   }
 
   private enum LeaderAnswer<Response> {

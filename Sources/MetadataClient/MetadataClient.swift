@@ -49,6 +49,10 @@ package final class MetadataClient {
   package private(set) var image = Image()
   /// Whether the first image has arrived.
   package private(set) var isReady = false
+  /// Why this program cannot follow the log any more: the cluster has been upgraded beyond it. The client is stopped then.
+  package private(set) var outdated: String?
+  /// Told once where that happens; the process should end.
+  package var onOutdated: (@LoopActor (String) -> Void)?
   /// The meta node that is followed now, where one is.
   package var followed: MetadataEndpoint? { log?.followed }
   /// How far that node is, as it said last: about once a second.
@@ -91,6 +95,11 @@ package final class MetadataClient {
     channels.refresh(image)
     let log = LogFollower(
       channels, logger, request: { [weak self] in self?.nextRequest },
+      refused: { [weak self] error in
+        guard case .outdated(let reason) = error else { return false }
+        self?.end(outdated: reason)
+        return true
+      },
       take: { [weak self] message throws(MetadataError) in try self?.take(message) })
     self.log = log
     log.start()
@@ -165,7 +174,11 @@ package final class MetadataClient {
           "record \(record.index), which follows \(record.previousIndex) "
             + "with a hash other than the one known here at \(image.index)")
       }
-      move(to: image.applying(record), by: record)
+      let new = image.applying(record)
+      guard new.featureLevel <= FeatureLevel.current else {
+        throw .outdated(FeatureLevel.outdatedText(new.featureLevel))
+      }
+      move(to: new, by: record)
     case .image(let new):
       guard new.index >= image.index,
         configuration.clusterID == nil || new.clusterID == nil
@@ -175,6 +188,15 @@ package final class MetadataClient {
       if new.index > image.index || !isReady { move(to: new, by: nil) }
       becomeReady()
     }
+  }
+
+  private func end(outdated reason: String) {
+    guard outdated == nil, !isStopped else { return }
+    outdated = reason
+    logger.error("the metadata log cannot be followed any more: \(reason)")
+    waiters.failAll(.outdated(reason))
+    stop()
+    onOutdated?(reason)
   }
 
   private func move(to new: Image, by record: Record?) {

@@ -16,6 +16,8 @@ package enum MetadataError: Error, Sendable, Equatable, CustomStringConvertible 
   case refused(String)
   /// What a meta node sent is damaged or not of this protocol.
   case malformed(String)
+  /// The cluster has been upgraded beyond this program: only a newer version of kunlog helps.
+  case outdated(String)
   /// Too much waits already.
   case overloaded
   /// The index was not reached in time.
@@ -32,6 +34,7 @@ package enum MetadataError: Error, Sendable, Equatable, CustomStringConvertible 
     case .inFuture(let reason): "there are no such records yet: \(reason)"
     case .refused(let reason): "the metadata log refused the request: \(reason)"
     case .malformed(let what): "a meta node sent \(what)"
+    case .outdated(let reason): reason
     case .overloaded: "too many requests wait for the metadata log"
     case .timedOut(let index, let reached): "metadata index \(index) was not reached in time (now at \(reached))"
     case .stopped: "the metadata client is stopped"

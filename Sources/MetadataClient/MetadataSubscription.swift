@@ -110,7 +110,7 @@ package final class MetadataSubscription {
         if let message = try message(response) { return message }
       } catch {
         cancel()
-        throw .malformed(error.description)
+        throw error.isOutdated ? .outdated("a meta node sent \(error)") : .malformed(error.description)
       }
     }
   }

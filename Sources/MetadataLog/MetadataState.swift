@@ -121,7 +121,7 @@ package enum ApplyError: Error, Sendable, Equatable, CustomStringConvertible {
     case .notProposed(let index):
       "entry \(index) of the metadata log was committed in this leader's term, but not proposed by it"
     case .featureLevel(let level):
-      "the cluster is at feature level \(level), this program understands \(FeatureLevel.current): run a newer version"
+      FeatureLevel.outdatedText(level)
     }
   }
 }

@@ -50,6 +50,10 @@ extension Command {
     case .transaction(let command): command.wireKind
     case .manager(let command): command.wireKind
     case .migration(let command): command.wireKind
+    case .privilege(let command): command.wireKind
+    case .materializedView(let command): command.wireKind
+    case .function(let command): command.wireKind
+    case .schemaChange(let command): command.wireKind
     case .createSchema, .dropSchema, .createTable, .dropTables, .truncateTables, .createIndex, .dropIndexes,
       .createSequence, .alterSequence, .dropSequences, .reserveSequence, .setSequenceValue, .createView, .dropViews:
       wireCatalogKind
@@ -140,16 +144,24 @@ extension Command {
     case .alterRole(let command): self = .alterRole(ObjectID(rawValue: command.id), RoleChange(wire: command))
     case .dropRole(let command): self = .dropRole(ObjectID(rawValue: command.id))
     default:
-      if let command = try TransactionCommand(wire: kind) {
-        self = .transaction(command)
-      } else if let command = ManagerCommand(wire: kind) {
-        self = .manager(command)
-      } else if let command = try MigrationCommand(wire: kind) {
-        self = .migration(command)
+      if let command = try Command.commandOfFamily(kind) {
+        self = command
       } else {
         self = try Command.catalogCommand(kind)
       }
     }
+  }
+
+  /// Of a family that has commands of its own; nil: of none of them.
+  private static func commandOfFamily(_ kind: Kunlog_Metadata_V1_Command.OneOf_Kind) throws(WireError) -> Command? {
+    if let command = try TransactionCommand(wire: kind) { return .transaction(command) }
+    if let command = ManagerCommand(wire: kind) { return .manager(command) }
+    if let command = try MigrationCommand(wire: kind) { return .migration(command) }
+    if let command = PrivilegeCommand(wire: kind) { return .privilege(command) }
+    if let command = try MaterializedViewCommand(wire: kind) { return .materializedView(command) }
+    if let command = try FunctionCommand(wire: kind) { return .function(command) }
+    if let command = SchemaChangeCommand(wire: kind) { return .schemaChange(command) }
+    return nil
   }
 
   private static func catalogCommand(_ kind: Kunlog_Metadata_V1_Command.OneOf_Kind) throws(WireError) -> Command {

@@ -74,6 +74,10 @@ extension Event {
     case .transaction(let event): event.wireKind
     case .manager(let event): event.wireKind
     case .migration(let event): event.wireKind
+    case .privilege(let event): event.wireKind
+    case .materializedView(let event): event.wireKind
+    case .function(let event): event.wireKind
+    case .schemaChange(let event): event.wireKind
     case .databaseCreated, .schemaCreated, .schemaDropped, .tableCreated, .tableDropped, .columnDefaultChanged,
       .indexCreated, .indexDropped, .sequenceCreated, .sequenceAltered, .sequenceDropped, .sequenceReserved,
       .sequenceValueSet, .viewCreated, .viewReplaced, .viewDropped:
@@ -125,6 +129,11 @@ extension Event {
   /// From the protocol; an unknown event is an error, never skipped.
   package init(wire: Kunlog_Metadata_V1_Event) throws(WireError) {
     guard let kind = wire.kind else { throw .unknownEvent }
+    self = try Event(kind)
+    guard featureLevel <= FeatureLevel.current else { throw .unknownEvent }
+  }
+
+  private init(_ kind: Kunlog_Metadata_V1_Event.OneOf_Kind) throws(WireError) {
     switch kind {
     case .clusterCreated(let event):
       guard event.clusterID.count == 16 else { throw .malformed("cluster id") }
@@ -161,16 +170,24 @@ extension Event {
       self = .tabletCleared(TabletID(rawValue: event.tabletID), generation: event.generation)
     case .noteRecorded(let event): self = .noteRecorded(topic: event.topic, content: [UInt8](event.content))
     default:
-      if let event = try TransactionEvent(wire: kind) {
-        self = .transaction(event)
-      } else if let event = ManagerEvent(wire: kind) {
-        self = .manager(event)
-      } else if let event = try MigrationEvent(wire: kind) {
-        self = .migration(event)
+      if let event = try Event.eventOfFamily(kind) {
+        self = event
       } else {
         self = try Event.catalogEvent(kind)
       }
     }
+  }
+
+  /// Of a family that has events of its own; nil: of none of them.
+  private static func eventOfFamily(_ kind: Kunlog_Metadata_V1_Event.OneOf_Kind) throws(WireError) -> Event? {
+    if let event = try TransactionEvent(wire: kind) { return .transaction(event) }
+    if let event = ManagerEvent(wire: kind) { return .manager(event) }
+    if let event = try MigrationEvent(wire: kind) { return .migration(event) }
+    if let event = PrivilegeEvent(wire: kind) { return .privilege(event) }
+    if let event = MaterializedViewEvent(wire: kind) { return .materializedView(event) }
+    if let event = try FunctionEvent(wire: kind) { return .function(event) }
+    if let event = SchemaChangeEvent(wire: kind) { return .schemaChange(event) }
+    return nil
   }
 
   private static func catalogEvent(_ kind: Kunlog_Metadata_V1_Event.OneOf_Kind) throws(WireError) -> Event {

@@ -29,6 +29,7 @@ package struct ImageDecoder: Sendable {
     case .header: break
     case .events(let events):
       for event in events.events { image.apply(try Event(wire: event), at: 0) }
+      guard image.featureLevel <= FeatureLevel.current else { throw .featureLevel(image.featureLevel) }
     case .versions(let versions):
       for version in versions.versions { image.versions[ObjectID(rawValue: version.objectID)] = version.index }
     case .requests(let requests): for client in requests.clients { add(client) }
@@ -39,6 +40,8 @@ package struct ImageDecoder: Sendable {
     case .transactions(let transactions): try image.transactions.add(transactions)
     case .migrations(let migrations):
       for migration in migrations.migrations { image.migrations.add(try Migration(wire: migration)) }
+    case .schemaChanges(let changes):
+      for change in changes.changes { image.schemaChanges.add(try SchemaChange(wire: change)) }
     case .end(let end): try finish(end)
     }
     hasher.update(bytes)
@@ -61,6 +64,9 @@ package struct ImageDecoder: Sendable {
     image.nextTabletID = TabletID(rawValue: header.nextTabletID)
     image.removedNodes = TreeSet(header.removedNodes.map(NodeID.init))
     if header.nextMigrationID > 0 { image.migrations.nextID = MigrationID(rawValue: header.nextMigrationID) }
+    if header.nextSchemaChangeID > 0 {
+      image.schemaChanges.nextID = SchemaChangeID(rawValue: header.nextSchemaChangeID)
+    }
     if header.hasManager { image.manager = ManagerLeadership(wire: header.manager) }
     if header.hasTree { image.tree = try RecordTree(wire: header.tree) }
     finished = image

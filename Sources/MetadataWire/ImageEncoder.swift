@@ -15,9 +15,10 @@ package struct ImageEncoder: Sendable {
   private static let topicsPerPart = 1024
   private static let transactionsPerPart = 4096
   private static let migrationsPerPart = 256
+  private static let schemaChangesPerPart = 16
 
   private enum Stage {
-    case header, events, versions, requests, notes, transactions, migrations, end, finished
+    case header, events, versions, requests, notes, transactions, migrations, schemaChanges, end, finished
   }
 
   private let image: Image
@@ -29,6 +30,7 @@ package struct ImageEncoder: Sendable {
   private var names: [String] = []
   private var transactions: [Kunlog_Metadata_V1_ImageTransactions] = []
   private var migrations: [Migration] = []
+  private var schemaChanges: [SchemaChange] = []
   private var position = 0
 
   /// An encoder at the first part.
@@ -92,6 +94,14 @@ package struct ImageEncoder: Sendable {
     case .migrations:
       let list = take(migrations, Self.migrationsPerPart)
       if !list.isEmpty { return .migrations(.with { $0.migrations = list.map(\.wire) }) }
+      stage = .schemaChanges
+      position = 0
+      schemaChanges = (Array(image.schemaChanges.open.values) + Array(image.schemaChanges.ended.values)).sorted {
+        $0.plan.id < $1.plan.id
+      }
+    case .schemaChanges:
+      let list = take(schemaChanges, Self.schemaChangesPerPart)
+      if !list.isEmpty { return .schemaChanges(.with { $0.changes = list.map(\.wire) }) }
       stage = .end
     case .end:
       stage = .finished
@@ -123,6 +133,7 @@ package struct ImageEncoder: Sendable {
       $0.removedNodes = image.removedNodes.map(\.rawValue).sorted()
       // 0 as long as there is none: an image below feature level 3 is as it ever was.
       $0.nextMigrationID = image.migrations.nextID.rawValue > 1 ? image.migrations.nextID.rawValue : 0
+      $0.nextSchemaChangeID = image.schemaChanges.nextID.rawValue > 1 ? image.schemaChanges.nextID.rawValue : 0
       if image.manager != ManagerLeadership() { $0.manager = image.manager.wire }
       if image.tree.count > 0 { $0.tree = image.tree.wire }
     }

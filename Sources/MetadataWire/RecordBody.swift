@@ -131,7 +131,7 @@ extension Event {
     if let (number, kind) = try reader.field(), number == Event.noteField, kind == .bytes {
       let note = try reader.slice()
       // Nothing else beside it: otherwise the generated code knows which member of the union stands.
-      if try reader.field() == nil {
+      if try reader.field() == nil, FeatureLevel.notes <= FeatureLevel.current {
         self = try Event.note(reading: note)
         return
       }

@@ -186,6 +186,7 @@ final class StorageService {
     let statistics = await engine.statistics()
     let status = replica.status
     return .with {
+      $0.featureLevel = FeatureLevel.current
       $0.shardID = configuration.shardID.rawValue
       $0.nodeID = configuration.nodeID.rawValue
       $0.role = "\(status.role)"

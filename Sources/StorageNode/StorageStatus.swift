@@ -19,6 +19,8 @@ package struct StorageStatus: Sendable, Hashable {
   package var tablets: UInt64
   package var sizeBytes: UInt64
   package var openTransactions: Int
+  /// The newest feature level that its program understands; nil: it is older than level 3.
+  package var featureLevel: UInt32?
 
   /// Asks a storage node.
   @LoopActor
@@ -29,6 +31,7 @@ package struct StorageStatus: Sendable, Hashable {
       shardID: ShardID(rawValue: wire.shardID), nodeID: NodeID(rawValue: wire.nodeID), role: wire.role, term: wire.term,
       commitIndex: wire.commitIndex, appliedIndex: wire.appliedIndex, lastIndex: wire.lastIndex,
       metadataIndex: wire.metadataIndex, tablets: wire.tablets, sizeBytes: wire.sizeBytes,
-      openTransactions: Int(wire.openTransactions))
+      openTransactions: Int(wire.openTransactions),
+      featureLevel: wire.featureLevel == 0 ? nil : wire.featureLevel)
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLoop
+import Glibc
 import Metadata
 import SegmentedLog
 
@@ -25,6 +26,14 @@ struct Kunlog: AsyncParsableCommand {
     // Before there is another thread: see `SHA256.accelerated`.
     SHA256.accelerated = OpenSSLDigest.sha256
     CRC32C.accelerated = HardwareChecksum.crc32c
+    FeatureLevel.current = olderLevel() ?? FeatureLevel.newest
     await main(nil)
+  }
+
+  /// Hidden, for tests of upgrades: KUNLOG_FEATURE_LEVEL makes the process behave as a program of that level, which does not know
+  /// the events of later ones.
+  private static func olderLevel() -> UInt32? {
+    guard let text = getenv("KUNLOG_FEATURE_LEVEL"), let level = UInt32(String(cString: text)) else { return nil }
+    return min(max(level, 1), FeatureLevel.newest)
   }
 }

@@ -140,6 +140,24 @@ final class MetaProcesses {
   /// Takes care of a process that a test has started itself: it ends with the group.
   func adopt(_ process: ChildProcess, _ id: UInt64) { processes[id] = process }
 
+  /// What is run before the node's executable from its next start on.
+  func setPrefix(_ id: UInt64, _ prefix: [String]) { nodes[id]?.prefix = prefix }
+
+  /// Starts a compute node that follows the group; its standard error is the log file of that number.
+  func startCompute(_ id: UInt64, prefix: [String] = []) throws {
+    try certify("compute-\(id)", .compute, id)
+    let line =
+      prefix + [
+        Self.executable, "compute", "--name", "compute-\(id)", "--node-id", "\(id)", "--cluster-id", Self.clusterText,
+        "--listen", "127.0.0.1:\(Self.freePort())", "--postgres", "127.0.0.1:\(Self.freePort())", "--data",
+        directory + "/compute-\(id)", "--metadata",
+        endpoints([1, 2, 3]).map(\.description).joined(separator: ","), "--certificate",
+        "\(directory)/compute-\(id).pem", "--key", "\(directory)/compute-\(id).key", "--authority", directory + "/ca.pem", "--parent", "\(getpid())",
+      ]
+    processes[id] = try ChildProcess.spawn(
+      executable: line[0], arguments: Array(line.dropFirst()), output: .append(logFile(id)), errors: .append(logFile(id)))
+  }
+
   /// Starts one more node, which waits to be added.
   func join(_ id: UInt64) throws {
     nodes[id] = Node(

@@ -145,7 +145,7 @@ import Testing
     #expect(
       error?.description
         == "there is no event family \"nods\"; there are cluster, nodes, shards, catalog, roles, placement, notes, "
-        + "transactions, managers, migrations")
+        + "transactions, managers, migrations, sagas")
   }
 
   @Test func mutantsMakeTheMistakesThatTheyAreNamedAfter() throws {

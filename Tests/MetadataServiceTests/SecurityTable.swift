@@ -81,5 +81,28 @@ func sample(_ kind: CommandKind) -> Command {
   case .retryMigration: .migration(.retry(migration, attempt: 0, resumesAt: .planned, reason: "test"))
   case .failMigration: .migration(.fail(migration, reason: "test"))
   case .reverseMigration: .migration(.reverse(migration, reason: "test"))
+  default: catalogSample(kind, id)
+  }
+}
+
+private func catalogSample(_ kind: CommandKind, _ id: ObjectID) -> Command {
+  let function = FunctionDefinition(
+    id: id, schemaID: id, name: "f", ownerID: WellKnown.firstRole, arguments: [], result: nil, body: "SELECT 1")
+  let table = TableDraft(schemaID: id, name: "m", ownerID: WellKnown.firstRole, columns: [])
+  let change = SchemaChangeID(rawValue: 5)
+  return switch kind {
+  case .grantPrivileges: .privilege(.grant(.select, on: [id], to: [nil], withGrantOption: false))
+  case .revokePrivileges: .privilege(.revoke(.select, on: [id], from: [nil], grantOptionOnly: false))
+  case .grantRoles: .privilege(.grantRoles([id], to: [id], withAdminOption: false))
+  case .revokeRoles: .privilege(.revokeRoles([id], from: [id], adminOptionOnly: false))
+  case .createMaterializedView: .materializedView(.create(table, query: "SELECT 1", dependencies: []))
+  case .refreshMaterializedView: .materializedView(.refresh(id, isPopulated: true, asOf: 1))
+  case .dropMaterializedViews: .materializedView(.drop([id], isCascade: false))
+  case .createFunction: .function(.create(function, orReplace: false))
+  case .dropFunctions: .function(.drop([id]))
+  case .planSchemaChange: .schemaChange(.plan(id, text: "t", steps: ["a"]))
+  case .completeSchemaChangeStep: .schemaChange(.completeStep(change, step: 1))
+  case .failSchemaChange: .schemaChange(.fail(change, reason: "test"))
+  default: preconditionFailure("no sample of \(kind)")
   }
 }

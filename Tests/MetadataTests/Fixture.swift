@@ -106,3 +106,11 @@ func transaction(
 /// Of shard 1, by its one replica.
 let snapshot = MigrationSnapshot(
   nodeID: NodeID(rawValue: 1), shardIndex: 5, lengthBytes: 4096, checksum: [UInt8](repeating: 3, count: 32))
+
+/// `name(a integer) returns integer`.
+func sqlFunction(_ name: String, result: SQLType? = .int4, body: String = "SELECT 1") -> FunctionDefinition {
+  FunctionDefinition(
+    id: ObjectID(rawValue: 0), schemaID: WellKnown.publicSchema, name: name, ownerID: WellKnown.firstRole,
+    arguments: [FunctionDefinition.Argument(name: "a", type: .int4, defaultExpression: "1")], result: result,
+    volatility: .immutable, body: body)
+}

@@ -65,6 +65,7 @@ import Testing
     try fixture.append(.createTable(draft("gone")))
     try fixture.append(.dropTables([try fixture.id("gone")], isCascade: false))
     try appendActivity(&fixture)
+    try appendCatalog(&fixture)
     return fixture
   }
 
@@ -100,6 +101,30 @@ import Testing
     try fixture.append(.migration(.fail(third, reason: "no")))
     try fixture.append(.migration(.advance(third, attempt: 0, .rolledBack)))
     try fixture.append(.dropTables([try fixture.id("m4")], isCascade: false))
+  }
+
+  /// Privileges, materialised views, functions, schema changes.
+  private func appendCatalog(_ fixture: inout Fixture) throws {
+    try fixture.append(.createRole(RoleDraft(name: "member")))
+    let role = try #require(fixture.image.role(named: "r")).id
+    let member = try #require(fixture.image.role(named: "member")).id
+    let table = try fixture.id("t")
+    try fixture.append(.privilege(.grant(nil, on: [table], to: [role, nil], withGrantOption: false)))
+    try fixture.append(.privilege(.grant(.select, on: [table], to: [role], withGrantOption: true)))
+    try fixture.append(.privilege(.revoke(nil, on: [table], from: [nil], grantOptionOnly: false)))
+    try fixture.append(.privilege(.grantRoles([role], to: [member], withAdminOption: true)))
+    try fixture.append(
+      .materializedView(.create(draft("mv", shard: 2), query: "SELECT id FROM t", dependencies: [table])))
+    try fixture.append(.materializedView(.refresh(try fixture.id("mv"), isPopulated: true, asOf: 9)))
+    try fixture.append(.function(.create(sqlFunction("f"), orReplace: false)))
+    try fixture.append(.function(.create(sqlFunction("g"), orReplace: false)))
+    let gone = try #require(fixture.image.functionNames[sqlFunction("g").key])
+    try fixture.append(.privilege(.grant(nil, on: [gone], to: [nil], withGrantOption: false)))
+    try fixture.append(.function(.create(sqlFunction("f", body: "SELECT 2"), orReplace: true)), .function(.drop([gone])))
+    try fixture.append(.schemaChange(.plan(table, text: "ALTER", steps: ["a", "b"])))
+    try fixture.append(.schemaChange(.completeStep(SchemaChangeID(rawValue: 1), step: 1)))
+    try fixture.append(.schemaChange(.plan(try fixture.id("p"), text: "ALTER", steps: ["a"])))
+    try fixture.append(.schemaChange(.completeStep(SchemaChangeID(rawValue: 2), step: 1)))
   }
 
   @Test func everyKindOfEventIsListedOnce() throws {
@@ -150,6 +175,12 @@ import Testing
       #expect(image.shards == fixture.image.shards)
       #expect(image.roles == fixture.image.roles)
       #expect(image.settings == fixture.image.settings)
+      #expect(image.grants == fixture.image.grants)
+      #expect(image.memberships == fixture.image.memberships)
+      #expect(image.functions == fixture.image.functions)
+      #expect(image.functionNames == fixture.image.functionNames)
+      #expect(image.materializedViews == fixture.image.materializedViews)
+      #expect(image.schemaChanges.ofObject == fixture.image.schemaChanges.ofObject)
       #expect(image.transactions.open.keys.sorted() == fixture.image.transactions.open.keys.sorted())
       #expect(image.manager.nodeID == fixture.image.manager.nodeID)
       #expect(image.migrations.ofTablet == fixture.image.migrations.ofTablet)
@@ -224,6 +255,19 @@ import Testing
       .migration(.pause(migration, reason: "r")), .migration(.resume(migration)),
       .migration(.fail(migration, reason: "r")), .migration(.reverse(migration, reason: "r")),
     ]
+    let catalog: [Command] = [
+      .privilege(.grant(nil, on: [id], to: [nil, id], withGrantOption: true)),
+      .privilege(.revoke([.select, .usage], on: [id, id], from: [id], grantOptionOnly: true)),
+      .privilege(.grantRoles([id], to: [id], withAdminOption: true)),
+      .privilege(.revokeRoles([id], from: [id], adminOptionOnly: true)),
+      .materializedView(.create(draft("m"), query: "q", dependencies: [id])),
+      .materializedView(.refresh(id, isPopulated: true, asOf: 4)), .materializedView(.drop([id], isCascade: true)),
+      .function(.create(sqlFunction("f"), orReplace: true)), .function(.drop([id])),
+      .schemaChange(.plan(id, text: "t", steps: ["a"])),
+      .schemaChange(.completeStep(SchemaChangeID(rawValue: 3), step: 2)),
+      .schemaChange(.fail(SchemaChangeID(rawValue: 3), reason: "r")),
+    ]
+    for command in catalog { #expect(try Command(wire: command.wire) == command) }
     let steps: [MigrationStep] = [
       .snapshotTaken(snapshot), .transferred, .loaded, .caughtUp(shardIndex: 1), .cutWrites,
       .route(epoch: 4, shardIndex: 5, rowsChecksum: [6]), .finish, .sourceDropped, .rolledBack,

@@ -81,6 +81,18 @@ import Testing
         image.tablets[migration.plan.tabletID]?.shardID == (isMoved ? migration.plan.target : migration.plan.source))
     }
     #expect(image.migrations.ofTablet.count == image.migrations.open.count)
+    for id in image.grants.keys { #expect(image.privilegeTarget(id) != nil) }
+    for list in image.grants.values {
+      for grant in list { #expect(grant.grantee.map { image.roles[$0] != nil } ?? true) }
+    }
+    for membership in image.memberships.values.joined() {
+      #expect(image.roles[membership.roleID] != nil && image.roles[membership.memberID] != nil)
+      #expect(!image.roles(of: membership.roleID).contains(membership.memberID))
+    }
+    for id in image.materializedViews.keys { #expect(image.tables[id] != nil) }
+    #expect(Set(image.functionNames.values) == Set(image.functions.keys))
+    #expect(image.schemaChanges.ofObject.count == image.schemaChanges.open.count)
+    for id in image.schemaChanges.ofObject.keys { #expect(image.relation(id) != nil || image.schemas[id] != nil) }
     for history in image.transactions.coordinators.values {
       for (left, right) in zip(history.ranges, history.ranges.dropFirst()) {
         #expect((left.incarnation, left.last) < (right.incarnation, right.first))
@@ -107,7 +119,7 @@ struct SeededChance: RandomNumberGenerator {
 private func randomCommand(_ image: Image, _ chance: inout SeededChance) -> Command {
   let tables = image.tables.keys.sorted()
   let table = tables.randomElement(using: &chance) ?? ObjectID(rawValue: 1)
-  switch chance.number(0...19) {
+  switch chance.number(0...25) {
   case 0, 1, 2:
     return .createTable(draft("t\(chance.number(0...30))", shard: UInt32(chance.number(1...4))))
   case 3: return .dropTables([table], isCascade: chance.number(0...1) == 0)
@@ -120,7 +132,36 @@ private func randomCommand(_ image: Image, _ chance: inout SeededChance) -> Comm
   case 9: return .manager(.elect(NodeID(rawValue: chance.number(20...22)), after: image.manager.epoch))
   case 10: return .manager(.resign(epoch: image.manager.epoch))
   case 11, 12, 13: return randomTransaction(&chance)
+  case 14, 15: return randomPrivilege(image, table, &chance)
+  case 16:
+    return .materializedView(
+      .create(draft("mv\(chance.number(0...5))"), query: "q", dependencies: chance.number(0...1) == 0 ? [] : [table]))
+  case 17: return .materializedView(.drop([table], isCascade: true))
+  case 18:
+    return .function(
+      .create(sqlFunction("f\(chance.number(0...3))", body: "SELECT \(chance.next())"), orReplace: chance.number(0...1) == 0))
+  case 19:
+    return .function(.drop(image.functions.keys.sorted().prefix(1).map { $0 }))
+  case 20:
+    if let change = image.schemaChanges.open.values.sorted(by: { $0.plan.id < $1.plan.id }).first {
+      return .schemaChange(.completeStep(change.plan.id, step: change.doneSteps + 1))
+    }
+    return .schemaChange(.plan(table, text: "t", steps: ["a", "b"]))
   default: return randomMigration(image, &chance)
+  }
+}
+
+private func randomPrivilege(_ image: Image, _ table: ObjectID, _ chance: inout SeededChance) -> Command {
+  let roles = image.roles.keys.sorted()
+  let role = roles.randomElement(using: &chance) ?? WellKnown.firstRole
+  let other = roles.randomElement(using: &chance) ?? WellKnown.firstRole
+  return switch chance.number(0...5) {
+  case 0: .privilege(.grant(nil, on: [table], to: [role, nil], withGrantOption: false))
+  case 1: .privilege(.grant(.select, on: [table, WellKnown.publicSchema], to: [role], withGrantOption: true))
+  case 2: .privilege(.revoke(nil, on: [table], from: [role], grantOptionOnly: chance.number(0...1) == 0))
+  case 3: .dropRole(role)
+  case 4: .privilege(.grantRoles([role], to: [other], withAdminOption: false))
+  default: .privilege(.revokeRoles([role], from: [other], adminOptionOnly: false))
   }
 }
 
@@ -189,7 +230,7 @@ private func randomEvent(_ chance: inout SeededChance) -> Event {
   let id = GlobalTransactionID(
     coordinator: NodeID(rawValue: chance.number(1...3)), incarnation: number(), sequence: number())
   switch chance.number(0...24) {
-  case 0: return .featureLevelRaised(UInt32(clamping: number()))
+  case 0: return .settingChanged(name: "a", value: nil)
   case 1: return .nodeRemoved(NodeID(rawValue: number()))
   case 2: return .shardCreated(ShardDefinition(id: shard, name: "s", replicas: []))
   case 3: return .replicaAdded(shard, NodeID(rawValue: number()))
@@ -212,7 +253,25 @@ private func randomEvent(_ chance: inout SeededChance) -> Event {
   case 14: return .transaction(.settled(before: id))
   case 15: return .manager(.elected(NodeID(rawValue: number()), epoch: number()))
   case 16: return .manager(.resigned(epoch: number()))
+  case 17: return randomCatalogEvent(object, number(), &chance)
   default: return .migration(randomMigrationEvent(MigrationID(rawValue: number()), tablet, shard, number(), &chance))
+  }
+}
+
+private func randomCatalogEvent(_ object: ObjectID, _ number: UInt64, _ chance: inout SeededChance) -> Event {
+  switch chance.number(0...8) {
+  case 0: .privilege(.changed(PrivilegeGrant(objectID: object, grantee: nil, privileges: Privileges(rawValue: .max))))
+  case 1: .privilege(.roleGranted(RoleMembership(roleID: object, memberID: object)))
+  case 2: .privilege(.roleRevoked(role: object, member: object))
+  case 3: .materializedView(.created(MaterializedViewDefinition(tableID: object, query: "q", dependencies: [object])))
+  case 4: .materializedView(.refreshed(tableID: object, isPopulated: true, asOf: number))
+  case 5: .function(.created(sqlFunction("f")))
+  case 6: .function(.dropped(object))
+  case 7:
+    .schemaChange(
+      .planned(
+        SchemaChangePlan(id: SchemaChangeID(rawValue: number), objectID: object, text: "t", steps: [])))
+  default: .schemaChange(.stepDone(SchemaChangeID(rawValue: number), step: 7))
   }
 }
 

@@ -244,6 +244,106 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     set {kind = .dropRole(newValue)}
   }
 
+  /// privilege.proto.
+  package var grantPrivileges: Kunlog_Metadata_V1_GrantPrivileges {
+    get {
+      if case .grantPrivileges(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_GrantPrivileges()
+    }
+    set {kind = .grantPrivileges(newValue)}
+  }
+
+  package var revokePrivileges: Kunlog_Metadata_V1_RevokePrivileges {
+    get {
+      if case .revokePrivileges(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_RevokePrivileges()
+    }
+    set {kind = .revokePrivileges(newValue)}
+  }
+
+  package var grantRoles: Kunlog_Metadata_V1_GrantRoles {
+    get {
+      if case .grantRoles(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_GrantRoles()
+    }
+    set {kind = .grantRoles(newValue)}
+  }
+
+  package var revokeRoles: Kunlog_Metadata_V1_RevokeRoles {
+    get {
+      if case .revokeRoles(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_RevokeRoles()
+    }
+    set {kind = .revokeRoles(newValue)}
+  }
+
+  /// materialized_view.proto.
+  package var createMaterializedView: Kunlog_Metadata_V1_CreateMaterializedView {
+    get {
+      if case .createMaterializedView(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_CreateMaterializedView()
+    }
+    set {kind = .createMaterializedView(newValue)}
+  }
+
+  package var refreshMaterializedView: Kunlog_Metadata_V1_RefreshMaterializedView {
+    get {
+      if case .refreshMaterializedView(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_RefreshMaterializedView()
+    }
+    set {kind = .refreshMaterializedView(newValue)}
+  }
+
+  package var dropMaterializedViews: Kunlog_Metadata_V1_DropObjects {
+    get {
+      if case .dropMaterializedViews(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_DropObjects()
+    }
+    set {kind = .dropMaterializedViews(newValue)}
+  }
+
+  /// function.proto.
+  package var createFunction: Kunlog_Metadata_V1_CreateFunction {
+    get {
+      if case .createFunction(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_CreateFunction()
+    }
+    set {kind = .createFunction(newValue)}
+  }
+
+  package var dropFunctions: Kunlog_Metadata_V1_DropFunctions {
+    get {
+      if case .dropFunctions(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_DropFunctions()
+    }
+    set {kind = .dropFunctions(newValue)}
+  }
+
+  /// schema_change.proto.
+  package var planSchemaChange: Kunlog_Metadata_V1_PlanSchemaChange {
+    get {
+      if case .planSchemaChange(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_PlanSchemaChange()
+    }
+    set {kind = .planSchemaChange(newValue)}
+  }
+
+  package var completeSchemaChangeStep: Kunlog_Metadata_V1_CompleteSchemaChangeStep {
+    get {
+      if case .completeSchemaChangeStep(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_CompleteSchemaChangeStep()
+    }
+    set {kind = .completeSchemaChangeStep(newValue)}
+  }
+
+  package var failSchemaChange: Kunlog_Metadata_V1_FailSchemaChange {
+    get {
+      if case .failSchemaChange(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_FailSchemaChange()
+    }
+    set {kind = .failSchemaChange(newValue)}
+  }
+
   /// transaction.proto.
   package var decideTransaction: Kunlog_Metadata_V1_DecideTransaction {
     get {
@@ -374,6 +474,22 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     case createRole(Kunlog_Metadata_V1_CreateRole)
     case alterRole(Kunlog_Metadata_V1_AlterRole)
     case dropRole(Kunlog_Metadata_V1_DropRole)
+    /// privilege.proto.
+    case grantPrivileges(Kunlog_Metadata_V1_GrantPrivileges)
+    case revokePrivileges(Kunlog_Metadata_V1_RevokePrivileges)
+    case grantRoles(Kunlog_Metadata_V1_GrantRoles)
+    case revokeRoles(Kunlog_Metadata_V1_RevokeRoles)
+    /// materialized_view.proto.
+    case createMaterializedView(Kunlog_Metadata_V1_CreateMaterializedView)
+    case refreshMaterializedView(Kunlog_Metadata_V1_RefreshMaterializedView)
+    case dropMaterializedViews(Kunlog_Metadata_V1_DropObjects)
+    /// function.proto.
+    case createFunction(Kunlog_Metadata_V1_CreateFunction)
+    case dropFunctions(Kunlog_Metadata_V1_DropFunctions)
+    /// schema_change.proto.
+    case planSchemaChange(Kunlog_Metadata_V1_PlanSchemaChange)
+    case completeSchemaChangeStep(Kunlog_Metadata_V1_CompleteSchemaChangeStep)
+    case failSchemaChange(Kunlog_Metadata_V1_FailSchemaChange)
     /// transaction.proto.
     case decideTransaction(Kunlog_Metadata_V1_DecideTransaction)
     case resolveTransaction(Kunlog_Metadata_V1_ResolveTransaction)
@@ -1068,6 +1184,32 @@ package nonisolated struct Kunlog_Metadata_V1_CreateView: Sendable {
   package init() {}
 }
 
+/// See MaterializedView. Creates the table too, in the same record.
+package nonisolated struct Kunlog_Metadata_V1_CreateMaterializedView: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var table: Kunlog_Metadata_V1_CreateTable {
+    get {_table ?? Kunlog_Metadata_V1_CreateTable()}
+    set {_table = newValue}
+  }
+  /// Returns true if `table` has been explicitly set.
+  package var hasTable: Bool {self._table != nil}
+  /// Clears the value of `table`. Subsequent reads from it will return its default value.
+  package mutating func clearTable() {self._table = nil}
+
+  package var query: String = String()
+
+  package var dependencies: [UInt32] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _table: Kunlog_Metadata_V1_CreateTable? = nil
+}
+
 package nonisolated struct Kunlog_Metadata_V1_CreateRole: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1195,7 +1337,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Command"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{3}record_note\0\u{3}raise_feature_level\0\u{4}\u{b}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0\u{4}\u{18}decide_transaction\0\u{3}resolve_transaction\0\u{3}settle_transactions\0\u{4}\u{8}elect_manager\0\u{3}resign_manager\0\u{4}\u{9}plan_migration\0\u{3}advance_migration\0\u{3}pause_migration\0\u{3}resume_migration\0\u{3}retry_migration\0\u{3}fail_migration\0\u{3}reverse_migration\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{3}record_note\0\u{3}raise_feature_level\0\u{4}\u{b}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0\u{4}\u{4}grant_privileges\0\u{3}revoke_privileges\0\u{3}grant_roles\0\u{3}revoke_roles\0\u{3}create_materialized_view\0\u{3}refresh_materialized_view\0\u{3}drop_materialized_views\0\u{3}create_function\0\u{3}drop_functions\0\u{4}\u{2}plan_schema_change\0\u{3}complete_schema_change_step\0\u{3}fail_schema_change\0\u{4}\u{8}decide_transaction\0\u{3}resolve_transaction\0\u{3}settle_transactions\0\u{4}\u{8}elect_manager\0\u{3}resign_manager\0\u{4}\u{9}plan_migration\0\u{3}advance_migration\0\u{3}pause_migration\0\u{3}resume_migration\0\u{3}retry_migration\0\u{3}fail_migration\0\u{3}reverse_migration\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1541,6 +1683,162 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
           self.kind = .dropRole(v)
         }
       }()
+      case 40: try {
+        var v: Kunlog_Metadata_V1_GrantPrivileges?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .grantPrivileges(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .grantPrivileges(v)
+        }
+      }()
+      case 41: try {
+        var v: Kunlog_Metadata_V1_RevokePrivileges?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .revokePrivileges(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .revokePrivileges(v)
+        }
+      }()
+      case 42: try {
+        var v: Kunlog_Metadata_V1_GrantRoles?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .grantRoles(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .grantRoles(v)
+        }
+      }()
+      case 43: try {
+        var v: Kunlog_Metadata_V1_RevokeRoles?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .revokeRoles(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .revokeRoles(v)
+        }
+      }()
+      case 44: try {
+        var v: Kunlog_Metadata_V1_CreateMaterializedView?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .createMaterializedView(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .createMaterializedView(v)
+        }
+      }()
+      case 45: try {
+        var v: Kunlog_Metadata_V1_RefreshMaterializedView?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .refreshMaterializedView(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .refreshMaterializedView(v)
+        }
+      }()
+      case 46: try {
+        var v: Kunlog_Metadata_V1_DropObjects?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .dropMaterializedViews(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .dropMaterializedViews(v)
+        }
+      }()
+      case 47: try {
+        var v: Kunlog_Metadata_V1_CreateFunction?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .createFunction(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .createFunction(v)
+        }
+      }()
+      case 48: try {
+        var v: Kunlog_Metadata_V1_DropFunctions?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .dropFunctions(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .dropFunctions(v)
+        }
+      }()
+      case 50: try {
+        var v: Kunlog_Metadata_V1_PlanSchemaChange?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .planSchemaChange(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .planSchemaChange(v)
+        }
+      }()
+      case 51: try {
+        var v: Kunlog_Metadata_V1_CompleteSchemaChangeStep?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .completeSchemaChangeStep(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .completeSchemaChangeStep(v)
+        }
+      }()
+      case 52: try {
+        var v: Kunlog_Metadata_V1_FailSchemaChange?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .failSchemaChange(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .failSchemaChange(v)
+        }
+      }()
       case 60: try {
         var v: Kunlog_Metadata_V1_DecideTransaction?
         var hadOneofValue = false
@@ -1811,6 +2109,54 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
     case .dropRole?: try {
       guard case .dropRole(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 36)
+    }()
+    case .grantPrivileges?: try {
+      guard case .grantPrivileges(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
+    }()
+    case .revokePrivileges?: try {
+      guard case .revokePrivileges(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
+    }()
+    case .grantRoles?: try {
+      guard case .grantRoles(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
+    }()
+    case .revokeRoles?: try {
+      guard case .revokeRoles(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 43)
+    }()
+    case .createMaterializedView?: try {
+      guard case .createMaterializedView(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 44)
+    }()
+    case .refreshMaterializedView?: try {
+      guard case .refreshMaterializedView(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 45)
+    }()
+    case .dropMaterializedViews?: try {
+      guard case .dropMaterializedViews(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 46)
+    }()
+    case .createFunction?: try {
+      guard case .createFunction(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 47)
+    }()
+    case .dropFunctions?: try {
+      guard case .dropFunctions(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 48)
+    }()
+    case .planSchemaChange?: try {
+      guard case .planSchemaChange(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 50)
+    }()
+    case .completeSchemaChangeStep?: try {
+      guard case .completeSchemaChangeStep(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 51)
+    }()
+    case .failSchemaChange?: try {
+      guard case .failSchemaChange(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 52)
     }()
     case .decideTransaction?: try {
       guard case .decideTransaction(let v)? = self.kind else { preconditionFailure() }
@@ -3098,6 +3444,50 @@ nonisolated extension Kunlog_Metadata_V1_CreateView: SwiftProtobuf.Message, Swif
     if lhs.columns != rhs.columns {return false}
     if lhs.dependencies != rhs.dependencies {return false}
     if lhs.orReplace != rhs.orReplace {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_CreateMaterializedView: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CreateMaterializedView"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}table\0\u{1}query\0\u{1}dependencies\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._table) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.query) }()
+      case 3: try { try decoder.decodeRepeatedUInt32Field(value: &self.dependencies) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._table {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.query.isEmpty {
+      try visitor.visitSingularStringField(value: self.query, fieldNumber: 2)
+    }
+    if !self.dependencies.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.dependencies, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_CreateMaterializedView, rhs: Kunlog_Metadata_V1_CreateMaterializedView) -> Bool {
+    if lhs._table != rhs._table {return false}
+    if lhs.query != rhs.query {return false}
+    if lhs.dependencies != rhs.dependencies {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

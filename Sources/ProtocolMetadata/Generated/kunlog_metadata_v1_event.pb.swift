@@ -256,6 +256,79 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     set {kind = .viewDropped(newValue)}
   }
 
+  /// materialized_view.proto, function.proto, schema_change.proto. Since feature level 3.
+  package var materializedViewCreated: Kunlog_Metadata_V1_MaterializedView {
+    get {
+      if case .materializedViewCreated(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MaterializedView()
+    }
+    set {kind = .materializedViewCreated(newValue)}
+  }
+
+  package var materializedViewRefreshed: Kunlog_Metadata_V1_MaterializedViewRefreshed {
+    get {
+      if case .materializedViewRefreshed(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MaterializedViewRefreshed()
+    }
+    set {kind = .materializedViewRefreshed(newValue)}
+  }
+
+  package var functionCreated: Kunlog_Metadata_V1_Function {
+    get {
+      if case .functionCreated(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_Function()
+    }
+    set {kind = .functionCreated(newValue)}
+  }
+
+  package var functionReplaced: Kunlog_Metadata_V1_Function {
+    get {
+      if case .functionReplaced(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_Function()
+    }
+    set {kind = .functionReplaced(newValue)}
+  }
+
+  package var functionDropped: Kunlog_Metadata_V1_FunctionDropped {
+    get {
+      if case .functionDropped(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_FunctionDropped()
+    }
+    set {kind = .functionDropped(newValue)}
+  }
+
+  package var schemaChangePlanned: Kunlog_Metadata_V1_SchemaChangePlanned {
+    get {
+      if case .schemaChangePlanned(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_SchemaChangePlanned()
+    }
+    set {kind = .schemaChangePlanned(newValue)}
+  }
+
+  package var schemaChangeStepDone: Kunlog_Metadata_V1_SchemaChangeStepDone {
+    get {
+      if case .schemaChangeStepDone(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_SchemaChangeStepDone()
+    }
+    set {kind = .schemaChangeStepDone(newValue)}
+  }
+
+  package var schemaChangeCompleted: Kunlog_Metadata_V1_SchemaChangeCompleted {
+    get {
+      if case .schemaChangeCompleted(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_SchemaChangeCompleted()
+    }
+    set {kind = .schemaChangeCompleted(newValue)}
+  }
+
+  package var schemaChangeFailed: Kunlog_Metadata_V1_SchemaChangeFailed {
+    get {
+      if case .schemaChangeFailed(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_SchemaChangeFailed()
+    }
+    set {kind = .schemaChangeFailed(newValue)}
+  }
+
   /// CreateRole. Compute nodes let it log in.
   package var roleCreated: Kunlog_Metadata_V1_Role {
     get {
@@ -280,6 +353,31 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
       return Kunlog_Metadata_V1_RoleDropped()
     }
     set {kind = .roleDropped(newValue)}
+  }
+
+  /// privilege.proto. Since feature level 3.
+  package var privilegesChanged: Kunlog_Metadata_V1_PrivilegesChanged {
+    get {
+      if case .privilegesChanged(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_PrivilegesChanged()
+    }
+    set {kind = .privilegesChanged(newValue)}
+  }
+
+  package var roleGranted: Kunlog_Metadata_V1_RoleGranted {
+    get {
+      if case .roleGranted(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_RoleGranted()
+    }
+    set {kind = .roleGranted(newValue)}
+  }
+
+  package var roleRevoked: Kunlog_Metadata_V1_RoleRevoked {
+    get {
+      if case .roleRevoked(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_RoleRevoked()
+    }
+    set {kind = .roleRevoked(newValue)}
   }
 
   /// CreateTable. The shard creates the tablet with the table's indexes; compute nodes route to it.
@@ -528,11 +626,25 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     /// CreateView with or_replace, where the view exists.
     case viewReplaced(Kunlog_Metadata_V1_View)
     case viewDropped(Kunlog_Metadata_V1_ViewDropped)
+    /// materialized_view.proto, function.proto, schema_change.proto. Since feature level 3.
+    case materializedViewCreated(Kunlog_Metadata_V1_MaterializedView)
+    case materializedViewRefreshed(Kunlog_Metadata_V1_MaterializedViewRefreshed)
+    case functionCreated(Kunlog_Metadata_V1_Function)
+    case functionReplaced(Kunlog_Metadata_V1_Function)
+    case functionDropped(Kunlog_Metadata_V1_FunctionDropped)
+    case schemaChangePlanned(Kunlog_Metadata_V1_SchemaChangePlanned)
+    case schemaChangeStepDone(Kunlog_Metadata_V1_SchemaChangeStepDone)
+    case schemaChangeCompleted(Kunlog_Metadata_V1_SchemaChangeCompleted)
+    case schemaChangeFailed(Kunlog_Metadata_V1_SchemaChangeFailed)
     /// CreateRole. Compute nodes let it log in.
     case roleCreated(Kunlog_Metadata_V1_Role)
     /// AlterRole: the whole new definition.
     case roleAltered(Kunlog_Metadata_V1_Role)
     case roleDropped(Kunlog_Metadata_V1_RoleDropped)
+    /// privilege.proto. Since feature level 3.
+    case privilegesChanged(Kunlog_Metadata_V1_PrivilegesChanged)
+    case roleGranted(Kunlog_Metadata_V1_RoleGranted)
+    case roleRevoked(Kunlog_Metadata_V1_RoleRevoked)
     /// CreateTable. The shard creates the tablet with the table's indexes; compute nodes route to it.
     case tabletCreated(Kunlog_Metadata_V1_Tablet)
     case tabletDropped(Kunlog_Metadata_V1_TabletDropped)
@@ -910,7 +1022,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Event"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{3}cluster_restored\0\u{4}\u{6}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{4}\u{8}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{4}\u{8}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{4}\u{f}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{4}\u{12}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0\u{4}\u{a}transaction_decided\0\u{3}transaction_resolved\0\u{3}transactions_settled\0\u{4}\u{8}manager_elected\0\u{3}manager_resigned\0\u{4}\u{9}migration_planned\0\u{3}migration_snapshot_taken\0\u{3}migration_transferred\0\u{3}migration_loaded\0\u{3}migration_caught_up\0\u{3}migration_writes_cut\0\u{3}tablet_routed\0\u{3}migration_finishing\0\u{3}migration_source_dropped\0\u{3}migration_paused\0\u{3}migration_resumed\0\u{3}migration_retried\0\u{3}migration_failed\0\u{3}migration_rolled_back\0\u{3}migration_reversed\0\u{3}migration_abandoned\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{3}cluster_restored\0\u{4}\u{6}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{4}\u{8}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{4}\u{8}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{3}materialized_view_created\0\u{3}materialized_view_refreshed\0\u{3}function_created\0\u{3}function_replaced\0\u{3}function_dropped\0\u{3}schema_change_planned\0\u{3}schema_change_step_done\0\u{3}schema_change_completed\0\u{3}schema_change_failed\0\u{4}\u{6}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{3}privileges_changed\0\u{3}role_granted\0\u{3}role_revoked\0\u{4}\u{f}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0\u{4}\u{a}transaction_decided\0\u{3}transaction_resolved\0\u{3}transactions_settled\0\u{4}\u{8}manager_elected\0\u{3}manager_resigned\0\u{4}\u{9}migration_planned\0\u{3}migration_snapshot_taken\0\u{3}migration_transferred\0\u{3}migration_loaded\0\u{3}migration_caught_up\0\u{3}migration_writes_cut\0\u{3}tablet_routed\0\u{3}migration_finishing\0\u{3}migration_source_dropped\0\u{3}migration_paused\0\u{3}migration_resumed\0\u{3}migration_retried\0\u{3}migration_failed\0\u{3}migration_rolled_back\0\u{3}migration_reversed\0\u{3}migration_abandoned\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1256,6 +1368,123 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
           self.kind = .viewDropped(v)
         }
       }()
+      case 46: try {
+        var v: Kunlog_Metadata_V1_MaterializedView?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .materializedViewCreated(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .materializedViewCreated(v)
+        }
+      }()
+      case 47: try {
+        var v: Kunlog_Metadata_V1_MaterializedViewRefreshed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .materializedViewRefreshed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .materializedViewRefreshed(v)
+        }
+      }()
+      case 48: try {
+        var v: Kunlog_Metadata_V1_Function?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .functionCreated(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .functionCreated(v)
+        }
+      }()
+      case 49: try {
+        var v: Kunlog_Metadata_V1_Function?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .functionReplaced(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .functionReplaced(v)
+        }
+      }()
+      case 50: try {
+        var v: Kunlog_Metadata_V1_FunctionDropped?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .functionDropped(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .functionDropped(v)
+        }
+      }()
+      case 51: try {
+        var v: Kunlog_Metadata_V1_SchemaChangePlanned?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .schemaChangePlanned(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .schemaChangePlanned(v)
+        }
+      }()
+      case 52: try {
+        var v: Kunlog_Metadata_V1_SchemaChangeStepDone?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .schemaChangeStepDone(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .schemaChangeStepDone(v)
+        }
+      }()
+      case 53: try {
+        var v: Kunlog_Metadata_V1_SchemaChangeCompleted?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .schemaChangeCompleted(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .schemaChangeCompleted(v)
+        }
+      }()
+      case 54: try {
+        var v: Kunlog_Metadata_V1_SchemaChangeFailed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .schemaChangeFailed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .schemaChangeFailed(v)
+        }
+      }()
       case 60: try {
         var v: Kunlog_Metadata_V1_Role?
         var hadOneofValue = false
@@ -1293,6 +1522,45 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
           self.kind = .roleDropped(v)
+        }
+      }()
+      case 63: try {
+        var v: Kunlog_Metadata_V1_PrivilegesChanged?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .privilegesChanged(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .privilegesChanged(v)
+        }
+      }()
+      case 64: try {
+        var v: Kunlog_Metadata_V1_RoleGranted?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .roleGranted(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .roleGranted(v)
+        }
+      }()
+      case 65: try {
+        var v: Kunlog_Metadata_V1_RoleRevoked?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .roleRevoked(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .roleRevoked(v)
         }
       }()
       case 80: try {
@@ -1735,6 +2003,42 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
       guard case .viewDropped(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 45)
     }()
+    case .materializedViewCreated?: try {
+      guard case .materializedViewCreated(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 46)
+    }()
+    case .materializedViewRefreshed?: try {
+      guard case .materializedViewRefreshed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 47)
+    }()
+    case .functionCreated?: try {
+      guard case .functionCreated(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 48)
+    }()
+    case .functionReplaced?: try {
+      guard case .functionReplaced(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 49)
+    }()
+    case .functionDropped?: try {
+      guard case .functionDropped(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 50)
+    }()
+    case .schemaChangePlanned?: try {
+      guard case .schemaChangePlanned(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 51)
+    }()
+    case .schemaChangeStepDone?: try {
+      guard case .schemaChangeStepDone(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 52)
+    }()
+    case .schemaChangeCompleted?: try {
+      guard case .schemaChangeCompleted(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 53)
+    }()
+    case .schemaChangeFailed?: try {
+      guard case .schemaChangeFailed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 54)
+    }()
     case .roleCreated?: try {
       guard case .roleCreated(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 60)
@@ -1746,6 +2050,18 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
     case .roleDropped?: try {
       guard case .roleDropped(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 62)
+    }()
+    case .privilegesChanged?: try {
+      guard case .privilegesChanged(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 63)
+    }()
+    case .roleGranted?: try {
+      guard case .roleGranted(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 64)
+    }()
+    case .roleRevoked?: try {
+      guard case .roleRevoked(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 65)
     }()
     case .tabletCreated?: try {
       guard case .tabletCreated(let v)? = self.kind else { preconditionFailure() }

@@ -27,7 +27,7 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
 
 /// The state after a record, as a stream of parts: what the log says until then, without its history. First the header, then
 /// events that build the state from nothing (one per object, in a fixed order), then versions, requests, notes,
-/// transactions and migrations, then the end. Parts of which there is nothing to say are left out.
+/// transactions, migrations and schema changes, then the end. Parts of which there is nothing to say are left out.
 /// A snapshot file holds the same parts, each preceded by its length (4 bytes, little-endian).
 package nonisolated struct Kunlog_Metadata_V1_ImagePart: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -100,6 +100,14 @@ package nonisolated struct Kunlog_Metadata_V1_ImagePart: Sendable {
     set {kind = .migrations(newValue)}
   }
 
+  package var schemaChanges: Kunlog_Metadata_V1_ImageSchemaChanges {
+    get {
+      if case .schemaChanges(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ImageSchemaChanges()
+    }
+    set {kind = .schemaChanges(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -111,6 +119,7 @@ package nonisolated struct Kunlog_Metadata_V1_ImagePart: Sendable {
     case notes(Kunlog_Metadata_V1_ImageNotes)
     case transactions(Kunlog_Metadata_V1_ImageTransactions)
     case migrations(Kunlog_Metadata_V1_ImageMigrations)
+    case schemaChanges(Kunlog_Metadata_V1_ImageSchemaChanges)
 
   }
 
@@ -156,6 +165,9 @@ package nonisolated struct Kunlog_Metadata_V1_ImageHeader: Sendable {
   package var hasTree: Bool {self._tree != nil}
   /// Clears the value of `tree`. Subsequent reads from it will return its default value.
   package mutating func clearTree() {self._tree = nil}
+
+  /// 0 before the first schema change.
+  package var nextSchemaChangeID: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -486,6 +498,89 @@ package nonisolated struct Kunlog_Metadata_V1_ImageMigrations: Sendable {
   package init() {}
 }
 
+/// Schema changes that are under way, and the last ones that have ended.
+package nonisolated struct Kunlog_Metadata_V1_ImageSchemaChanges: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var changes: [Kunlog_Metadata_V1_ImageSchemaChanges.SchemaChange] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum Outcome: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+    case `open` // = 0
+    case completed // = 1
+    case failed // = 2
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .open
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .open
+      case 1: self = .completed
+      case 2: self = .failed
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .open: return 0
+      case .completed: return 1
+      case .failed: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Kunlog_Metadata_V1_ImageSchemaChanges.Outcome] = [
+      .open,
+      .completed,
+      .failed,
+    ]
+
+  }
+
+  package nonisolated struct SchemaChange: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    package var plan: Kunlog_Metadata_V1_SchemaChangePlanned {
+      get {_plan ?? Kunlog_Metadata_V1_SchemaChangePlanned()}
+      set {_plan = newValue}
+    }
+    /// Returns true if `plan` has been explicitly set.
+    package var hasPlan: Bool {self._plan != nil}
+    /// Clears the value of `plan`. Subsequent reads from it will return its default value.
+    package mutating func clearPlan() {self._plan = nil}
+
+    package var doneSteps: UInt32 = 0
+
+    /// Records: with the plan, and with the last event.
+    package var startedIndex: UInt64 = 0
+
+    package var changedIndex: UInt64 = 0
+
+    package var outcome: Kunlog_Metadata_V1_ImageSchemaChanges.Outcome = .open
+
+    package var reason: String = String()
+
+    package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    package init() {}
+
+    fileprivate var _plan: Kunlog_Metadata_V1_SchemaChangePlanned? = nil
+  }
+
+  package init() {}
+}
+
 /// The image is whole.
 package nonisolated struct Kunlog_Metadata_V1_ImageEnd: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -506,7 +601,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_ImagePart: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ImagePart"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}events\0\u{1}versions\0\u{1}requests\0\u{1}end\0\u{1}notes\0\u{1}transactions\0\u{1}migrations\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}header\0\u{1}events\0\u{1}versions\0\u{1}requests\0\u{1}end\0\u{1}notes\0\u{1}transactions\0\u{1}migrations\0\u{3}schema_changes\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -618,6 +713,19 @@ nonisolated extension Kunlog_Metadata_V1_ImagePart: SwiftProtobuf.Message, Swift
           self.kind = .migrations(v)
         }
       }()
+      case 9: try {
+        var v: Kunlog_Metadata_V1_ImageSchemaChanges?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .schemaChanges(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .schemaChanges(v)
+        }
+      }()
       default: break
       }
     }
@@ -661,6 +769,10 @@ nonisolated extension Kunlog_Metadata_V1_ImagePart: SwiftProtobuf.Message, Swift
       guard case .migrations(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     }()
+    case .schemaChanges?: try {
+      guard case .schemaChanges(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -675,7 +787,7 @@ nonisolated extension Kunlog_Metadata_V1_ImagePart: SwiftProtobuf.Message, Swift
 
 nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ImageHeader"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}hash\0\u{3}next_object_id\0\u{3}next_tablet_id\0\u{3}removed_nodes\0\u{3}next_migration_id\0\u{1}manager\0\u{1}tree\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}hash\0\u{3}next_object_id\0\u{3}next_tablet_id\0\u{3}removed_nodes\0\u{3}next_migration_id\0\u{1}manager\0\u{1}tree\0\u{3}next_schema_change_id\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -691,6 +803,7 @@ nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, Swi
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.nextMigrationID) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._manager) }()
       case 8: try { try decoder.decodeSingularMessageField(value: &self._tree) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.nextSchemaChangeID) }()
       default: break
       }
     }
@@ -725,6 +838,9 @@ nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, Swi
     try { if let v = self._tree {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     } }()
+    if self.nextSchemaChangeID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.nextSchemaChangeID, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -737,6 +853,7 @@ nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, Swi
     if lhs.nextMigrationID != rhs.nextMigrationID {return false}
     if lhs._manager != rhs._manager {return false}
     if lhs._tree != rhs._tree {return false}
+    if lhs.nextSchemaChangeID != rhs.nextSchemaChangeID {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1416,6 +1533,99 @@ nonisolated extension Kunlog_Metadata_V1_ImageMigrations.Migration: SwiftProtobu
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ImageSchemaChanges: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ImageSchemaChanges"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}changes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.changes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.changes.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.changes, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ImageSchemaChanges, rhs: Kunlog_Metadata_V1_ImageSchemaChanges) -> Bool {
+    if lhs.changes != rhs.changes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ImageSchemaChanges.Outcome: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0OPEN\0\u{1}COMPLETED\0\u{1}FAILED\0")
+}
+
+nonisolated extension Kunlog_Metadata_V1_ImageSchemaChanges.SchemaChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = Kunlog_Metadata_V1_ImageSchemaChanges.protoMessageName + ".SchemaChange"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}plan\0\u{3}done_steps\0\u{3}started_index\0\u{3}changed_index\0\u{1}outcome\0\u{1}reason\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._plan) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.doneSteps) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.startedIndex) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.changedIndex) }()
+      case 5: try { try decoder.decodeSingularEnumField(value: &self.outcome) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._plan {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.doneSteps != 0 {
+      try visitor.visitSingularUInt32Field(value: self.doneSteps, fieldNumber: 2)
+    }
+    if self.startedIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.startedIndex, fieldNumber: 3)
+    }
+    if self.changedIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.changedIndex, fieldNumber: 4)
+    }
+    if self.outcome != .open {
+      try visitor.visitSingularEnumField(value: self.outcome, fieldNumber: 5)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ImageSchemaChanges.SchemaChange, rhs: Kunlog_Metadata_V1_ImageSchemaChanges.SchemaChange) -> Bool {
+    if lhs._plan != rhs._plan {return false}
+    if lhs.doneSteps != rhs.doneSteps {return false}
+    if lhs.startedIndex != rhs.startedIndex {return false}
+    if lhs.changedIndex != rhs.changedIndex {return false}
+    if lhs.outcome != rhs.outcome {return false}
+    if lhs.reason != rhs.reason {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

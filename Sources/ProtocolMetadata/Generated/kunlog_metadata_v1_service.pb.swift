@@ -237,8 +237,8 @@ package nonisolated struct Kunlog_Metadata_V1_SubscribeRequest: Sendable {
   /// Begin with the image in any case: for one who has no state.
   package var wantImage: Bool = false
 
-  /// Families: cluster, nodes, shards, catalog, roles, placement, notes, transactions, managers, migrations; empty: all. A record is
-  /// sent whole where one of its events passes. INVALID_ARGUMENT where there is no such family.
+  /// Families: cluster, nodes, shards, catalog, roles, placement, notes, transactions, managers, migrations, sagas; empty: all. A record
+  /// is sent whole where one of its events passes. INVALID_ARGUMENT where there is no such family.
   package var families: [String] = []
 
   /// Of shard events and of TabletCreated, those of these shards (what ends or empties a tablet always passes); empty: all.

@@ -513,6 +513,9 @@ package nonisolated struct Kunlog_Storage_V1_StatusResponse: Sendable {
 
   package var openTransactions: UInt32 = 0
 
+  /// The newest feature level that this node's program understands; 0: it is older than level 3.
+  package var featureLevel: UInt32 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1437,7 +1440,7 @@ nonisolated extension Kunlog_Storage_V1_StatusRequest: SwiftProtobuf.Message, Sw
 
 nonisolated extension Kunlog_Storage_V1_StatusResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StatusResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}shard_id\0\u{3}node_id\0\u{1}role\0\u{1}term\0\u{3}leader_node_id\0\u{3}commit_index\0\u{3}applied_index\0\u{3}last_index\0\u{3}metadata_index\0\u{1}tablets\0\u{3}size_bytes\0\u{3}open_transactions\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}shard_id\0\u{3}node_id\0\u{1}role\0\u{1}term\0\u{3}leader_node_id\0\u{3}commit_index\0\u{3}applied_index\0\u{3}last_index\0\u{3}metadata_index\0\u{1}tablets\0\u{3}size_bytes\0\u{3}open_transactions\0\u{4}\u{8}feature_level\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1457,6 +1460,7 @@ nonisolated extension Kunlog_Storage_V1_StatusResponse: SwiftProtobuf.Message, S
       case 10: try { try decoder.decodeSingularUInt64Field(value: &self.tablets) }()
       case 11: try { try decoder.decodeSingularUInt64Field(value: &self.sizeBytes) }()
       case 12: try { try decoder.decodeSingularUInt32Field(value: &self.openTransactions) }()
+      case 20: try { try decoder.decodeSingularUInt32Field(value: &self.featureLevel) }()
       default: break
       }
     }
@@ -1499,6 +1503,9 @@ nonisolated extension Kunlog_Storage_V1_StatusResponse: SwiftProtobuf.Message, S
     if self.openTransactions != 0 {
       try visitor.visitSingularUInt32Field(value: self.openTransactions, fieldNumber: 12)
     }
+    if self.featureLevel != 0 {
+      try visitor.visitSingularUInt32Field(value: self.featureLevel, fieldNumber: 20)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1515,6 +1522,7 @@ nonisolated extension Kunlog_Storage_V1_StatusResponse: SwiftProtobuf.Message, S
     if lhs.tablets != rhs.tablets {return false}
     if lhs.sizeBytes != rhs.sizeBytes {return false}
     if lhs.openTransactions != rhs.openTransactions {return false}
+    if lhs.featureLevel != rhs.featureLevel {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -108,6 +108,7 @@ struct CommittedLog {
     case .transactions: 128
     case .managers: 256
     case .migrations: 512
+    case .sagas: 1_024
     }
   }
 }

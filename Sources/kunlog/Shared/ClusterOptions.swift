@@ -71,6 +71,7 @@ struct ClusterOptions: ParsableArguments {
     let limit = LoopTimer(afterMilliseconds: timeoutMilliseconds) { client.stop() }
     await client.ready()
     limit.cancel()
+    if let reason = client.outdated { throw ValidationError("This program is too old: \(reason)") }
     guard client.isReady else {
       let names = endpoints.map(\.description).joined(separator: ", ")
       throw ValidationError(

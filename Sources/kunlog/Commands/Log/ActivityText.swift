@@ -38,5 +38,47 @@ extension EventText {
     }
   }
 
+  static func text(_ event: PrivilegeEvent, _ names: ObjectNames) -> String {
+    switch event {
+    case .changed(let grant):
+      let words = grant.privileges.words
+      let options = grant.grantOptions.words
+      return "\(grant.grantee.map { names[$0] } ?? "PUBLIC") on \(names[grant.objectID]): "
+        + (words.isEmpty ? "nothing" : words.joined(separator: ", "))
+        + (options.isEmpty ? "" : "; with grant option: \(options.joined(separator: ", "))")
+    case .roleGranted(let membership):
+      return "\(names[membership.roleID]) to \(names[membership.memberID])"
+        + (membership.isAdmin ? ", with admin option" : "")
+    case .roleRevoked(let role, let member): return "\(names[role]) from \(names[member])"
+    }
+  }
+
+  static func text(_ event: MaterializedViewEvent, _ names: ObjectNames) -> String {
+    switch event {
+    case .created(let view): "\(names[view.tableID]) as \(view.query)"
+    case .refreshed(let id, let isPopulated, let index):
+      isPopulated ? "\(names[id]) as of index \(index)" : "\(names[id]), without rows"
+    }
+  }
+
+  static func text(_ event: FunctionEvent, _ names: ObjectNames) -> String {
+    switch event {
+    case .created(let function), .replaced(let function):
+      "\(function.signature) (\(function.id)) returns \(function.returnsSet ? "setof " : "")"
+        + "\(function.result?.displayName ?? "void") as \(function.body)"
+    case .dropped(let id): names[id]
+    }
+  }
+
+  static func text(_ event: SchemaChangeEvent, _ names: ObjectNames) -> String {
+    switch event {
+    case .planned(let plan):
+      "\(plan.id) of \(names[plan.objectID]): \(plan.text); steps: \(plan.steps.joined(separator: ", "))"
+    case .stepDone(let id, let step): "\(id) step \(step)"
+    case .completed(let id): "\(id)"
+    case .failed(let id, let reason): "\(id)" + because(reason)
+    }
+  }
+
   private static func because(_ reason: String) -> String { reason.isEmpty ? "" : ": \(reason)" }
 }

@@ -18,6 +18,7 @@ struct ObjectNames {
       case .sequenceCreated(let sequence): learned[sequence.id] = sequence.name
       case .viewCreated(let view): learned[view.id] = view.name
       case .roleCreated(let role): learned[role.id] = role.name
+      case .function(.created(let function)): learned[function.id] = function.signature
       case .tabletCreated(let tablet): tables[tablet.id] = tablet.tableID
       default: break
       }
@@ -28,7 +29,7 @@ struct ObjectNames {
   subscript(id: ObjectID) -> String {
     let name =
       learned[id] ?? image.relation(id)?.name ?? image.schemas[id]?.name ?? image.roles[id]?.name
-      ?? image.databases[id]?.name
+      ?? image.databases[id]?.name ?? image.functions[id]?.signature
     return name.map { "\($0) (\(id))" } ?? "\(id)"
   }
 

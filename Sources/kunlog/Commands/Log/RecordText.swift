@@ -45,6 +45,10 @@ enum EventText {
     case .transaction(let event): return text(event)
     case .manager(let event): return text(event, names)
     case .migration(let event): return text(event, names)
+    case .privilege(let event): return text(event, names)
+    case .materializedView(let event): return text(event, names)
+    case .function(let event): return text(event, names)
+    case .schemaChange(let event): return text(event, names)
     default: return catalogText(event, names)
     }
   }

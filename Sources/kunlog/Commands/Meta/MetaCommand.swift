@@ -10,6 +10,6 @@ struct MetaCommand: AsyncParsableCommand {
       """,
     subcommands: [
       MetaRun.self, MetaStatus.self, MetaMember.self, MetaTransfer.self, MetaRecover.self, MetaBackup.self,
-      MetaRestoreCommand.self,
+      MetaRestoreCommand.self, MetaImage.self,
     ], defaultSubcommand: MetaRun.self)
 }

@@ -31,8 +31,9 @@ struct ComputeCommand: AsyncParsableCommand {
       clientTLS: TLSConfiguration(certificateFile: node.certificate, keyFile: node.key))
     configuration.metadataEndpointsFile = data + "/meta-nodes"
     try? FileSystem.createDirectory(data)
-    try await NodeProcess.run(node, role: "compute") { [configuration] _ in
+    try await NodeProcess.run(node, role: "compute") { [configuration] fail in
       let compute = ComputeNode(configuration)
+      compute.onFailure = fail
       return NodeRole(
         start: { try await compute.start() }, stop: { await compute.stop() },
         monitoring: MonitoringSource(metrics: { compute.metrics }, unreadiness: { compute.unreadiness }))

@@ -18,8 +18,9 @@ struct ManagerCommand: AsyncParsableCommand {
     let configuration = ManagerNodeConfiguration(
       nodeID: NodeID(rawValue: node.nodeID), clusterID: try node.cluster(), host: listen.host, port: listen.port,
       metadata: try MetadataEndpoint.list(metadata), tls: node.tls)
-    try await NodeProcess.run(node, role: "manager") { _ in
+    try await NodeProcess.run(node, role: "manager") { fail in
       let manager = ManagerNode(configuration)
+      manager.onFailure = fail
       return NodeRole(
         start: { try await manager.start() }, stop: { await manager.stop() },
         monitoring: MonitoringSource(metrics: { manager.metrics }, unreadiness: { manager.unreadiness }))

@@ -75,6 +75,7 @@ final class NodeProcess {
   private var waiter: CheckedContinuation<Void, Never>?
   private var failure: String?
   private var isAsked = false
+  private var isStarted = false
 
   private init(_ name: String) { logger = Logger(label: name) }
 
@@ -94,6 +95,7 @@ final class NodeProcess {
       let monitoring = try node.monitoring.serve(node, role: name, role.monitoring)
       defer { monitoring?.close() }
       try await role.start()
+      process.isStarted = true
       process.logger.info("ready")
       await process.untilEnd(parent: node.parent)
       if let failure = process.failure {
@@ -115,6 +117,11 @@ final class NodeProcess {
 
   private func end(failure: String?) {
     if self.failure == nil { self.failure = failure }
+    if let failure, !isStarted {
+      // What it waits for will not come.
+      logger.critical("cannot start: \(failure)")
+      _exit(1)
+    }
     isAsked = true
     waiter?.resume()
     waiter = nil

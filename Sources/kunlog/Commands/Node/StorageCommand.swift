@@ -42,6 +42,7 @@ struct StorageCommand: AsyncParsableCommand {
       let engine = SQLiteEngine(SQLiteEngineConfiguration(directory: configuration.engineDirectory))
       let storage = StorageNode(configuration, engine: engine, feed: FollowedMetadata(client))
       storage.onFailure = fail
+      client.onOutdated = fail
       return NodeRole(
         start: {
           client.start()
