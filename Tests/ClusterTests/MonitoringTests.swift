@@ -12,17 +12,23 @@ extension RealProcesses {
         var failure: String?
         var disk: String?
         var behind: UInt64?
-        var log_bytes: UInt64?
+        var logBytes: UInt64?
       }
       var leader: UInt64?
       var voters: Int
-      var voters_answering: Int
+      var votersAnswering: Int
       var nodes: [Node]
+    }
+
+    private var decoder: JSONDecoder {
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      return decoder
     }
 
     private func status(_ cluster: Cluster) throws -> Status {
       let text = try cluster.kunlog(["meta", "status", "--data", cluster.data, "--json", "--timeout-ms", "1000"])
-      return try JSONDecoder().decode(Status.self, from: Data(text.utf8))
+      return try decoder.decode(Status.self, from: Data(text.utf8))
     }
 
     @Test("Metrics of every role are as promtool, the documentation, the dashboard and the alert rules want them")
@@ -47,13 +53,13 @@ extension RealProcesses {
       let cluster = try Cluster(nodePort: 16801, postgresPort: 15471)
       try cluster.eventually("a leader is seen by all") {
         let status = try self.status(cluster)
-        return status.leader != nil && status.voters_answering == 3
+        return status.leader != nil && status.votersAnswering == 3
       }
       let whole = try status(cluster)
       #expect(whole.voters == 3)
       #expect(whole.nodes.map(\.name) == ["meta-1", "meta-2", "meta-3"])
       #expect(whole.nodes.count { $0.role == "leader" } == 1)
-      #expect(whole.nodes.allSatisfy { $0.disk == "ok" && ($0.log_bytes ?? 0) > 0 && $0.failure == nil })
+      #expect(whole.nodes.allSatisfy { $0.disk == "ok" && ($0.logBytes ?? 0) > 0 && $0.failure == nil })
       let table = try cluster.kunlog(["meta", "status", "--data", cluster.data])
       #expect(table.contains("3 of 3 voters answer"))
 
@@ -63,7 +69,7 @@ extension RealProcesses {
       try cluster.eventually("nobody leads") { try self.status(cluster).leader == nil }
       let rest = try status(cluster)
       #expect(rest.voters == 3)
-      #expect(rest.voters_answering == 1)
+      #expect(rest.votersAnswering == 1)
       #expect(rest.nodes.map { $0.role == nil } == [false, true, true])
       #expect(rest.nodes.dropFirst().allSatisfy { $0.failure?.contains("DEADLINE_EXCEEDED") == true })
       let without = try cluster.kunlog(["meta", "status", "--data", cluster.data, "--timeout-ms", "500"])
@@ -77,14 +83,14 @@ extension RealProcesses {
     func jsonLog() throws {
       let cluster = try Cluster(nodePort: 17001, postgresPort: 15481)
       let certificates = cluster.data + "/certificates"
-      struct Layout: Decodable { var cluster_id: String }
-      let layout = try JSONDecoder().decode(
+      struct Layout: Decodable { var clusterId: String }
+      let layout = try decoder.decode(
         Layout.self, from: Data(contentsOf: URL(filePath: cluster.data + "/cluster.json")))
       // The port is taken by the cluster's own manager: this one says so and ends.
       let result = try Program.run(
         Program.kunlog,
         [
-          "manager", "--name", "manager-9", "--node-id", "209", "--cluster-id", layout.cluster_id, "--listen",
+          "manager", "--name", "manager-9", "--node-id", "209", "--cluster-id", layout.clusterId, "--listen",
           "127.0.0.1:17013", "--certificate", certificates + "/operator.pem", "--key", certificates + "/operator.key",
           "--authority", certificates + "/ca.pem", "--metadata", "127.0.0.1:17001", "--log-format", "json",
         ])
