@@ -120,7 +120,8 @@ extension Decision {
     for membership in (image.memberships[id] ?? []).sorted(by: { $0.roleID < $1.roleID }) {
       emit(.privilege(.roleRevoked(role: membership.roleID, member: id)))
     }
-    for member in image.memberships.keys.sorted() where image.memberships[member]?.contains(where: { $0.roleID == id }) == true {
+    for member in image.memberships.keys.sorted()
+    where image.memberships[member]?.contains(where: { $0.roleID == id }) == true {
       emit(.privilege(.roleRevoked(role: id, member: member)))
     }
   }

@@ -23,7 +23,8 @@ extension Decision {
     else {
       throw Rejection(
         .invalidParameterValue,
-        "a schema change has 1 to \(SchemaChangeTable.maximumSteps) steps of 1 to 4096 bytes, and a text of at most 65536")
+        "a schema change has 1 to \(SchemaChangeTable.maximumSteps) steps of 1 to 4096 bytes, and a text of at most 65536"
+      )
     }
     if let known = image.schemaChanges.ofObject[object].flatMap({ image.schemaChanges.open[$0] }) {
       throw Rejection(

@@ -98,7 +98,8 @@ package struct ImageTree: Sendable {
           "databases",
           .folder { image.databases.values.sorted { $0.id < $1.id }.map { ImageEntry($0.name, image.treeNode($0)) } }),
         ImageEntry(
-          "roles", .folder { image.roles.values.sorted { $0.id < $1.id }.map { ImageEntry($0.name, image.treeNode($0)) } }),
+          "roles",
+          .folder { image.roles.values.sorted { $0.id < $1.id }.map { ImageEntry($0.name, image.treeNode($0)) } }),
         ImageEntry("schemas", image.schemasNode),
         ImageEntry("tables", image.bySchema(image.tables.values.map { ($0.schemaID, $0.name, image.treeNode($0)) })),
         ImageEntry(
@@ -126,7 +127,8 @@ extension Image {
   fileprivate var clusterNode: ImageNode {
     .folder { [self] in
       [
-        ImageEntry("id", .text(ByteaText.hexadecimal(clusterID?.rawValue ?? []))), ImageEntry("name", .text(clusterName)),
+        ImageEntry("id", .text(ByteaText.hexadecimal(clusterID?.rawValue ?? []))),
+        ImageEntry("name", .text(clusterName)),
         ImageEntry("feature_level", .number(featureLevel)), ImageEntry("index", .number(index)),
         ImageEntry("hash", .text("\(hash)")), ImageEntry("next_object_id", .number(nextObjectID.rawValue)),
         ImageEntry("next_tablet_id", .number(nextTabletID.rawValue)),

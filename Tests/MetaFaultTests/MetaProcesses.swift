@@ -152,10 +152,12 @@ final class MetaProcesses {
         "--listen", "127.0.0.1:\(Self.freePort())", "--postgres", "127.0.0.1:\(Self.freePort())", "--data",
         directory + "/compute-\(id)", "--metadata",
         endpoints([1, 2, 3]).map(\.description).joined(separator: ","), "--certificate",
-        "\(directory)/compute-\(id).pem", "--key", "\(directory)/compute-\(id).key", "--authority", directory + "/ca.pem", "--parent", "\(getpid())",
+        "\(directory)/compute-\(id).pem", "--key", "\(directory)/compute-\(id).key", "--authority",
+        directory + "/ca.pem", "--parent", "\(getpid())",
       ]
     processes[id] = try ChildProcess.spawn(
-      executable: line[0], arguments: Array(line.dropFirst()), output: .append(logFile(id)), errors: .append(logFile(id)))
+      executable: line[0], arguments: Array(line.dropFirst()), output: .append(logFile(id)),
+      errors: .append(logFile(id)))
   }
 
   /// Starts one more node, which waits to be added.

@@ -23,7 +23,8 @@ extension MetaFaults {
       (try? FileSystem.readText(group.logFile(id))) ?? ""
     }
 
-    @Test("Three meta nodes and a compute node go from level 2 to level 3 under load; older ones are refused from then on")
+    @Test(
+      "Three meta nodes and a compute node go from level 2 to level 3 under load; older ones are refused from then on")
     func rollingUpgrade() async throws {
       let group = try await MetaProcesses.start(prefixes: Array(repeating: Self.older, count: 3))
       do { try await upgrade(group) } catch {

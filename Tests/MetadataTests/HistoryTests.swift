@@ -120,7 +120,8 @@ import Testing
     try fixture.append(.function(.create(sqlFunction("g"), orReplace: false)))
     let gone = try #require(fixture.image.functionNames[sqlFunction("g").key])
     try fixture.append(.privilege(.grant(nil, on: [gone], to: [nil], withGrantOption: false)))
-    try fixture.append(.function(.create(sqlFunction("f", body: "SELECT 2"), orReplace: true)), .function(.drop([gone])))
+    try fixture.append(
+      .function(.create(sqlFunction("f", body: "SELECT 2"), orReplace: true)), .function(.drop([gone])))
     try fixture.append(.schemaChange(.plan(table, text: "ALTER", steps: ["a", "b"])))
     try fixture.append(.schemaChange(.completeStep(SchemaChangeID(rawValue: 1), step: 1)))
     try fixture.append(.schemaChange(.plan(try fixture.id("p"), text: "ALTER", steps: ["a"])))

@@ -139,7 +139,8 @@ private func randomCommand(_ image: Image, _ chance: inout SeededChance) -> Comm
   case 17: return .materializedView(.drop([table], isCascade: true))
   case 18:
     return .function(
-      .create(sqlFunction("f\(chance.number(0...3))", body: "SELECT \(chance.next())"), orReplace: chance.number(0...1) == 0))
+      .create(
+        sqlFunction("f\(chance.number(0...3))", body: "SELECT \(chance.next())"), orReplace: chance.number(0...1) == 0))
   case 19:
     return .function(.drop(image.functions.keys.sorted().prefix(1).map { $0 }))
   case 20:

@@ -58,7 +58,8 @@ struct ClusterUpgrade: AsyncParsableCommand {
         }
         if (known ?? 0) < level {
           older.append(
-            "\(node.name) (node \(node.id)) " + (known.map { "understands level \($0) only" } ?? "is of an older version"))
+            "\(node.name) (node \(node.id)) "
+              + (known.map { "understands level \($0) only" } ?? "is of an older version"))
         }
       } catch {
         older.append("\(node.name) (node \(node.id)) does not answer")
