@@ -143,11 +143,13 @@ extension MetaProcesses {
   func startForeign(
     _ id: UInt64, port: Int, data: String, cluster: String, _ members: [String]
   ) throws -> ChildProcess {
+    try certifyNode(id)
     let process = try ChildProcess.spawn(
       executable: Self.executable,
       arguments: [
         "meta", "--existing", "--name", "meta-\(id)", "--node-id", "\(id)", "--cluster-id", cluster, "--listen",
-        "127.0.0.1:\(port)", "--data", data, "--certificate", directory + "/node.pem", "--key", directory + "/node.key",
+        "127.0.0.1:\(port)", "--data", data, "--certificate", "\(directory)/meta-\(id).pem", "--key",
+        "\(directory)/meta-\(id).key",
         "--authority", directory + "/ca.pem", "--parent", "\(getpid())",
       ] + members, output: .append(logFile(id)), errors: .append(logFile(id)))
     adopt(process, id)

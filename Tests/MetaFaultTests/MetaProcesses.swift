@@ -86,6 +86,11 @@ final class MetaProcesses {
     try certify("tester", .admin, nil)
   }
 
+  /// Gives a node its certificate, once.
+  func certifyNode(_ id: UInt64) throws {
+    if !FileSystem.exists("\(directory)/meta-\(id).pem") { try certify("meta-\(id)", .meta, id) }
+  }
+
   private func certify(_ name: String, _ role: AccessRole, _ node: UInt64?) throws {
     guard let identity = AccessIdentity(name: name, role: role, nodeID: node.map(NodeID.init(rawValue:))) else {
       throw Failure(description: "no identity \(name)")
@@ -118,7 +123,7 @@ final class MetaProcesses {
   /// Starts a node; a new process where it ran before.
   func start(_ id: UInt64) throws {
     guard let node = nodes[id] else { throw Failure(description: "no node \(id)") }
-    if !FileSystem.exists("\(directory)/meta-\(id).pem") { try certify("meta-\(id)", .meta, id) }
+    try certifyNode(id)
     var line =
       node.prefix + [
         Self.executable, "meta", "--name", "meta-\(id)", "--node-id", "\(id)", "--cluster-id", Self.clusterText,
