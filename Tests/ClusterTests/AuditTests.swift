@@ -5,11 +5,11 @@ extension RealProcesses {
   /// What an auditor asks of a running cluster, on the command line.
   @Suite
   struct AuditTests {
-    private static let decoder = {
+    private static var decoder: JSONDecoder {
       let decoder = JSONDecoder()
       decoder.keyDecodingStrategy = .convertFromSnakeCase
       return decoder
-    }()
+    }
 
     @Test("Blame, at, diff, listings, show and export tell of tables that were made, changed, dropped and made again")
     func audit() throws {
