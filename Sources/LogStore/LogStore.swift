@@ -56,6 +56,8 @@ package final class LogStore: TurnParticipant {
   private var spaceTimer: LoopTimer?
   // Of the archived segment that was read last.
   private var archived: (segment: ArchivedSegment, positions: EntryPositions, file: any LogFile)?
+  /// Archived segments that were removed since the start.
+  private var removedArchived: [ArchivedSegment] = []
   private var whenIdle: [@LoopActor () -> Void] = []
   private var measured = (archive: LogArchive(), bytes: 0, isMeasuring: false)
 
@@ -268,7 +270,11 @@ package final class LogStore: TurnParticipant {
   }
 
   private func take(_ changes: BatchResult) {
-    if let archive = changes.archive { self.archive = archive }
+    if let archive = changes.archive {
+      self.archive = archive
+      // The writer may not have heard of these when it said so.
+      self.archive.merge([], without: removedArchived)
+    }
     for opened in changes.opened { files[opened.number] = opened.file }
     for change in changes.changes {
       switch change {
@@ -429,6 +435,7 @@ package final class LogStore: TurnParticipant {
   /// Takes up archived segments that were found, and forgets those that were removed.
   package func archiveChanged(found: [ArchivedSegment], removed: [ArchivedSegment]) {
     archive.merge(found, without: removed)
+    removedArchived += removed
     if let archived, removed.contains(archived.segment) { self.archived = nil }
     nonisolated(unsafe) let writer = writer
     writerThread.post { writer.archiveChanged(found: found, removed: removed) }

@@ -88,6 +88,11 @@ package enum AccessMethod: String, Sendable, Hashable, CaseIterable {
   case subscribe = "kunlog.metadata.v1.Metadata/Subscribe"
   case metadataStatus = "kunlog.metadata.v1.Metadata/Status"
   case imageAt = "kunlog.metadata.v1.Audit/ImageAt"
+  case logHead = "kunlog.metadata.v1.Audit/Head"
+  case proveRecord = "kunlog.metadata.v1.Audit/ProveRecord"
+  case proveConsistency = "kunlog.metadata.v1.Audit/ProveConsistency"
+  case logStatus = "kunlog.metadata.v1.Audit/LogStatus"
+  case verifyLog = "kunlog.metadata.v1.Audit/Verify"
   case listMembers = "kunlog.metadata.v1.Admin/ListMembers"
   case changeMembers = "kunlog.metadata.v1.Admin/ChangeMembers"
   case transferLeadership = "kunlog.metadata.v1.Admin/TransferLeadership"
@@ -111,7 +116,8 @@ extension AccessPolicy {
     switch method {
     case .append, .appendStream: [.nodes, .admin, .operator]
     case .readImage, .readIndex, .subscribe, .metadataStatus, .imageAt: .everybody
-    case .listMembers: [.meta, .manager, .admin, .operator, .reader]
+    case .logHead, .proveRecord, .proveConsistency: .everybody
+    case .listMembers, .logStatus, .verifyLog: [.meta, .manager, .admin, .operator, .reader]
     case .changeMembers, .transferLeadership: [.admin, .operator]
     case .exchange, .installSnapshot: AccessRoles(node)
     case .execute, .commit, .rollback, .keepAlive: .compute

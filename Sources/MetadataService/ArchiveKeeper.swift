@@ -17,6 +17,8 @@ final class ArchiveKeeper {
     var local: String
     /// Where it is to lie; nil: in the log's own folder.
     var folder: String?
+    /// Whose archive it is, for the folder: two nodes must not share one.
+    var owner: String
     /// Most bytes; nil: all are kept.
     var maximumBytes: Int?
     /// How long something is kept after it was archived; nil: for ever.
@@ -110,7 +112,8 @@ final class ArchiveKeeper {
     if let warning = outcome.warning { logger.critical("\(warning)") }
     guard let replica else { return }
     replica.archiveChanged(found: outcome.segments, removed: outcome.removed)
-    replica.machine.images?.prune(before: replica.historyFirstIndex)
+    // What is in a folder that cannot be read is not gone.
+    if problem == nil { replica.machine.images?.prune(before: replica.historyFirstIndex) }
   }
 
   // MARK: - On the thread
@@ -120,7 +123,13 @@ final class ArchiveKeeper {
     var local = files(configuration.local) ?? []
     var distant: [File] = []
     if let folder = configuration.folder {
-      if let found = files(folder) { distant = found } else { outcome.problem = FileError("open", folder).description }
+      if let other = foreignOwner(folder, configuration.owner) {
+        outcome.problem = "it is the archive of \(other): give each node a folder of its own"
+      } else if let found = files(folder) {
+        distant = found
+      } else {
+        outcome.problem = FileError("open", folder).description
+      }
       while outcome.problem == nil, let file = local.first {
         do {
           distant.append(try move(file, to: folder))
@@ -169,6 +178,19 @@ final class ArchiveKeeper {
     return Contents(
       bytes: files.reduce(0) { $0 + $1.bytes }, files: files.count,
       firstIndex: segments.map(\.firstIndex).min() ?? 0, lastIndex: segments.map(\.lastIndex).max() ?? 0)
+  }
+
+  /// Whose the folder is, if not the owner's. An empty one becomes the owner's.
+  private nonisolated static func foreignOwner(_ folder: String, _ owner: String) -> String? {
+    let path = folder + "/archive-of"
+    guard let text = try? FileSystem.readText(path) else {
+      if FileSystem.isDirectory(folder), !FileSystem.exists(path) {
+        try? FileSystem.atomicReplace(path, Array((owner + "\n").utf8))
+      }
+      return nil
+    }
+    let found = text.filter { !$0.isNewline }
+    return found == owner ? nil : found
   }
 
   /// An archive's files, the oldest first; nil where the folder is gone.

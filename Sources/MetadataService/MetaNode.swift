@@ -6,6 +6,7 @@ import Metrics
 import RPC
 import Raft
 import Replica
+import SQLTypes
 
 /// What a meta process needs to know.
 package struct MetaNodeConfiguration: Sendable {
@@ -152,7 +153,9 @@ package final class MetaNode {
         try await images.open()
         machine.archive = ArchiveKeeper(
           .init(
-            local: local, folder: configuration.archiveFolder, maximumBytes: configuration.archiveBytes,
+            local: local, folder: configuration.archiveFolder,
+            owner: "node \(configuration.nodeID) of cluster \(ByteaText.hexadecimal(configuration.clusterID.rawValue))",
+            maximumBytes: configuration.archiveBytes,
             maximumAgeSeconds: configuration.archiveSeconds,
             maximumBacklogBytes: configuration.archiveBacklogBytes))
       }

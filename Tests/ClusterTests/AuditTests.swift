@@ -11,6 +11,76 @@ extension RealProcesses {
       return decoder
     }
 
+    @Test(
+      "Heads and proofs are checked by a script of Python that rejects forged ones; the log is verified and replayed")
+    func proofs() throws {
+      let cluster = try Cluster(nodePort: 16901, postgresPort: 15491)
+      _ = try cluster.query("CREATE TABLE audited (id int PRIMARY KEY)")
+      let data = ["--data", cluster.data]
+      let script = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined() + "/examples/verify-proof.py"
+      func save(_ name: String, _ text: String) throws -> String {
+        let path = cluster.data + "/" + name
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        return path
+      }
+      func check(_ arguments: String...) throws -> ProgramResult {
+        try Program.run("/usr/bin/python3", [script] + arguments)
+      }
+      let early = try save("early.json", try cluster.kunlog(["log", "head", "--json"] + data))
+      let record = try index(cluster)
+      try cluster.kunlog(["log", "note", "after the head"] + data)
+      let head = try save("head.json", try cluster.kunlog(["log", "head", "--json"] + data))
+
+      let text = try cluster.kunlog(["log", "prove", "\(record)", "--head", head] + data)
+      let proof = try save("proof.json", text)
+      let good = try check(proof, "--head", head)
+      #expect(good.status == 0)
+      #expect(good.output.hasPrefix("record \(record) is number"))
+      #expect(try check(proof, "--head", early).errors.contains("not the one that was written down"))
+      func forge(_ change: (inout [String: Any]) -> Void) throws -> ProgramResult {
+        var object = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+        change(&object)
+        let bytes = try JSONSerialization.data(withJSONObject: object)
+        return try check(try save("forged.json", String(decoding: bytes, as: UTF8.self)), "--head", head)
+      }
+      let otherBody = try forge { object in
+        var record = object["record"] as? [String: Any] ?? [:]
+        var body = Data(base64Encoded: record["body"] as? String ?? "") ?? Data()
+        body[body.count / 2] ^= 1
+        record["body"] = body.base64EncodedString()
+        object["record"] = record
+      }
+      #expect(otherBody.status == 1 && otherBody.errors.contains("does not have the hash that it claims"))
+      let otherPlace = try forge { $0["leaf"] = 0 }
+      #expect(otherPlace.status == 1 && otherPlace.errors.contains("REFUSED"))
+      let otherPath = try forge { object in
+        var path = object["path"] as? [String] ?? []
+        path[0] = String(repeating: "ab", count: 32)
+        object["path"] = path
+      }
+      #expect(otherPath.status == 1 && otherPath.errors.contains("does not belong to the head's log"))
+
+      let consistency = try save(
+        "continued.json", try cluster.kunlog(["log", "prove", "--from", early, "--head", head] + data))
+      #expect(try check(consistency, "--head", head).status == 0)
+
+      let verified = try cluster.kunlog(["log", "verify", "--head", early] + data)
+      #expect(verified.contains("All is as it must be"))
+      let replayed = try cluster.kunlog(["log", "replay", "--into", cluster.data + "/replayed"] + data)
+      #expect(replayed.contains("It equals the live state."))
+      #expect(try cluster.kunlog(["log", "status"] + data).contains("held       by nothing"))
+
+      try cluster.stop()
+      #expect(try cluster.kunlog(["log", "verify"] + data).contains("meta-1: good"))
+      let segment = cluster.data + "/meta-2/metadata/log/0000000001.log"
+      var bytes = try Data(contentsOf: URL(fileURLWithPath: segment))
+      bytes[bytes.count / 2] ^= 8
+      try bytes.write(to: URL(fileURLWithPath: segment))
+      let damaged = try Program.run(Program.kunlog, ["log", "verify"] + data)
+      #expect(damaged.status == 1)
+      #expect(damaged.output.contains("0000000001.log, byte \(bytes.count / 2)"))
+    }
+
     @Test("Blame, at, diff, listings, show and export tell of tables that were made, changed, dropped and made again")
     func audit() throws {
       let cluster = try Cluster(nodePort: 16801, postgresPort: 15481)

@@ -155,6 +155,32 @@ struct DamageTests {
     await cluster.stopAll()
   }
 
+  @Test("What is under way keeps its entries in the log, up to a bound beyond which that is said")
+  func held() async throws {
+    let cluster = try ReplicaCluster()
+    cluster.adjust = {
+      $0.segmentBytes = 4096
+      $0.heldBytes = 3000
+    }
+    try await cluster.start(1, members: [1])
+    let replica = try await cluster.leader()
+    for number in 1...100 { _ = try await replica.propose("the item with number \(number).") }
+    replica.machine.heldIndex = 40
+    _ = try await replica.takeSnapshot()
+    _ = try await cluster.eventually("a log that begins later") { replica.status.firstIndex > 1 ? true : nil }
+    #expect(replica.status.firstIndex == 40)
+    #expect(!replica.isHoldOverruled)
+    for number in 101...200 { _ = try await replica.propose("the item with number \(number).") }
+    _ = try await replica.takeSnapshot()
+    #expect(replica.isHoldOverruled)
+    _ = try await cluster.eventually("a log that begins later") { replica.status.firstIndex > 40 ? true : nil }
+    replica.machine.heldIndex = nil
+    _ = try await replica.propose("the last one")
+    _ = try await replica.takeSnapshot()
+    #expect(!replica.isHoldOverruled)
+    await cluster.stopAll()
+  }
+
   @Test("A replica whose snapshot is lost gets another one; until then it votes for nobody who lacks what it had")
   func lostSnapshot() async throws {
     let cluster = try ReplicaCluster()

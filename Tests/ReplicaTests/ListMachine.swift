@@ -10,6 +10,7 @@ final class ListMachine: StateMachine {
   private(set) var appliedIndex: UInt64 = 0
   private(set) var leaderships: [Bool] = []
   private(set) var restores = 0
+  var heldIndex: UInt64?
 
   func apply(_ entries: [CommittedEntry]) async throws -> [Int] {
     var outputs: [Int] = []
