@@ -7,10 +7,26 @@ import RPC
 /// A caller whose identity is certain, as RPC carries it.
 package final class AccessCaller: RPCIdentity {
   package let identity: AccessIdentity
+  /// What made it sure; nil: a certificate.
+  let token: AccessToken?
+  /// Whether it may end to be somebody while its connection goes on.
+  package var isRevocable: Bool { token != nil }
 
-  init(_ identity: AccessIdentity) { self.identity = identity }
+  init(_ identity: AccessIdentity, token: AccessToken? = nil) {
+    self.identity = identity
+    self.token = token
+  }
 
   package var callerNodeID: UInt64? { identity.nodeID?.rawValue }
+}
+
+extension TLSConfiguration {
+  /// The same for a server at which tokens count too: a client need not show a certificate.
+  package var acceptingTokens: TLSConfiguration {
+    var result = self
+    result.acceptsMissingPeerCertificate = true
+    return result
+  }
 }
 
 extension RPCContext {
@@ -23,6 +39,8 @@ extension RPCContext {
 package final class AccessGuard: RPCGate {
   /// What this node is.
   private let role: AccessRole
+  /// Whose tokens count.
+  private let image: @LoopActor () -> Image
   private let refusalLog = RefusalLog()
   /// By path, as RPC has it.
   private let rules: [String: AccessRoles]
@@ -30,17 +48,20 @@ package final class AccessGuard: RPCGate {
   /// What was refused since the start.
   package var refusals: UInt64 { refusalLog.count }
 
-  /// A gate of a node of the given role.
-  package init(_ role: AccessRole) {
+  /// A gate of a node of the given role, which knows the log's image.
+  package init(_ role: AccessRole, image: @escaping @LoopActor () -> Image) {
     self.role = role
+    self.image = image
     rules = Dictionary(
       uniqueKeysWithValues: AccessMethod.allCases.map { ("/" + $0.rawValue, AccessPolicy.roles($0, at: role)) })
   }
 
   /// Sets a gate at the node's server, where it has TLS. Without TLS nobody can be told from anybody else.
-  package static func install(at server: RPCServer, role: AccessRole, tls: TLSConfiguration?) -> AccessGuard? {
+  package static func install(
+    at server: RPCServer, role: AccessRole, tls: TLSConfiguration?, image: @escaping @LoopActor () -> Image
+  ) -> AccessGuard? {
     guard tls != nil else { return nil }
-    let gate = AccessGuard(role)
+    let gate = AccessGuard(role, image: image)
     server.gate = gate
     return gate
   }
@@ -51,9 +72,8 @@ package final class AccessGuard: RPCGate {
     guard let certificate else {
       throw refused(
         .unauthenticated,
-        "the caller has shown no certificate. Call with one of the cluster's authority (--certificate, --key)",
-        peerAddress
-      )
+        "the caller has shown neither certificate nor token. Call with --certificate and --key, or with --token-file",
+        peerAddress)
     }
     do throws(CertificateRefusal) { return AccessCaller(try AccessIdentity(certificate)) } catch {
       throw refused(.unauthenticated, error.description, peerAddress)
@@ -61,8 +81,41 @@ package final class AccessGuard: RPCGate {
   }
 
   package func identity(authorization: String, peerAddress: String) throws(RPCError) -> any RPCIdentity {
-    throw refused(.unauthenticated, "this node takes no tokens. Call with a certificate", peerAddress)
+    let words = authorization.split(separator: " ", omittingEmptySubsequences: true)
+    guard words.count == 2, words[0].lowercased() == "bearer" else {
+      throw refused(.unauthenticated, "what authorizes a call is 'Bearer' and a token", peerAddress)
+    }
+    let text = String(words[1])
+    guard let dot = text.lastIndex(of: "."), let token = image().accessToken(named: String(text[..<dot])),
+      token.matches(text), let identity = token.identity
+    else {
+      throw refused(
+        .unauthenticated,
+        "the token is not known here: it was revoked, or is another cluster's. An admin makes one: "
+          + "kunlog access token create", peerAddress)
+    }
+    let caller = AccessCaller(identity, token: token)
+    if token.isExpired(atSeconds: Self.now) { throw expired(caller, peerAddress) }
+    return caller
   }
+
+  /// Throws where the caller of a stream has lost what made it one: its token was revoked, or has ended.
+  package func recheck(_ caller: AccessCaller, peerAddress: String) throws(RPCError) {
+    guard let token = caller.token else { return }
+    guard image().accessToken(named: token.name) == token else {
+      throw refused(.unauthenticated, "the token of \(caller.identity.text) was revoked", peerAddress)
+    }
+    if token.isExpired(atSeconds: Self.now) { throw expired(caller, peerAddress) }
+  }
+
+  private func expired(_ caller: AccessCaller, _ peerAddress: String) -> RPCError {
+    refused(
+      .unauthenticated,
+      "the token of \(caller.identity.text) has ended. An admin makes another one: kunlog access token create",
+      peerAddress)
+  }
+
+  private static var now: Int64 { Int64(time(nil)) }
 
   // MARK: What
 
@@ -79,9 +132,10 @@ package final class AccessGuard: RPCGate {
   }
 
   /// Throws where the caller may not append one of the commands.
-  package func admit(_ commands: [Command], of caller: AccessIdentity, peerAddress: String) throws(RPCError) {
-    for command in commands where !AccessPolicy.allows(command, caller) {
-      throw refused(.permissionDenied, AccessPolicy.refusal(command, caller), peerAddress)
+  package func admit(_ commands: [Command], of caller: AccessCaller, peerAddress: String) throws(RPCError) {
+    try recheck(caller, peerAddress: peerAddress)
+    for command in commands where !AccessPolicy.allows(command, caller.identity) {
+      throw refused(.permissionDenied, AccessPolicy.refusal(command, caller.identity), peerAddress)
     }
   }
 

@@ -53,8 +53,9 @@ package final class ManagerNode {
       MetadataClient.Configuration(
         endpoints: configuration.metadata, tls: configuration.tls, principal: "manager \(configuration.nodeID)",
         clusterID: configuration.clusterID))
-    server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.tls)
-    _ = AccessGuard.install(at: server, role: .manager, tls: configuration.tls)
+    server = RPCServer(
+      host: configuration.host, port: configuration.port, tls: configuration.tls?.acceptingTokens)
+    _ = AccessGuard.install(at: server, role: .manager, tls: configuration.tls) { [client] in client.image }
     logger = Logger(label: "manager")
   }
 

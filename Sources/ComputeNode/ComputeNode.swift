@@ -78,8 +78,8 @@ package final class ComputeNode {
     let metadata = self.metadata
     storage = StorageClient(clusterID: configuration.clusterID, tls: configuration.nodeTLS) { metadata.image }
     local = SQLiteLocalEngine(threads: configuration.localThreads)
-    server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.nodeTLS)
-    _ = AccessGuard.install(at: server, role: .compute, tls: configuration.nodeTLS)
+    server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.nodeTLS?.acceptingTokens)
+    _ = AccessGuard.install(at: server, role: .compute, tls: configuration.nodeTLS) { metadata.image }
     let services = ExecutionServices(
       metadata: MetadataLog(metadata), shards: storage, local: local,
       planning: { image, session in Planner(image: image, session: session, parse: SQLParser.parse) },

@@ -11,7 +11,7 @@ package enum AccessPolicy {
   /// Who may append commands of a kind. A new kind needs a decision here and a row in docs/security.md.
   package static func rule(_ kind: CommandKind) -> Rule {
     switch kind {
-    case .createCluster: Rule(always: .admin)
+    case .createCluster, .setAccessSetting: Rule(always: .admin)
     case .setSetting, .raiseFeatureLevel, .removeNode: Rule(always: [.admin, .operator])
     case .registerNode, .updateNodeAddress: Rule(always: [.admin, .operator], own: .nodes)
     case .recordNote: Rule(always: [.meta, .manager, .admin, .operator])

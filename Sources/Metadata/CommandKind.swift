@@ -1,7 +1,10 @@
-/// What a command asks for, without its details. Raw values are the names of the protocol's messages.
+/// What a command asks for, without its details. Raw values are the names of the protocol's messages, and of parts of them that not
+/// the same callers may ask for.
 package enum CommandKind: String, Sendable, Hashable, CaseIterable {
   case createCluster = "CreateCluster"
   case setSetting = "SetSetting"
+  /// Of a setting that says who is let in.
+  case setAccessSetting = "SetSetting access.*"
   case registerNode = "RegisterNode"
   case updateNodeAddress = "UpdateNodeAddress"
   case removeNode = "RemoveNode"
@@ -56,7 +59,7 @@ extension Command {
   package var kind: CommandKind {
     switch self {
     case .createCluster: .createCluster
-    case .setSetting: .setSetting
+    case .setSetting(let name, _): name.hasPrefix(AccessToken.settingsPrefix) ? .setAccessSetting : .setSetting
     case .registerNode: .registerNode
     case .updateNodeAddress: .updateNodeAddress
     case .removeNode: .removeNode

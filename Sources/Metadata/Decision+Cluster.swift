@@ -33,6 +33,12 @@ extension Decision {
       throw Rejection(
         .invalidParameterValue, "a setting has a name of 1 to 128 bytes and a value of at most 4096 bytes")
     }
+    if name.hasPrefix(AccessToken.settingsPrefix), let value, AccessToken(settingName: name, value: value) == nil {
+      // Whatever this was meant to be must not stand in the log for ever: it may be a secret.
+      throw Rejection(
+        .invalidParameterValue, "the setting \"\(name)\" holds no digest of a token",
+        hint: "Tokens are made by: kunlog access token create")
+    }
     guard image.settings[name] != value else { return }
     emit(.settingChanged(name: name, value: value))
   }

@@ -18,7 +18,7 @@ final class AppendDesk {
 
   /// Who asks.
   struct Asker {
-    let identity: AccessIdentity
+    let caller: AccessCaller
     let address: String
   }
 
@@ -73,8 +73,8 @@ final class AppendDesk {
       throw RPCError(.invalidArgument, error.description)
     }
     if let asker {
-      try gate?.admit(request.commands, of: asker.identity, peerAddress: asker.address)
-      request.principal = asker.identity.principal(claimed: request.principal)
+      try gate?.admit(request.commands, of: asker.caller, peerAddress: asker.address)
+      request.principal = asker.caller.identity.principal(claimed: request.principal)
     } else if request.principal.isEmpty {
       request.principal = "unknown"
     }
@@ -197,7 +197,7 @@ extension AppendDesk.Asker {
   /// Who calls; nil where the server runs without TLS.
   @LoopActor
   init?(_ context: RPCContext) {
-    guard let identity = context.caller else { return nil }
-    self.init(identity: identity, address: context.peerAddress)
+    guard let caller = context.identity as? AccessCaller else { return nil }
+    self.init(caller: caller, address: context.peerAddress)
   }
 }

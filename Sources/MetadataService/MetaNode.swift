@@ -101,7 +101,8 @@ package final class MetaNode {
   package init(_ configuration: MetaNodeConfiguration) {
     self.configuration = configuration
     machine = MetadataMachine(recentBytes: configuration.recentBytes)
-    server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.tls)
+    server = RPCServer(
+      host: configuration.host, port: configuration.port, tls: configuration.tls?.acceptingTokens)
     var replicaConfiguration = ReplicaConfiguration(
       clusterID: configuration.clusterID.rawValue, groupID: "metadata", nodeID: configuration.nodeID.rawValue,
       members: configuration.members.map { member in
@@ -122,7 +123,9 @@ package final class MetaNode {
     replica = Replica(
       configuration: replicaConfiguration, machine: machine, server: server, tls: configuration.tls)
     service = MetadataService(clusterID: configuration.clusterID, replica: replica)
-    service.desk.gate = AccessGuard.install(at: server, role: .meta, tls: configuration.tls)
+    service.desk.gate = AccessGuard.install(at: server, role: .meta, tls: configuration.tls) {
+      [machine] in machine.image
+    }
     recorder = MembershipRecorder(service)
     admin = MetadataAdmin(service, recorder: recorder)
     audit = MetadataAudit(

@@ -1,3 +1,4 @@
+import AccessControl
 import EventLoop
 import Metadata
 import MetadataLog
@@ -32,6 +33,8 @@ final class Subscription {
   private let request: Kunlog_Metadata_V1_SubscribeRequest
   private let writer: Writer
   private let end: RPCStreamEnd
+  /// Who subscribes by what can be revoked meanwhile; nil where it cannot.
+  private let revocable: AppendDesk.Asker?
   private var cursor: SubscriptionCursor
   private let start = Loop.now
   private var lastSent = Loop.now
@@ -52,6 +55,7 @@ final class Subscription {
     self.writer = writer
     self.end = end
     connection = context.connection
+    revocable = AppendDesk.Asker(context).flatMap { $0.caller.isRevocable ? $0 : nil }
     // The call holds these, and ends.
     writer.onReady = { [self] in pump() }
     context.onCancel { [self] in finish(RPCError(.cancelled, "the subscriber has gone")) }
@@ -70,6 +74,7 @@ final class Subscription {
     guard !isBusy, !isOver else { return }
     let state = service.machine.state
     do {
+      if let revocable { try service.desk.gate?.recheck(revocable.caller, peerAddress: revocable.address) }
       for _ in 0..<Self.stepsPerTurn {
         guard writer.isReady, try step(state) else { return }
       }

@@ -30,8 +30,8 @@ package final class StorageNode {
     self.configuration = configuration
     self.engine = engine
     self.feed = feed
-    server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.tls)
-    _ = AccessGuard.install(at: server, role: .storage, tls: configuration.tls)
+    server = RPCServer(host: configuration.host, port: configuration.port, tls: configuration.tls?.acceptingTokens)
+    _ = AccessGuard.install(at: server, role: .storage, tls: configuration.tls) { feed.image }
     var logger = Logger(label: "storage")
     logger[metadataKey: "shard"] = "\(configuration.shardID)"
     logger[metadataKey: "node"] = "\(configuration.nodeID)"

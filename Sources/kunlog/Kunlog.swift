@@ -15,6 +15,7 @@ struct Kunlog: AsyncParsableCommand {
         name: "Operators",
         subcommands: [
           ClusterCommand.self, TableCommand.self, ShardCommand.self, LogCommand.self, CertCommand.self,
+          AccessCommand.self,
           BenchCommand.self,
         ]),
       CommandGroup(name: "Development", subcommands: [SimulateCommand.self]),

@@ -133,6 +133,92 @@ struct TLSTests {
     #expect(String(decoding: output.entries, as: UTF8.self).contains("Verification: OK"))
   }
 
+  @Test("Certificates and authorities change under a server that runs: new connections use them, open ones go on")
+  @LoopActor
+  func rotation() async throws {
+    let files = try Files()
+    let server = try Self.echoServer(files.configuration("server"), Log())
+    defer { server.close() }
+    func echoes(_ stream: Stream, _ byte: UInt8) async -> Bool {
+      let count = stream.received.count
+      stream.connection.write([byte])
+      return await stream.read(count + 1).last == byte
+    }
+    let old = Stream(
+      try await Connection.connect(host: "127.0.0.1", port: server.port, tls: files.configuration("client")))
+    #expect(await echoes(old, 1))
+
+    // A new authority beside the old one; the server's and a newcomer's certificates are its.
+    try files.authority.replaceAuthority()
+    for name in ["server", "newcomer"] {
+      try files.authority.issue(
+        commonName: "\(name)-2", certificateFile: files.directory("\(name).pem"),
+        keyFile: files.directory("\(name).key"))
+    }
+    #expect(try CertificateDetails.read(files.directory("ca.pem")).count == 2)
+    let newcomer = Stream(
+      try await Connection.connect(host: "127.0.0.1", port: server.port, tls: files.configuration("newcomer")))
+    #expect(newcomer.connection.peerCertificateCommonName == "server-2")
+    #expect(await echoes(newcomer, 2))
+    // The old certificate is good as long as its authority is trusted.
+    let second = Stream(
+      try await Connection.connect(host: "127.0.0.1", port: server.port, tls: files.configuration("client")))
+    #expect(await echoes(second, 3))
+    #expect(await echoes(old, 4))
+
+    #expect(try files.authority.retireOthers() == 1)
+    do {
+      let refused = Stream(
+        try await Connection.connect(host: "127.0.0.1", port: server.port, tls: files.configuration("client")))
+      refused.connection.write([5])
+      #expect(await refused.end() != nil)
+    } catch {
+      #expect(error.description.hasPrefix("TLS: "))
+    }
+
+    // What cannot be used changes nothing.
+    try FileSystem.write(files.directory("server.pem"), Array("no certificate".utf8))
+    let third = Stream(
+      try await Connection.connect(host: "127.0.0.1", port: server.port, tls: files.configuration("newcomer")))
+    #expect(third.connection.peerCertificateCommonName == "server-2")
+    #expect(await echoes(third, 6))
+    try files.authority.issue(
+      commonName: "server-3", certificateFile: files.directory("server.pem"), keyFile: files.directory("server.key"))
+    let fourth = Stream(
+      try await Connection.connect(host: "127.0.0.1", port: server.port, tls: files.configuration("newcomer")))
+    #expect(fourth.connection.peerCertificateCommonName == "server-3")
+    #expect(await echoes(old, 7))
+    for stream in [old, newcomer, second, third, fourth] { stream.connection.close() }
+  }
+
+  @Test("A certificate tells whose it is, for which hosts and how long; a key of another authority issues nothing")
+  @LoopActor
+  func details() throws {
+    let files = try Files()
+    let subject = PeerCertificate(
+      commonName: "storage-1", organization: "kunlog", organizationalUnit: "storage", userID: "11")
+    try files.authority.issue(
+      subject, hosts: ["db.example", "10.0.0.4", "::1"], certificateFile: files.directory("s.pem"),
+      keyFile: files.directory("s.key"), validDays: 30)
+    let details = try #require(try CertificateDetails.read(files.directory("s.pem")).first)
+    #expect(details.subject == subject)
+    #expect(details.issuer == "test authority")
+    #expect(details.hosts == ["db.example", "10.0.0.4", "0:0:0:0:0:0:0:1"])
+    #expect(!details.isAuthority)
+    #expect((29 * 86_400...30 * 86_400).contains(details.secondsLeft))
+    #expect(details.fingerprint.count == 64)
+    #expect(try CertificateDetails.read(files.directory("ca.pem")).map(\.isAuthority) == [true])
+    #expect(throws: CertificateError.self) { try CertificateDetails.read(files.directory("s.key")) }
+
+    let others = try Files()
+    let mixed = CertificateAuthority(
+      certificateFile: files.directory("ca.pem"), keyFile: others.directory("ca.key"))
+    #expect(throws: CertificateError.self) {
+      try mixed.issue(commonName: "x", certificateFile: files.directory("x.pem"), keyFile: files.directory("x.key"))
+    }
+    #expect(!FileSystem.exists(files.directory("x.pem")))
+  }
+
   @Test("Random bytes end that connection only")
   @LoopActor
   func randomBytes() async throws {

@@ -51,6 +51,14 @@ final class SecureCluster {
       authorityFile: "\(directory)/ca.pem", requirePeerCertificate: true, alpn: ["h2"])
   }
 
+  /// What a bearer of a token shows.
+  func tls(token: String) -> TLSConfiguration {
+    var result = TLSConfiguration(
+      authorityFile: "\(directory)/ca.pem", requirePeerCertificate: true, alpn: ["h2"])
+    result.token = token
+    return result
+  }
+
   func channel(_ tls: TLSConfiguration?) -> RPCChannel {
     let endpoint = cluster.endpoints[0]
     let channel = RPCChannel(host: endpoint.host, port: endpoint.port, tls: tls)

@@ -42,6 +42,7 @@ func sample(_ kind: CommandKind) -> Command {
   case .createCluster:
     .createCluster(ClusterDraft(id: MetaCluster.id, name: "test", roleName: "abc", roleVerifier: nil))
   case .setSetting: .setSetting(name: "a", value: "b")
+  case .setAccessSetting: .setSetting(name: "access.token.matrix", value: nil)
   case .registerNode:
     .registerNode(NodeDefinition(id: node, role: .storage, name: "n", host: "127.0.0.1", port: 1))
   case .updateNodeAddress: .updateNodeAddress(node, host: "127.0.0.1", port: 2, postgresPort: nil)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLoop
+import FoundationEssentials
 import Metadata
 import MetadataClient
 
@@ -20,15 +21,35 @@ struct ClusterOptions: ParsableArguments {
   @Option(name: .long, help: "Certificate of the cluster's authority (PEM).")
   var authority: String?
 
+  @Option(name: .long, help: "File with a token, instead of a certificate; or KUNLOG_TOKEN in the environment.")
+  var tokenFile: String?
+
   func validate() throws {
     guard data != nil || endpoints != nil else {
       throw ValidationError(
         "Say which cluster: --data DIR of a quick start, or --endpoints HOST:PORT,… with --certificate, --key and --authority."
       )
     }
-    if endpoints != nil, data == nil, certificate == nil || key == nil || authority == nil {
-      throw ValidationError("--endpoints needs --certificate, --key and --authority.")
+    if endpoints != nil, data == nil, authority == nil || (!hasToken && (certificate == nil || key == nil)) {
+      throw ValidationError(
+        "--endpoints needs --authority, and --certificate with --key or a token (--token-file, KUNLOG_TOKEN).")
     }
+  }
+
+  private static var environmentToken: String? {
+    ProcessInfo.processInfo.environment["KUNLOG_TOKEN"].flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  private var hasToken: Bool { tokenFile != nil || Self.environmentToken != nil }
+
+  /// A file's token counts before a certificate, a certificate before the environment's token.
+  private func token() throws -> String? {
+    if let tokenFile {
+      let text = try FileSystem.readText(tokenFile).filter { !$0.isWhitespace }
+      guard !text.isEmpty else { throw ValidationError("\(tokenFile) holds no token.") }
+      return text
+    }
+    return certificate == nil ? Self.environmentToken : nil
   }
 
   /// Addresses of meta nodes, to begin with: those that were heard of last, and those that the cluster began with.
@@ -50,6 +71,13 @@ struct ClusterOptions: ParsableArguments {
 
   /// The identity that this command shows to the nodes.
   func tls() throws -> TLSConfiguration {
+    if let token = try token() {
+      var result = TLSConfiguration(
+        authorityFile: authority ?? data.map { QuickstartDirectory(path: $0).authorityFile },
+        requirePeerCertificate: true, alpn: ["h2"])
+      result.token = token
+      return result
+    }
     if let certificate, let key, let authority {
       return TLSConfiguration.node(certificateFile: certificate, keyFile: key, authorityFile: authority)
     }
