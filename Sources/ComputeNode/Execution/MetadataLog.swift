@@ -66,6 +66,7 @@ extension MetadataError {
         SQLState(rawValue: "08007"), "it is unknown whether the change was recorded", detail: reason,
         hint: "Look whether it is there before you repeat it.")
     case .overloaded: SQLError(.insufficientResources, "too many changes wait for the metadata log")
+    case .outdated(let reason): SQLError(.adminShutdown, "the compute node is older than its cluster", detail: reason)
     case .timedOut: SQLError(.cannotConnectNow, description, hint: "Repeat the statement.")
     case .stopped: SQLError(.adminShutdown, "the compute node is shutting down")
     }
