@@ -34,7 +34,8 @@ import Testing
       #expect(all.compactMap(\.record?.index) == appended)
       #expect(all[0].before == Image())
       #expect(all.map { $0.after.settings["n"] } == [nil, "0", "1", "2", "3", "4"])
-      #expect(all.last?.after == client.image)
+      let present = await client.image
+      #expect(all.last?.after == present)
       let rest = try await steps(client.records(from: .after(appended[2])), until: appended[5])
       #expect(rest.compactMap(\.record?.index) == Array(appended[3...]))
       #expect(rest.map { $0.before.settings["n"] } == ["1", "2", "3"])
@@ -176,7 +177,8 @@ import Testing
       #expect(all[0].record == nil)
       #expect(all[0].before == Image())
       #expect(all[0].events.map(\.kind).contains("ClusterCreated"))
-      #expect(all.last?.after == client.image)
+      let present = await client.image
+      #expect(all.last?.after == present)
     } catch {
       await cluster.stop()
       throw error
