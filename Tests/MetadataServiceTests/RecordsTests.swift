@@ -34,7 +34,7 @@ import Testing
       #expect(all.compactMap(\.record?.index) == appended)
       #expect(all[0].before == Image())
       #expect(all.map { $0.after.settings["n"] } == [nil, "0", "1", "2", "3", "4"])
-      let present = await client.image
+      let present = client.image
       #expect(all.last?.after == present)
       let rest = try await steps(client.records(from: .after(appended[2])), until: appended[5])
       #expect(rest.compactMap(\.record?.index) == Array(appended[3...]))
