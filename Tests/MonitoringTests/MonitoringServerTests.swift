@@ -153,7 +153,7 @@ struct MonitoringServerTests {
     #expect(server.connectionCount == 3)
     // The first is heard again: the second is the oldest now.
     clients[0].send("GET /healthz HTTP/1.1\r\n\r\n")
-    while clients[0].text.split(separator: "alive").count < 2 { try await loopSleep(milliseconds: 1) }
+    while clients[0].text.split(separator: "alive").count < 3 { try await loopSleep(milliseconds: 1) }
     let newcomer = try await Client(port: server.port)
     newcomer.send("GET /readyz HTTP/1.1\r\n\r\n")
     #expect(await newcomer.text(endingWith: "ready\n").hasPrefix("HTTP/1.1 200 OK"))

@@ -44,9 +44,7 @@ struct SimulationTests {
 
   @Test(
     "A mistake in the code under test is found",
-    arguments: [
-      Mutant.acknowledgesBeforeDurable, .votesBeforeDurable, .keepsSpeculation, .bookmarksAhead, .skipsUnknownEvents,
-    ])
+    arguments: [Mutant.acknowledgesBeforeDurable, .votesBeforeDurable, .keepsSpeculation, .bookmarksAhead])
   func mutants(mutant: Mutant) throws {
     var search = MutantSearch()
     search.maximumSeeds = 20
