@@ -87,7 +87,9 @@ package final class GRPCTransport: RaftTransport {
     }
     for id in wanted where links[id] == nil {
       let link = PeerLink(
-        id: id, addresses: addresses(of: id), hello: hello(to: id), tls: tls, receiver: receiver, logger: logger)
+        id: id, addresses: addresses(of: id),
+        hello: { [weak self] in self?.hello(to: id) ?? Kunlog_Raft_V1_Hello() }, tls: tls, receiver: receiver,
+        logger: logger)
       links[id] = link
       link.open()
     }

@@ -15,7 +15,8 @@ final class PeerLink: TurnParticipant {
   // Where the member may be as well: tried in turn while it is not reached.
   private var alternatives: [String]
   private let tls: TLSConfiguration?
-  private let hello: Kunlog_Raft_V1_Hello
+  /// What it says first on each stream: this member's own address may have changed since the last one.
+  private let hello: @LoopActor () -> Kunlog_Raft_V1_Hello
   private let logger: Logger
   private weak var receiver: (any RaftReceiver)?
   private var writer: RPCWriter<Kunlog_Raft_V1_ExchangeRequest>?
@@ -36,8 +37,8 @@ final class PeerLink: TurnParticipant {
 
   /// - Parameter addresses: where the member may be, at least one; the first is tried first.
   init(
-    id: NodeID, addresses: [String], hello: Kunlog_Raft_V1_Hello, tls: TLSConfiguration?, receiver: any RaftReceiver,
-    logger: Logger
+    id: NodeID, addresses: [String], hello: @escaping @LoopActor () -> Kunlog_Raft_V1_Hello, tls: TLSConfiguration?,
+    receiver: any RaftReceiver, logger: Logger
   ) {
     member = Member(id: id, address: addresses[0])
     alternatives = Array(addresses.dropFirst())
@@ -81,7 +82,7 @@ final class PeerLink: TurnParticipant {
     reader.onMessage = { [weak self] _ in self?.welcomed() }
     reader.onEnd = { [weak self] error in self?.ended(error) }
     writer.onReady = { [weak self] in self?.sendQueued() }
-    if !writer.trySend(.with { $0.hello = hello }) { reader.cancel() }
+    if !writer.trySend(.with { $0.hello = hello() }) { reader.cancel() }
   }
 
   func close() {

@@ -132,7 +132,7 @@ private final class PythonExample {
   private func arguments(_ name: String, _ arguments: [String], _ endpoints: [String]) -> [String] {
     [
       "\(Self.root)/examples/python/\(name)", "--endpoints", endpoints.joined(separator: ","), "--certificate",
-      group.directory + "/node.pem", "--key", group.directory + "/node.key", "--authority",
+      group.directory + "/tester.pem", "--key", group.directory + "/tester.key", "--authority",
       group.directory + "/ca.pem",
     ] + arguments
   }
