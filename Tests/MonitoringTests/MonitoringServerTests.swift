@@ -149,6 +149,8 @@ struct MonitoringServerTests {
       clients.append(try await Client(port: server.port))
       clients[clients.count - 1].send("GET /healthz HTTP/1.1\r\n\r\n")
       _ = await clients[clients.count - 1].text(endingWith: "alive\n")
+      // The loop's clock tells milliseconds apart.
+      try await loopSleep(milliseconds: 5)
     }
     #expect(server.connectionCount == 3)
     // The first is heard again: the second is the oldest now.
