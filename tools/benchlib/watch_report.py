@@ -69,6 +69,9 @@ def cost(document):
     parts = []
     for system, name in NAMES.items():
         without, with_one = document["load"][system], document["stalled"][system]
+        if not without["delivered"] or not with_one["delivered"]:
+            parts.append(f"{name}: it delivered nothing of what was measured within 15 s, with or without")
+            continue
         times = [one["server_seconds"] / max(1, one["delivered"]) for one in (without, with_one)]
         lags = [one["lag_microseconds"]["p50"] for one in (without, with_one)]
         parts.append(
