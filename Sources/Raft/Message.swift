@@ -36,6 +36,12 @@ package struct Message: Sendable, Equatable {
     case promiseRecalled(LogPosition)
     /// The sender remembers durably that it had promised that.
     case promiseKept
+    /// The sender lost entries and does not know how many: how far can they have reached? The id belongs to the sender's
+    /// present life.
+    case promiseQuestion(id: UInt64)
+    /// The answer to it: the sender's log ends at the position, and the receiver acknowledged nothing beyond that before it
+    /// asked.
+    case promiseAnswer(id: UInt64, LogPosition)
     /// The receiver's log is durable and equal to the sender's up to `matchIndex`.
     case appendAccepted(matchIndex: UInt64, round: UInt64)
     /// The receiver's log has no entry of that term at `previousIndex`; the two may agree at `hintIndex`, of `hintTerm`.

@@ -47,11 +47,11 @@ extension Message.Body {
   /// Whether a leader says it.
   fileprivate var isFromLeader: Bool {
     switch self {
-    case .appendRequest, .heartbeatRequest, .commitAdvanced, .timeoutNow, .promiseRecalled, .readIndexResponse,
-      .foreignDisk:
+    case .appendRequest, .heartbeatRequest, .commitAdvanced, .timeoutNow, .promiseRecalled, .promiseAnswer,
+      .readIndexResponse, .foreignDisk:
       return true
     case .preVoteRequest, .preVoteResponse, .voteRequest, .voteResponse, .appendAccepted, .appendRejected,
-      .heartbeatResponse, .promiseKept, .readIndexRequest:
+      .heartbeatResponse, .promiseKept, .promiseQuestion, .readIndexRequest:
       return false
     }
   }
@@ -62,7 +62,7 @@ extension Message.Body {
     case .preVoteResponse, .voteResponse, .appendAccepted, .appendRejected, .heartbeatResponse, .promiseKept:
       return true
     case .preVoteRequest, .voteRequest, .appendRequest, .heartbeatRequest, .commitAdvanced, .timeoutNow,
-      .promiseRecalled, .readIndexRequest, .readIndexResponse, .foreignDisk:
+      .promiseRecalled, .promiseQuestion, .promiseAnswer, .readIndexRequest, .readIndexResponse, .foreignDisk:
       return false
     }
   }

@@ -19,7 +19,6 @@ extension Raft {
           round: request.round), to: leader)
       return
     }
-    if asksForPromise(request, leader) { return }
     if let firstNew = request.entries.firstIndex(where: { terms.term(at: $0.index) != $0.term }) {
       // Not answered: the leader tries again at the pace of its heartbeats.
       guard !isDiskFull else { return }

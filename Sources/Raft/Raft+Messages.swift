@@ -45,6 +45,9 @@ extension Raft {
     case .promiseRecalled(let position):
       if follow(from) { receivePromiseRecalled(position, from: from) }
     case .promiseKept: receivePromiseKept(from: from)
+    case .promiseQuestion(let id): receivePromiseQuestion(id: id, from: from)
+    case .promiseAnswer(let id, let position):
+      if follow(from) { receivePromiseAnswer(id: id, position) }
     case .appendAccepted(let matchIndex, let round):
       receiveAccepted(from: from, matchIndex: matchIndex, round: round)
     case .appendRejected(let previousIndex, let hintIndex, let hintTerm, let round):
@@ -84,6 +87,7 @@ extension Raft {
     deferredCampaigns = 0
     isLateTickExcused = false
     expectLeader()
+    askForPromise(leader)
     return true
   }
 }

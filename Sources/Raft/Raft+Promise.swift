@@ -15,34 +15,51 @@ extension Raft {
   }
 
   /// Of a file that is missing nobody knows how many entries it held: the promise says the most that is possible, and nothing
-  /// of the same term may ever reach it. So the leader of that term is asked, by declining what it knows to be here: it
-  /// answers with the end of its log (`receivePromiseRecalled`), beyond which nothing was acknowledged.
-  mutating func asksForPromise(_ request: Message.AppendRequest, _ leader: NodeID) -> Bool {
-    guard let promised, promised.term == hardState.term else { return false }
-    // A leader that does not remember goes one step back for each question, and has no answer.
-    if promiseQuestions.term != hardState.term { promiseQuestions = (hardState.term, 3) }
-    guard promiseQuestions.left > 0 else { return false }
-    promiseQuestions.left -= 1
-    send(
-      .appendRejected(
-        previousIndex: request.previousIndex, hintIndex: request.previousIndex, hintTerm: request.previousTerm,
-        round: request.round), to: leader)
-    return true
+  /// of the same term may ever reach it. So whoever leads that term is asked for the end of its log, whenever it is heard of
+  /// and an election timeout has passed since the last question.
+  ///
+  /// Why that is enough: of what this node acknowledged before it asked, the leader of the term sent all that is of the term,
+  /// and only ever appended; of earlier terms it has all that was or will be committed, since they commit nothing more once a
+  /// quorum has elected it. It need not have committed an entry of its own.
+  mutating func askForPromise(_ leader: NodeID) {
+    guard let promised, promised.term == hardState.term, !options.mutants.contains(.keepsUnknownPromise) else { return }
+    guard promiseQuestionDue.term != promised.term || now >= promiseQuestionDue.time else { return }
+    promiseQuestionDue = (promised.term, now + options.electionTimeoutMilliseconds)
+    if promiseQuestionID == 0 { promiseQuestionID = random.next() | 1 }
+    send(.promiseQuestion(id: promiseQuestionID), to: leader)
+  }
+
+  mutating func receivePromiseQuestion(id question: UInt64, from follower: NodeID) {
+    guard role == .leader else { return }
+    send(.promiseAnswer(id: question, terms.lastPosition), to: follower)
+  }
+
+  /// Whatever was lost here was not beyond the position. An answer to a question of an earlier life says nothing: this node
+  /// may have acknowledged more between the two.
+  mutating func receivePromiseAnswer(id question: UInt64, _ position: LogPosition) {
+    guard question == promiseQuestionID, let promised, position < promised else { return }
+    promiseQuestionDue.time = .max
+    self.promised = position
+    writePromise(position)
+    settlePromise()
   }
 
   /// The leader has an acknowledgement of entries that this log lacks. All that this node ever acknowledged, to this leader
-  /// or to those before, is in the leader's log: its end is the promise, whatever was known of it here.
+  /// or to those before, is in the leader's log. What was known of the promise may reach further: then it stays.
   mutating func receivePromiseRecalled(_ position: LogPosition, from leader: NodeID) {
     // Of an earlier time: the log has got there since.
     guard position >= terms.lastPosition, position > terms.lastPosition || promised != nil else { return }
-    promiseQuestions = (hardState.term, 0)
-    if promised != position {
+    if position > promised ?? terms.lastPosition {
       promised = position
-      promiseSequence = writes.issue(lastIndex: flushedIndex, at: now)
-      effects.append(.writePromise(position, sequence: promiseSequence))
-      settlePromise()
+      promiseQuestionDue = (hardState.term, .max)
+      writePromise(position)
     }
     send(.promiseKept, to: leader, after: promiseSequence)
+  }
+
+  private mutating func writePromise(_ position: LogPosition) {
+    promiseSequence = writes.issue(lastIndex: flushedIndex, at: now)
+    effects.append(.writePromise(position, sequence: promiseSequence))
   }
 
   /// The follower's promise is durable: from here on its log may be taken as it is.

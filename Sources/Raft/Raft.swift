@@ -32,8 +32,9 @@ package struct Raft: Sendable, ~Copyable {
   package internal(set) var appliedIndex: UInt64
   /// Up to where this log had promised to reach, while it does not: entries that it acknowledged were lost to damage.
   package internal(set) var promised: LogPosition?
-  // How often the leader of the term may still be asked how far the promise can reach at most.
-  var promiseQuestions: (term: UInt64, left: Int) = (0, 0)
+  // What the leader is asked about the promise: drawn once in this life, 0 before that; and when it may be asked next.
+  var promiseQuestionID: UInt64 = 0
+  var promiseQuestionDue: (term: UInt64, time: UInt64) = (0, 0)
   /// Whether the disk has no space: the node votes and follows, but takes no entries and does not lead.
   package internal(set) var isDiskFull = false
   /// The latest snapshot of this node's state.

@@ -33,4 +33,6 @@ package struct RaftMutants: OptionSet, Sendable {
   package static let forgetsPromise = RaftMutants(rawValue: 1 << 13)
   /// A leader sends again what a follower had acknowledged and lacks now, and makes nothing of it.
   package static let toleratesRollback = RaftMutants(rawValue: 1 << 14)
+  /// A log that lost it is not known how much asks nobody how much that can have been.
+  package static let keepsUnknownPromise = RaftMutants(rawValue: 1 << 15)
 }

@@ -23,6 +23,9 @@ extension Message {
     case .promiseRecalled(let position):
       wire.promiseRecalled = .with { ($0.lastIndex, $0.lastTerm) = (position.index, position.term) }
     case .promiseKept: wire.promiseKept = .init()
+    case .promiseQuestion(let id): wire.heartbeatResponse = .with { $0.promiseQuestion = id }
+    case .promiseAnswer(let id, let position):
+      wire.promiseRecalled = .with { ($0.lastIndex, $0.lastTerm, $0.question) = (position.index, position.term, id) }
     case .appendAccepted(let match, let round):
       wire.appendAccepted = .with { ($0.matchIndex, $0.round) = (match, round) }
     case .appendRejected(let previous, let hint, let term, let round):
@@ -61,14 +64,17 @@ extension Message.Body {
     case .voteResponse(let body): self = .voteResponse(isGranted: body.isGranted)
     case .appendRequest(let body): self = .appendRequest(try Message.AppendRequest(wire: body))
     case .promiseRecalled(let body):
-      self = .promiseRecalled(LogPosition(index: body.lastIndex, term: body.lastTerm))
+      let position = LogPosition(index: body.lastIndex, term: body.lastTerm)
+      self = body.question == 0 ? .promiseRecalled(position) : .promiseAnswer(id: body.question, position)
     case .promiseKept: self = .promiseKept
     case .appendAccepted(let body): self = .appendAccepted(matchIndex: body.matchIndex, round: body.round)
     case .appendRejected(let body):
       self = .appendRejected(
         previousIndex: body.previousIndex, hintIndex: body.hintIndex, hintTerm: body.hintTerm, round: body.round)
     case .heartbeatRequest(let body): self = .heartbeatRequest(commitIndex: body.commitIndex, round: body.round)
-    case .heartbeatResponse(let body): self = .heartbeatResponse(round: body.round)
+    case .heartbeatResponse(let body):
+      let question = body.promiseQuestion
+      self = question == 0 ? .heartbeatResponse(round: body.round) : .promiseQuestion(id: question)
     case .commitAdvanced(let body): self = .commitAdvanced(commitIndex: body.commitIndex)
     case .timeoutNow: self = .timeoutNow
     case .readIndexRequest(let body): self = .readIndexRequest(id: body.id)

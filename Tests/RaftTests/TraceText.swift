@@ -39,6 +39,8 @@ enum TraceText {
         + "round \(request.round) \(text(request.entries))"
     case .promiseRecalled(let position): return "promiseRecalled \(position.index)/\(position.term)"
     case .promiseKept: return "promiseKept"
+    case .promiseQuestion: return "promiseQuestion"
+    case .promiseAnswer(_, let position): return "promiseAnswer \(position.index)/\(position.term)"
     case .appendAccepted(let match, let round): return "appendAccepted match \(match) round \(round)"
     case .appendRejected(let previous, let hint, let term, let round):
       return "appendRejected after \(previous) hint \(hint)/\(term) round \(round)"

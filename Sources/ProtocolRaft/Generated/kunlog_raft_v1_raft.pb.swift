@@ -146,6 +146,8 @@ package nonisolated struct Kunlog_Raft_V1_ExchangeResponse: Sendable {
   fileprivate var _welcome: Kunlog_Raft_V1_Welcome? = nil
 }
 
+/// A body that a program does not know ends the stream. What is new is a field of an old body, of which the old reading does
+/// no harm.
 package nonisolated struct Kunlog_Raft_V1_Message: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -428,6 +430,10 @@ package nonisolated struct Kunlog_Raft_V1_Heartbeat: Sendable {
 
   package var round: UInt64 = 0
 
+  /// In answers only. Not 0: this answers no round, but asks how far the sender's promise can reach; answered by a
+  /// PromiseRecalled with the same number. A program that does not know it takes it for the answer to an old round.
+  package var promiseQuestion: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -464,6 +470,9 @@ package nonisolated struct Kunlog_Raft_V1_PromiseRecalled: Sendable {
   package var lastIndex: UInt64 = 0
 
   package var lastTerm: UInt64 = 0
+
+  /// Not 0: it answers that promise_question. Sent to none but those who asked.
+  package var question: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1389,7 +1398,7 @@ nonisolated extension Kunlog_Raft_V1_AppendRejected: SwiftProtobuf.Message, Swif
 
 nonisolated extension Kunlog_Raft_V1_Heartbeat: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Heartbeat"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}commit_index\0\u{1}round\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}commit_index\0\u{1}round\0\u{3}promise_question\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1399,6 +1408,7 @@ nonisolated extension Kunlog_Raft_V1_Heartbeat: SwiftProtobuf.Message, SwiftProt
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.commitIndex) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.round) }()
+      case 3: try { try decoder.decodeSingularFixed64Field(value: &self.promiseQuestion) }()
       default: break
       }
     }
@@ -1411,12 +1421,16 @@ nonisolated extension Kunlog_Raft_V1_Heartbeat: SwiftProtobuf.Message, SwiftProt
     if self.round != 0 {
       try visitor.visitSingularUInt64Field(value: self.round, fieldNumber: 2)
     }
+    if self.promiseQuestion != 0 {
+      try visitor.visitSingularFixed64Field(value: self.promiseQuestion, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Kunlog_Raft_V1_Heartbeat, rhs: Kunlog_Raft_V1_Heartbeat) -> Bool {
     if lhs.commitIndex != rhs.commitIndex {return false}
     if lhs.round != rhs.round {return false}
+    if lhs.promiseQuestion != rhs.promiseQuestion {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1473,7 +1487,7 @@ nonisolated extension Kunlog_Raft_V1_TimeoutNow: SwiftProtobuf.Message, SwiftPro
 
 nonisolated extension Kunlog_Raft_V1_PromiseRecalled: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".PromiseRecalled"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}last_index\0\u{3}last_term\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}last_index\0\u{3}last_term\0\u{1}question\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1483,6 +1497,7 @@ nonisolated extension Kunlog_Raft_V1_PromiseRecalled: SwiftProtobuf.Message, Swi
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.lastIndex) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.lastTerm) }()
+      case 3: try { try decoder.decodeSingularFixed64Field(value: &self.question) }()
       default: break
       }
     }
@@ -1495,12 +1510,16 @@ nonisolated extension Kunlog_Raft_V1_PromiseRecalled: SwiftProtobuf.Message, Swi
     if self.lastTerm != 0 {
       try visitor.visitSingularUInt64Field(value: self.lastTerm, fieldNumber: 2)
     }
+    if self.question != 0 {
+      try visitor.visitSingularFixed64Field(value: self.question, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Kunlog_Raft_V1_PromiseRecalled, rhs: Kunlog_Raft_V1_PromiseRecalled) -> Bool {
     if lhs.lastIndex != rhs.lastIndex {return false}
     if lhs.lastTerm != rhs.lastTerm {return false}
+    if lhs.question != rhs.question {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

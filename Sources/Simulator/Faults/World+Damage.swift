@@ -29,6 +29,7 @@ extension World {
       node.snapshots = []
       node.isBlank = true
       node.wiped = node.durable
+      node.hasForeignDisk = false
       node.diskID = faultChance.next() | 1
       node.backup = nil
       damaged(node)
@@ -42,7 +43,10 @@ extension World {
   private func exchange(_ kind: FaultKind) -> Bool {
     guard let node = anyNode(where: { mayDamage($0) && ($0.isAlive || $0.status == .down) }) else { return false }
     let segments = node.disk.segmentNames
-    let donor = nodes.first { $0.slot != node.slot && ($0.isAlive || $0.status == .down) && !$0.isBlank }
+    // One that has itself a foreign disk may have this node's: that would be brought back, and rightly taken.
+    let donor = nodes.first {
+      $0.slot != node.slot && ($0.isAlive || $0.status == .down) && !$0.isBlank && !$0.hasForeignDisk
+    }
     switch kind {
     case .swappedFile: guard segments.count > 1 else { return false }
     case .missingFile: guard !segments.isEmpty else { return false }

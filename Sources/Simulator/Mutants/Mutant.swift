@@ -32,6 +32,7 @@ package enum Mutant: String, CaseIterable, Sendable {
   case skipsLogCheck = "skips-log-check"
   case changesMembersAtOnce = "changes-members-at-once"
   case forgetsPromise = "forgets-promise"
+  case keepsUnknownPromise = "keeps-unknown-promise"
   case takesDamageForTorn = "takes-damage-for-torn"
   case keepsSpeculation = "keeps-speculation"
   case refusesBeforeFinal = "refuses-before-final"
@@ -67,7 +68,7 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .changesMembersAtOnce: "raft-dev, 2015"
     case .repeatsBatchEnds, .readsBeforeApplied, .forgetsPromise, .takesDamageForTorn, .keepsSpeculation,
       .refusesBeforeFinal, .skipsUnknownEvents, .toleratesRollback, .takesForeignDisk, .keepsOldAddress,
-      .forcesStaleSurvivor:
+      .forcesStaleSurvivor, .keepsUnknownPromise:
       "own"
     }
   }
@@ -79,7 +80,7 @@ package enum Mutant: String, CaseIterable, Sendable {
       .forgetsRequests, .servesBeforeReplay, .snapshotInOnePiece, .skipsUnknownEvents:
       [.process, .swarm]
     case .neverForgivesFullDisk, .leadsWithHungDisk, .trustsAnyDisk, .forgetsPromise, .takesDamageForTorn,
-      .toleratesRollback, .takesForeignDisk:
+      .toleratesRollback, .takesForeignDisk, .keepsUnknownPromise:
       [.disk, .storm]
     case .keepsMembersAtSnapshot, .forgetsMembersAtRestart, .describesOldMembers, .changesMembersAtOnce,
       .keepsOldAddress, .forcesStaleSurvivor:
@@ -122,6 +123,7 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .skipsLogCheck: settings.raftMutants = .skipsLogCheck
     case .changesMembersAtOnce: settings.raftMutants = .changesMembersAtOnce
     case .forgetsPromise: settings.raftMutants = .forgetsPromise
+    case .keepsUnknownPromise: settings.raftMutants = .keepsUnknownPromise
     case .takesDamageForTorn: settings.logMutants = .takesDamageForTorn
     case .keepsSpeculation: settings.metadataMutants = .keepsSpeculation
     case .refusesBeforeFinal: settings.metadataMutants = .refusesBeforeFinal
