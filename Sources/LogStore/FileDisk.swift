@@ -158,10 +158,16 @@ final class OpenFile: LogFile {
     }
   }
 
+  // In pieces, since the kernel caches each call's bytes in folios as large as the call. A log's end lies in what was filled with
+  // zeros before, and each synchronization of a small record looks through all blocks of the folio in which it lies: on ext4
+  // (Linux 6.18) a megabyte that was filled at once costs each of them 20 to 40 µs of processor time more than small folios.
+  private static let pieceBytes = 64 * 1024
+
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(LogStoreError) {
     var done = 0
     while done < bytes.count {
-      let count = pwrite(descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
+      let piece = min(bytes.count - done, Self.pieceBytes)
+      let count = pwrite(descriptor, bytes.baseAddress! + done, piece, off_t(offset + done))
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { throw .io(operation: "write", path: path, errno: count == 0 ? EIO : errno) }
       done += count
