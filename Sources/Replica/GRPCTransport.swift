@@ -11,6 +11,7 @@ package final class GRPCTransport: RaftTransport {
   private let clusterID: [UInt8]
   private let groupID: String
   private let nodeID: NodeID
+  private let configuredAddress: String
   private let server: RPCServer
   private let tls: TLSConfiguration?
   let logger: Logger
@@ -19,7 +20,7 @@ package final class GRPCTransport: RaftTransport {
   private var links: [NodeID: PeerLink] = [:]
   // Who has a stream to here, and where it says it is reached: one that this member does not know of, because it is new
   // or behind, must be answered all the same.
-  private var callers: [NodeID: Member] = [:]
+  private var callers: [NodeID: [String]] = [:]
   // The latest stream from each member: an earlier one that ends says nothing about the member any more.
   private var inbound: [NodeID: Int] = [:]
   private var streams: [Int: RPCReader<Kunlog_Raft_V1_ExchangeRequest>] = [:]
@@ -29,12 +30,15 @@ package final class GRPCTransport: RaftTransport {
   private var isRefused: (@LoopActor (NodeID) -> Bool)?
 
   /// Makes a transport; the service is registered at the server when it starts. `tls` is for the calls to others.
+  /// - Parameter address: where this member is reached, as far as it was told; the log may know better, or not yet.
   package init(
-    clusterID: [UInt8], groupID: String, nodeID: NodeID, server: RPCServer, tls: TLSConfiguration? = nil
+    clusterID: [UInt8], groupID: String, nodeID: NodeID, server: RPCServer, tls: TLSConfiguration? = nil,
+    address: String? = nil
   ) {
     self.clusterID = clusterID
     self.groupID = groupID
     self.nodeID = nodeID
+    configuredAddress = address ?? ""
     self.server = server
     self.tls = tls
     var logger = Logger(label: "replica")
@@ -62,12 +66,11 @@ package final class GRPCTransport: RaftTransport {
     alignLinks()
   }
 
-  /// Where a member may be: by the log, and as it has said itself when it called. After a change of address either may be the
+  /// Where a member may be: by the log, and as it has said itself when it called. After a change of address any may be the
   /// older one.
   private func addresses(of id: NodeID) -> [String] {
-    let known = members.first { $0.id == id }?.address
-    let told = callers[id]?.address
-    return [known, told == known ? nil : told].compactMap { $0 }
+    let known = members.first { $0.id == id }.map { [$0.address] } ?? []
+    return known + (callers[id] ?? []).filter { !known.contains($0) }
   }
 
   /// A link to each member, and to each caller that is none as far as is known here.
@@ -103,8 +106,13 @@ package final class GRPCTransport: RaftTransport {
       alignLinks()
     }
     // Who calls has shown a certificate of the cluster; the bound is against mistakes.
-    guard !hello.address.isEmpty, callers[hello.from] != nil || callers.count < Self.maximumCallers else { return }
-    callers[hello.from] = Member(id: hello.from, address: hello.address)
+    guard callers[hello.from] != nil || callers.count < Self.maximumCallers else { return }
+    var told: [String] = []
+    for address in [hello.address, hello.configuredAddress] where !address.isEmpty && !told.contains(address) {
+      told.append(address)
+    }
+    guard !told.isEmpty else { return }
+    callers[hello.from] = told
     alignLinks()
   }
 
@@ -131,6 +139,7 @@ package final class GRPCTransport: RaftTransport {
       $0.from = nodeID
       $0.to = member
       $0.address = members.first { $0.id == nodeID }?.address ?? ""
+      $0.configuredAddress = configuredAddress
       $0.fromDisk = receiver?.disk ?? 0
     }
   }
@@ -220,6 +229,6 @@ extension Replica {
       configuration: configuration, machine: machine,
       transport: GRPCTransport(
         clusterID: configuration.clusterID, groupID: configuration.groupID, nodeID: configuration.nodeID,
-        server: server, tls: tls))
+        server: server, tls: tls, address: configuration.members.first { $0.id == configuration.nodeID }?.address))
   }
 }

@@ -79,6 +79,28 @@ struct GRPCTransportTests {
     await stop(group)
   }
 
+  @Test("A group that has lost its leader finds a member that has moved, though no log knows it")
+  func movedUnknown() async throws {
+    var group = try await makeGroup()
+    _ = try await eventually("a leader") { group.replicas.firstIndex { $0.isLeader } }
+    for replica in group.replicas { await replica.stop() }
+    await group.servers[0].shutdown()
+    group.servers[0] = RPCServer(host: "127.0.0.1", port: 0)
+    try group.servers[0].start()
+    let members = group.members
+    group.members[0].address = "127.0.0.1:\(group.servers[0].port)"
+    try await start(&group, 0)
+    group.members = members
+    try await start(&group, 1)
+    let leading = try await eventually("one of the two leads, and the other one follows") {
+      [(0, 1), (1, 0)].first {
+        group.replicas[$0].isLeader && group.replicas[$1].status.leaderID == UInt64($0 + 1)
+      }?.0
+    }
+    _ = try await group.replicas[leading].propose("an item")
+    await stop(group)
+  }
+
   @Test("A member that has moved leads one whose log still has its old address")
   func movedMember() async throws {
     var group = try await makeGroup()
@@ -91,9 +113,15 @@ struct GRPCTransportTests {
     try group.servers[moved].start()
     group.members[moved].address = "127.0.0.1:\(group.servers[moved].port)"
     try await start(&group, moved)
-    try await group.replicas[leader].changeMembers([.changeAddress(group.members[moved])])
-    _ = try await group.replicas[leader].propose("an item")
-    let index = group.replicas[leader].status.commitIndex
+    // A leader that was alone for too long has stepped down: then one of the two is elected.
+    let leading = try await eventually("one of the two leads, and the other one follows") {
+      [(leader, moved), (moved, leader)].first {
+        group.replicas[$0].isLeader && group.replicas[$1].status.leaderID == UInt64($0 + 1)
+      }?.0
+    }
+    try await group.replicas[leading].changeMembers([.changeAddress(group.members[moved])])
+    _ = try await group.replicas[leading].propose("an item")
+    let index = group.replicas[leading].status.commitIndex
     _ = try await eventually("the moved member has it all") {
       group.replicas[moved].status.commitIndex >= index ? true : nil
     }

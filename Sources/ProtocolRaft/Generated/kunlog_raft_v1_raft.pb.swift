@@ -81,6 +81,9 @@ package nonisolated struct Kunlog_Raft_V1_Hello: Sendable {
   /// Where the caller is reached, host:port: the called member may be new, or behind, and not know it yet. Empty: not said.
   package var address: String = String()
 
+  /// The same as the caller was told at its start: its machine may have moved, and the log not know it yet. Empty: not said.
+  package var configuredAddress: String = String()
+
   /// The random id of the directory that holds the caller's log: what it says in this stream are that disk's promises.
   package var fromDisk: UInt64 = 0
 
@@ -660,7 +663,7 @@ nonisolated extension Kunlog_Raft_V1_EntryKind: SwiftProtobuf._ProtoNameProvidin
 
 nonisolated extension Kunlog_Raft_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Hello"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}group_id\0\u{1}from\0\u{1}to\0\u{3}from_disk\0\u{2}\u{5}address\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}group_id\0\u{1}from\0\u{1}to\0\u{3}from_disk\0\u{2}\u{5}address\0\u{3}configured_address\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -674,6 +677,7 @@ nonisolated extension Kunlog_Raft_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.to) }()
       case 5: try { try decoder.decodeSingularFixed64Field(value: &self.fromDisk) }()
       case 10: try { try decoder.decodeSingularStringField(value: &self.address) }()
+      case 11: try { try decoder.decodeSingularStringField(value: &self.configuredAddress) }()
       default: break
       }
     }
@@ -698,6 +702,9 @@ nonisolated extension Kunlog_Raft_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf
     if !self.address.isEmpty {
       try visitor.visitSingularStringField(value: self.address, fieldNumber: 10)
     }
+    if !self.configuredAddress.isEmpty {
+      try visitor.visitSingularStringField(value: self.configuredAddress, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -707,6 +714,7 @@ nonisolated extension Kunlog_Raft_V1_Hello: SwiftProtobuf.Message, SwiftProtobuf
     if lhs.from != rhs.from {return false}
     if lhs.to != rhs.to {return false}
     if lhs.address != rhs.address {return false}
+    if lhs.configuredAddress != rhs.configuredAddress {return false}
     if lhs.fromDisk != rhs.fromDisk {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
