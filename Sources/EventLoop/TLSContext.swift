@@ -60,6 +60,14 @@ final class TLSContext {
     }
   }
 
+  /// The files of all that is in use, as they are watched for renewal.
+  static var files: (certificates: Set<String>, authorities: Set<String>) {
+    (
+      Set(loaded.keys.compactMap(\.configuration.certificateFile)),
+      Set(loaded.keys.compactMap(\.configuration.authorityFile))
+    )
+  }
+
   private init(_ configuration: TLSConfiguration, _ role: Role) throws(NetworkError) {
     guard let context = SSL_CTX_new(role == .server ? TLS_server_method() : TLS_client_method()) else {
       throw .tls(openSSLError("no context"))
@@ -156,7 +164,7 @@ final class TLSContext {
 }
 
 /// Tells a file from what replaces it, however soon; all zero where there is none.
-private struct FileVersion: Hashable {
+struct FileVersion: Hashable {
   private var inode: UInt64 = 0
   private var sizeBytes: Int64 = 0
   private var changedNanoseconds: Int64 = 0

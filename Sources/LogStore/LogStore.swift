@@ -54,8 +54,7 @@ package final class LogStore: TurnParticipant {
   // The disk is full, and the writer has part of a batch that is not durable.
   private var isStuck = false
   private var spaceTimer: LoopTimer?
-  // Of the archived segment that was read last.
-  private var archived: (segment: ArchivedSegment, positions: EntryPositions, file: any LogFile)?
+  private var archived = ArchivedSegments()
   /// Archived segments that were removed since the start.
   private var removedArchived: [ArchivedSegment] = []
   private var whenIdle: [@LoopActor () -> Void] = []
@@ -271,6 +270,8 @@ package final class LogStore: TurnParticipant {
 
   private func take(_ changes: BatchResult) {
     if let archive = changes.archive {
+      let known = Set(self.archive.segments)
+      archived.add(archive.segments.filter { !known.contains($0) }, from: positions)
       self.archive = archive
       // The writer may not have heard of these when it said so.
       self.archive.merge([], without: removedArchived)
@@ -383,7 +384,7 @@ package final class LogStore: TurnParticipant {
   ) async throws(LogStoreError) -> [Entry] {
     if let error = failure { throw error }
     let reader = reader()
-    let (disk, identity, path) = (disk, identity, path)
+    let (identity, path) = (identity, path)
     guard let segment = archive.segment(holding: first) else {
       // Dropped, but its segment holds later entries that are not.
       if let extent = positions.extent(from: first, through: min(last, positionedIndex), limitBytes: limitBytes),
@@ -396,23 +397,30 @@ package final class LogStore: TurnParticipant {
       let next = archive.segments.first { $0.firstIndex > first }?.firstIndex ?? positions.runs.first?.firstIndex
       throw .compacted(firstIndex: min(next ?? .max, base.base.index + 1))
     }
-    if archived?.segment != segment {
-      let loading: Result<(EntryPositions, any LogFile), LogStoreError> = await Self.run(on: reader) {
-        () throws(LogStoreError) in
-        let file = try disk.open(segment.name)
-        return (try segment.positions(in: file, identity: identity, directory: path), file)
-      }
-      let loaded = try loading.get()
-      archived = (segment, loaded.0, loaded.1)
-    }
-    guard let archived, archived.segment == segment,
-      let extent = archived.positions.extent(
-        from: first, through: min(last, segment.lastIndex), limitBytes: limitBytes)
+    let known = try await positions(of: segment, on: reader)
+    guard
+      let extent = known.positions.extent(from: first, through: min(last, segment.lastIndex), limitBytes: limitBytes)
     else { throw .beyondEnd(lastIndex: segment.lastIndex) }
-    let file = archived.file
     return try await Self.run(on: reader) { () throws(LogStoreError) in
-      try extent.read(from: file, identity: identity, directory: path + "/" + ArchivedSegment.directory)
+      try extent.read(from: known.file, identity: identity, directory: path + "/" + ArchivedSegment.directory)
     }.get()
+  }
+
+  private func positions(
+    of segment: ArchivedSegment, on reader: WorkerThread
+  ) async throws(LogStoreError) -> (positions: EntryPositions, file: any LogFile) {
+    let known = archived[segment]
+    if let known, let file = known.file { return (known.positions, file) }
+    let (disk, identity, path) = (disk, identity, path)
+    let found = known?.positions
+    let loaded = try await Self.run(on: reader) { () throws(LogStoreError) -> (EntryPositions, any LogFile) in
+      let file = try disk.open(segment.name)
+      if let found { return (found, file) }
+      return (try segment.positions(in: file, identity: identity, directory: path), file)
+    }.get()
+    // It may be gone meanwhile: that this one read has it open is good enough.
+    if archive.segments.contains(segment) { archived.add(segment, loaded.0, loaded.1) }
+    return (loaded.0, loaded.1)
   }
 
   /// The first entry from which on all are at hand, in the archive or in the log.
@@ -436,7 +444,7 @@ package final class LogStore: TurnParticipant {
   package func archiveChanged(found: [ArchivedSegment], removed: [ArchivedSegment]) {
     archive.merge(found, without: removed)
     removedArchived += removed
-    if let archived, removed.contains(archived.segment) { self.archived = nil }
+    for segment in removed { archived.remove(segment) }
     nonisolated(unsafe) let writer = writer
     writerThread.post { writer.archiveChanged(found: found, removed: removed) }
   }

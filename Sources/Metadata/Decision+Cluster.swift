@@ -14,6 +14,7 @@ extension Decision {
     }
     try checkName(draft.name)
     try checkRoleName(draft.roleName)
+    try checkVerifier(draft.roleVerifier, of: draft.roleName)
     emit(.clusterCreated(draft.id, name: draft.name, featureLevel: understood))
     let owner = WellKnown.firstRole
     emit(

@@ -7,6 +7,7 @@ extension Decision {
       throw Rejection(.duplicateObject, "role \"\(draft.name)\" already exists")
     }
     try checkConnectionLimit(draft.connectionLimit)
+    try checkVerifier(draft.verifier, of: draft.name)
     emit(
       .roleCreated(
         RoleDefinition(
@@ -28,7 +29,9 @@ extension Decision {
       role.connectionLimit = value
     }
     switch change.password {
-    case .verifier(let verifier): role.verifier = verifier
+    case .verifier(let verifier):
+      try checkVerifier(verifier, of: role.name)
+      role.verifier = verifier
     case .none?: role.verifier = nil
     case nil: break
     }
@@ -76,6 +79,15 @@ extension Decision {
         .reservedName, "role name \"\(name)\" is reserved",
         detail: name.hasPrefix("pg_") ? "Role names starting with \"pg_\" are reserved." : nil)
     }
+  }
+
+  /// What is refused may be a password: it is not repeated.
+  func checkVerifier(_ verifier: String?, of role: String) throws(Rejection) {
+    guard let verifier, !RoleVerifier.isWellFormed(verifier) else { return }
+    throw Rejection(
+      .invalidParameterValue, "what was sent as the password of role \"\(role)\" is no SCRAM-SHA-256 verifier",
+      detail: "The metadata log keeps verifiers only: many read it, and it forgets nothing.",
+      hint: "A compute node makes the verifier: CREATE ROLE … PASSWORD or ALTER ROLE … PASSWORD.")
   }
 
   private func checkConnectionLimit(_ limit: Int32) throws(Rejection) {

@@ -46,6 +46,12 @@ final class ProcessMetrics {
     let handshakes = "Handshakes of TLS, as server and as client."
     set.counter("kunlog_tls_handshakes_total", handshakes, network.handshakes, ("result", "ok"))
     set.counter("kunlog_tls_handshakes_total", handshakes, network.failedHandshakes, ("result", "failed"))
+    for (owner, seconds) in CertificateExpiry.current {
+      set.gauge(
+        "kunlog_tls_certificate_expiry_timestamp_seconds",
+        "When the first of the certificates ends that this process uses, since 1970-01-01 UTC: its own, its authority's.",
+        seconds, ("owner", owner.rawValue))
+    }
     set.counter(
       "kunlog_network_received_bytes_total", "Bytes that came over TCP connections.", network.receivedBytes)
     set.counter("kunlog_network_sent_bytes_total", "Bytes that went over TCP connections.", network.sentBytes)

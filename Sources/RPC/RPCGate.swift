@@ -9,6 +9,8 @@ package protocol RPCIdentity: AnyObject, Sendable {
 /// Finds out who calls, and decides who may call what, before a handler hears of the call.
 @LoopActor
 package protocol RPCGate: AnyObject {
+  /// How many calls, and commands within calls, it has refused.
+  var refusals: UInt64 { get }
   /// Who calls, by the certificate of the connection; asked once per connection.
   /// - Parameter certificate: nil where the client presented none, or there is no TLS.
   func identity(certificate: PeerCertificate?, peerAddress: String) throws(RPCError) -> any RPCIdentity

@@ -45,6 +45,10 @@ extension RPCServer {
       }
     }
     set.counter("kunlog_rpc_unknown_methods_total", "Calls of methods that are not served here.", unknownMethods)
+    if let gate {
+      set.counter(
+        "kunlog_access_refusals_total", "Calls and commands that were refused for who asked.", gate.refusals)
+    }
     return set
   }
 }

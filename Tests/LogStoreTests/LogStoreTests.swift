@@ -169,6 +169,7 @@ struct LogStoreTests {
     defer { try? FileManager.default.removeItem(atPath: path) }
     var configuration = configuration()
     configuration.archive = .all
+    configuration.segmentBytes = 16 * 1024
     let (log, _) = try await LogStore.open(configuration, on: FileDisk(path: path))
     for sequence: UInt64 in 1...10 {
       let first = (sequence - 1) * 300 + 1
@@ -185,6 +186,16 @@ struct LogStoreTests {
       try await read(log, from: 1, through: 10)
     }
     let last = try #require(log.archive.segments.last?.lastIndex)
+    /// From segment to segment and back.
+    func readHereAndThere(_ log: LogStore) async throws {
+      for index in [last, 1, last / 2, 2, last - 1, last / 2 + 1, 1] {
+        #expect(
+          try await log.readArchived(from: index, through: index, limitBytes: 1)
+            == [entry(index, 1, "a somewhat longer value of entry \(index)")])
+      }
+    }
+    #expect(log.archive.segments.count > 1)
+    try await readHereAndThere(log)
     var found: [Entry] = []
     while found.count < Int(last) {
       found += try await log.readArchived(from: UInt64(found.count) + 1, through: last, limitBytes: 10_000)
@@ -194,6 +205,7 @@ struct LogStoreTests {
     await log.close()
     let (again, _) = try await LogStore.open(configuration, on: FileDisk(path: path))
     #expect(again.archive == log.archive)
+    try await readHereAndThere(again)
     #expect(try await again.readArchived(from: 7, through: 7, limitBytes: 1) == [found[6]])
     // Dropped too, but in a segment that the log still needs.
     #expect(

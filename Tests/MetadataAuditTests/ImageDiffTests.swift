@@ -62,7 +62,7 @@ struct ImageDiffTests {
     let before = log.image
     try log.append(.truncateTables([try log.id("t")], restartsSequences: false))
     try log.append(
-      .alterRole(WellKnown.firstRole, RoleChange(canLogin: false, password: .verifier("SCRAM-SHA-256$4096:other$a:b"))))
+      .alterRole(WellKnown.firstRole, RoleChange(canLogin: false, password: .verifier(AuditFixture.verifier("B")))))
     try log.append(.setSetting(name: "x", value: "1"))
     try log.append(.updateNodeAddress(NodeID(rawValue: 1), host: "10.0.0.9", port: 7001, postgresPort: nil))
     try log.append(.recordNote(topic: "why", content: []))

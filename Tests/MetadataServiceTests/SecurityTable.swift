@@ -107,3 +107,40 @@ private func catalogSample(_ kind: CommandKind, _ id: ObjectID) -> Command {
   default: preconditionFailure("no sample of \(kind)")
   }
 }
+
+/// A command about node 50, which is the caller's own where it is of the given role, and the same about another one.
+func ownSamples(_ kind: CommandKind, _ role: AccessRole) throws -> (own: Command, other: Command) {
+  let node = NodeID(rawValue: 50)
+  let stranger = NodeID(rawValue: 51)
+  func transaction(_ node: NodeID) -> GlobalTransactionID {
+    GlobalTransactionID(coordinator: node, incarnation: 1, sequence: 1)
+  }
+  func definition(_ id: NodeID) throws -> NodeDefinition {
+    NodeDefinition(id: id, role: try #require(role.nodeRole), name: "n", host: "127.0.0.1", port: 1)
+  }
+  func both(_ command: (NodeID) throws -> Command) rethrows -> (Command, Command) {
+    (try command(node), try command(stranger))
+  }
+  switch kind {
+  case .registerNode: return try both { .registerNode(try definition($0)) }
+  case .updateNodeAddress: return both { .updateNodeAddress($0, host: "127.0.0.1", port: 2, postgresPort: nil) }
+  case .decideTransaction where role == .storage:
+    // Its own is to ask for an end, whoever coordinates.
+    let shards = [ShardID(rawValue: 1)]
+    return (
+      .transaction(.decide(transaction(stranger), .abort, participants: shards)),
+      .transaction(.decide(transaction(stranger), .commit, participants: shards))
+    )
+  case .decideTransaction:
+    return both { .transaction(.decide(transaction($0), .commit, participants: [ShardID(rawValue: 1)])) }
+  case .resolveTransaction: return both { .transaction(.resolve(transaction($0))) }
+  case .settleTransactions: return both { .transaction(.settle(before: transaction($0))) }
+  case .electManager: return both { .manager(.elect($0, after: 0)) }
+  default: throw AccessSampleMissing(kind: kind)
+  }
+}
+
+/// The table says own of a command that has no node.
+struct AccessSampleMissing: Error {
+  var kind: CommandKind
+}

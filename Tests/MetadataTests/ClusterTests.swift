@@ -8,7 +8,7 @@ import Testing
     let role = try #require(image.role(named: "abc"))
     #expect(role.id.rawValue == 10)
     #expect(role.isSuperuser && role.canLogin)
-    #expect(role.verifier == "SCRAM-SHA-256$4096:salt$stored:server")
+    #expect(role.verifier == Fixture.verifier)
     #expect(image.databases.values.map(\.name) == ["postgres"])
     #expect(image.schema(named: "pg_catalog")?.id.rawValue == 11)
     #expect(image.schema(named: "public")?.id.rawValue == 2200)
@@ -89,9 +89,37 @@ import Testing
     #expect(fixture.image.settings["a"] == nil)
   }
 
+  @Test func aRolesPasswordIsAVerifierOrRefusedWithoutBeingRepeated() throws {
+    var fixture = try Fixture.cluster()
+    let key = String(repeating: "A", count: 43) + "="
+    let refused = [
+      "secret", "", "md5a3556571e93b0d20722ba62be61e8c2d", "SCRAM-SHA-256$secret",
+      "SCRAM-SHA-256$4096:c2FsdA==$\(key)", "SCRAM-SHA-256$0:c2FsdA==$\(key):\(key)",
+      "SCRAM-SHA-256$4096:$\(key):\(key)", "SCRAM-SHA-256$4096:c2FsdA==$secret:\(key)",
+      "SCRAM-SHA-256$4096:c2FsdA==$\(key):secret", "SCRAM-SHA-256$4096:not base64$\(key):\(key)",
+      "SCRAM-SHA-1$4096:c2FsdA==$\(key):\(key)", "SCRAM-SHA-256$4096:c2FsdA==$\(key):\(key)$secret",
+    ]
+    for text in refused {
+      let draft = ClusterDraft(
+        id: ClusterID(rawValue: [UInt8](repeating: 7, count: 16)), name: "test", roleName: "abc", roleVerifier: text)
+      for rejection in [
+        fixture.rejection(.createRole(RoleDraft(name: "r", verifier: text))),
+        fixture.rejection(.alterRole(WellKnown.firstRole, RoleChange(password: .verifier(text)))),
+        Fixture().rejection(.createCluster(draft)),
+      ] {
+        #expect(rejection?.sqlState.rawValue == "22023", "\(text)")
+        #expect(rejection?.message.hasSuffix("is no SCRAM-SHA-256 verifier") == true)
+        let said = "\(rejection?.message ?? "") \(rejection?.detail ?? "") \(rejection?.hint ?? "")"
+        #expect(!said.contains("secret") && !said.contains("md5"))
+      }
+    }
+    try fixture.append(.alterRole(WellKnown.firstRole, RoleChange(password: .verifier("SCRAM-SHA-256$1:AA==$\(key):\(key)"))))
+    #expect(fixture.image.roles[WellKnown.firstRole]?.verifier == "SCRAM-SHA-256$1:AA==$\(key):\(key)")
+  }
+
   @Test func rolesAreCreatedAlteredAndDropped() throws {
     var fixture = try Fixture.cluster()
-    try fixture.append(.createRole(RoleDraft(name: "r", canLogin: true, verifier: "v")))
+    try fixture.append(.createRole(RoleDraft(name: "r", canLogin: true, verifier: Fixture.verifier)))
     let role = try #require(fixture.image.role(named: "r"))
     #expect(role.id.rawValue == 16384)
     #expect(fixture.rejection(.createRole(RoleDraft(name: "r")))?.message == "role \"r\" already exists")

@@ -11,6 +11,10 @@ struct Fixture {
   var bodies: [[UInt8]] = []
   var term: UInt64 = 1
 
+  /// Of some password.
+  static let verifier =
+    "SCRAM-SHA-256$4096:c2FsdA==$" + String(repeating: "A", count: 43) + "=:" + String(repeating: "B", count: 43) + "="
+
   /// A cluster with two shards of one replica each.
   static func cluster(shards: Int = 2) throws -> Fixture {
     var fixture = Fixture()
@@ -18,7 +22,7 @@ struct Fixture {
       .createCluster(
         ClusterDraft(
           id: ClusterID(rawValue: [UInt8](repeating: 7, count: 16)), name: "test", roleName: "abc",
-          roleVerifier: "SCRAM-SHA-256$4096:salt$stored:server")))
+          roleVerifier: Self.verifier)))
     for number in 0..<shards {
       let node = NodeDefinition(
         id: NodeID(rawValue: UInt64(number + 1)), role: .storage, name: "storage\(number + 1)", host: "127.0.0.1",

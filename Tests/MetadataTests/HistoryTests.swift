@@ -17,7 +17,7 @@ import Testing
     let spare = NodeDefinition(id: NodeID(rawValue: 10), role: .storage, name: "s", host: "h", port: 5)
     try fixture.append(.registerNode(spare), .addReplica(ShardID(rawValue: 1), spare.id))
     try fixture.append(.removeNode(node.id))
-    try fixture.append(.createRole(RoleDraft(name: "r", connectionLimit: 5, verifier: "v")))
+    try fixture.append(.createRole(RoleDraft(name: "r", connectionLimit: 5, verifier: Fixture.verifier)))
     try fixture.append(.alterRole(try #require(fixture.image.role(named: "r")).id, RoleChange(canLogin: true)))
     try fixture.append(.createSchema(name: "s", ownerID: WellKnown.firstRole))
     try fixture.append(

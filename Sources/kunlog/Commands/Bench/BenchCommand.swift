@@ -13,6 +13,6 @@ struct BenchMeta: AsyncParsableCommand {
     commandName: "meta", abstract: "Measure a metadata log, or etcd with the same client.",
     subcommands: [
       BenchCertificates.self, BenchPrepare.self, BenchLoad.self, BenchProbe.self, BenchSubscribers.self,
-      BenchReach.self, BenchCatalog.self,
+      BenchReach.self, BenchCatalog.self, BenchHistory.self, BenchRoutes.self,
     ])
 }
