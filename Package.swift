@@ -138,7 +138,7 @@ let package = Package(
       "MetadataServiceTests",
       [
         "AccessControl", "Metadata", "MetadataClient", "MetadataService", "MetadataWire", "ProtocolMetadata",
-        "ProtocolRaft", "Raft", "EventLoop", "RPC", "SQLTypes", "LogStore", "SegmentedLog",
+        "ProtocolRaft", "Raft", "Metrics", "EventLoop", "RPC", "SQLTypes", "LogStore", "SegmentedLog",
       ]),
     tests(
       "MetaFaultTests",

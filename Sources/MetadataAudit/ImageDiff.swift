@@ -39,6 +39,8 @@ package struct ImageDiff: Sendable, Equatable, Codable {
   package var added: [ObjectDescription] = []
   package var removed: [ObjectDescription] = []
   package var changed: [ObjectChange] = []
+  /// What has changed beside the objects: functions, transactions, what has ended.
+  package var places: [ImagePlaces.Change] = []
 
   /// The steps from one image to another, by kind, then by identity.
   package init(from before: Image, to after: Image) {
@@ -47,18 +49,31 @@ package struct ImageDiff: Sendable, Equatable, Codable {
     compareCluster(before, after)
     compare(before, after, \.nodes, Image.describe)
     compare(before, after, \.shards, Image.describe)
-    compare(before, after, \.databases, Image.describe)
-    compare(before, after, \.schemas, Image.describe)
-    compare(before, after, \.roles, Image.describe)
-    compare(before, after, \.tables, Image.describe)
+    let beside = Self.beside(before, after)
+    compare(before, after, \.databases, beside, Image.describe)
+    compare(before, after, \.schemas, beside, Image.describe)
+    compare(before, after, \.roles, beside, Image.describe)
+    compare(before, after, \.tables, beside, Image.describe)
     compare(before, after, \.indexes, Image.describe)
-    compare(before, after, \.sequences, Image.describe)
-    compare(before, after, \.views, Image.describe)
+    compare(before, after, \.sequences, beside, Image.describe)
+    compare(before, after, \.views, beside, Image.describe)
     compare(before, after, \.tablets, Image.describe)
     compare(before, after, \.migrations.open, Image.describe)
+    places = ImagePlaces.changes(from: before, to: after)
   }
 
-  package var isEmpty: Bool { added.isEmpty && removed.isEmpty && changed.isEmpty }
+  package var isEmpty: Bool { added.isEmpty && removed.isEmpty && changed.isEmpty && places.isEmpty }
+
+  /// Objects of which something has changed that does not stand in their definitions: privileges, memberships, the query whose rows
+  /// a table holds.
+  private static func beside(_ before: Image, _ after: Image) -> Set<ObjectID> {
+    func differing<Value: Equatable>(_ map: KeyPath<Image, TreeDictionary<ObjectID, Value>>) -> Set<ObjectID> {
+      let (old, new) = (before[keyPath: map], after[keyPath: map])
+      return Set(new.compactMap { old[$0.key] == $0.value ? nil : $0.key })
+        .union(old.compactMap { new[$0.key] == nil ? $0.key : nil })
+    }
+    return differing(\.grants).union(differing(\.memberships)).union(differing(\.materializedViews))
+  }
 
   private mutating func compareCluster(_ before: Image, _ after: Image) {
     let old = before.descriptions(.cluster).first
@@ -82,12 +97,13 @@ package struct ImageDiff: Sendable, Equatable, Codable {
 
   /// Objects of a kind: what is equal is not put into words.
   private mutating func compare<Key: Comparable, Value: Equatable>(
-    _ before: Image, _ after: Image, _ map: KeyPath<Image, TreeDictionary<Key, Value>>,
+    _ before: Image, _ after: Image, _ map: KeyPath<Image, TreeDictionary<Key, Value>>, _ beside: Set<Key> = [],
     _ describe: (Image) -> (Value) -> ObjectDescription
   ) {
     let (old, new) = (before[keyPath: map], after[keyPath: map])
     var keys = new.compactMap { old[$0.key] == $0.value ? nil : $0.key }
     keys += old.compactMap { new[$0.key] == nil ? $0.key : nil }
+    keys += beside.filter { old[$0] != nil && old[$0] == new[$0] }
     for key in keys.sorted() { step(old[key].map(describe(before)), new[key].map(describe(after))) }
   }
 
@@ -129,6 +145,13 @@ package struct ImageDiff: Sendable, Equatable, Codable {
       lines.append("~ \(object.kind) \(object.name) (\(object.id))")
       for field in object.fields {
         lines.append("      \(field.name): \(field.before ?? "(nothing)") -> \(field.after ?? "(nothing)")")
+      }
+    }
+    for place in places {
+      switch (place.before, place.after) {
+      case (nil, let after?): lines.append("+ \(place.path): \(after)")
+      case (let before?, nil): lines.append("- \(place.path): \(before)")
+      default: lines.append("~ \(place.path): \(place.before ?? "") -> \(place.after ?? "")")
       }
     }
     return lines.joined(separator: "\n")

@@ -145,13 +145,13 @@ extension Image {
   func describe(_ database: DatabaseDefinition) -> ObjectDescription {
     ObjectDescription(
       kind: .database, id: "\(database.id)", name: database.name,
-      fields: [.init("name", database.name), .init("owner", roleName(database.ownerID))])
+      fields: [.init("name", database.name), .init("owner", roleName(database.ownerID))] + privileges(database.id))
   }
 
   func describe(_ schema: SchemaDefinition) -> ObjectDescription {
     ObjectDescription(
       kind: .schema, id: "\(schema.id)", name: schema.name,
-      fields: [.init("name", schema.name), .init("owner", roleName(schema.ownerID))])
+      fields: [.init("name", schema.name), .init("owner", roleName(schema.ownerID))] + privileges(schema.id))
   }
 
   /// The verifier is a secret: only its digest shows, so that a change is seen.
@@ -163,7 +163,21 @@ extension Image {
         .init("create role", "\(role.canCreateRole)"), .init("create database", "\(role.canCreateDatabase)"),
         .init("connection limit", "\(role.connectionLimit)"),
         .init("password", role.verifier.map { "set, digest \(Self.digest($0))" } ?? "none"),
-      ])
+      ]
+        + (memberships[role.id] ?? []).map {
+          .init("member of \(roleName($0.roleID))", $0.isAdmin ? "with admin option" : "yes")
+        })
+  }
+
+  /// What others than its owner may do with an object.
+  private func privileges(_ id: ObjectID) -> [ObjectDescription.Field] {
+    (grants[id] ?? []).map { grant in
+      let options = grant.grantOptions.words
+      return .init(
+        "privileges of \(grant.grantee.map(roleName) ?? "PUBLIC")",
+        grant.privileges.words.joined(separator: ", ")
+          + (options.isEmpty ? "" : "; with grant option: \(options.joined(separator: ", "))"))
+    }
   }
 
   private static func digest(_ text: String) -> String {
@@ -194,6 +208,11 @@ extension Image {
     for (name, value) in table.options.sorted(by: { $0.key < $1.key }) {
       fields.append(.init("option \(name)", value))
     }
+    if let view = materializedViews[table.id] {
+      fields.append(.init("materialized view of", view.query))
+      fields.append(.init("populated", view.isPopulated ? "as of index \(view.refreshedIndex)" : "no"))
+    }
+    fields += privileges(table.id)
     return ObjectDescription(
       kind: .table, id: "\(table.id)", name: qualified(table.name, in: table.schemaID), fields: fields)
   }
@@ -245,6 +264,7 @@ extension Image {
     if let owner = sequence.ownerTableID {
       fields.append(.init("owned by", "\(relationName(owner)) column \(sequence.ownerColumn)"))
     }
+    fields += privileges(sequence.id)
     return ObjectDescription(
       kind: .sequence, id: "\(sequence.id)", name: qualified(sequence.name, in: sequence.schemaID), fields: fields)
   }
@@ -256,7 +276,7 @@ extension Image {
         .init("name", view.name), .init("owner", roleName(view.ownerID)), .init("query", view.query),
         .init("columns", view.columns.map { "\($0.name) \($0.type.displayName)" }.joined(separator: ", ")),
         .init("reads", view.dependencies.map(relationName).joined(separator: ", ")),
-      ])
+      ] + privileges(view.id))
   }
 }
 

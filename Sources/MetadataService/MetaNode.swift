@@ -90,7 +90,7 @@ package final class MetaNode {
   private let service: MetadataService
   private let recorder: MembershipRecorder
   private let admin: MetadataAdmin
-  private let audit: MetadataAudit
+  private let audit: AuditService
   private var recovery: QuorumRecovery?
   private var isRecordingRecovery = false
   private var removalWatch: RemovalWatch?
@@ -128,7 +128,7 @@ package final class MetaNode {
     }
     recorder = MembershipRecorder(service)
     admin = MetadataAdmin(service, recorder: recorder)
-    audit = MetadataAudit(
+    audit = AuditService(
       service, dataDirectory: configuration.dataDirectory, archiveDirectory: configuration.archiveFolder)
   }
 

@@ -78,6 +78,19 @@ extension MetaFaults {
         #expect(images.hash == then.hash)
         let result = try await client.append([.recordNote(topic: "after", content: [1])])
         #expect(result.index > new.index)
+        // Every byte of it is verified: the old history, the state of the backup, and what follows.
+        try await client.wait(for: result.index)
+        var digests: Set<[UInt8]> = []
+        for id in ports.keys.sorted() {
+          let endpoint = MetadataEndpoint(host: "127.0.0.1", port: ports[id]!)
+          let follower = group.foreignClient([endpoint], cluster: new.clusterId)
+          try await follower.wait(for: result.index)
+          let verified = try await client.verify(endpoint, through: result.index)
+          #expect(verified.findings == [], "meta-\(id)")
+          #expect(verified.head == (try await client.head(count: verified.head?.count)))
+          digests.insert(verified.imageDigest)
+        }
+        #expect(digests.count == 1)
 
         // One that still has the old identity is told so, be it a node or a client.
         try await group.kill(1)

@@ -55,6 +55,8 @@ extension MetaFaults {
         group.signal(stopped, SIGSTOP)
         try await createTables()
         try await arrive("after the followed replica stood still")
+        let resumed = try #require(try python.followed())
+        #expect(resumed != stopped)
         group.signal(stopped, SIGCONT)
 
         watcher.signal(SIGTERM)

@@ -77,6 +77,66 @@ struct ImageDiffTests {
     #expect(diff.changed[2].fields == [.init("generation", before: "1", after: "2")])
   }
 
+  @Test("Privileges, memberships, materialized views, functions, transactions and what has ended show too")
+  func everythingElse() throws {
+    var log = try AuditFixture()
+    try log.append(AuditFixture.table("t", shard: 1))
+    let t = try log.id("t")
+    try log.append(.createRole(RoleDraft(name: "erika")), .createRole(RoleDraft(name: "staff")))
+    let erika = try #require(log.image.role(named: "erika")).id
+    let staff = try #require(log.image.role(named: "staff")).id
+    let before = log.image
+    let function = FunctionDefinition(
+      id: WellKnown.publicSchema, schemaID: WellKnown.publicSchema, name: "f", ownerID: WellKnown.firstRole,
+      arguments: [], result: nil, body: "SELECT 1")
+    let view = TableDraft(
+      schemaID: WellKnown.publicSchema, name: "m", ownerID: WellKnown.firstRole,
+      columns: [ColumnDraft(name: "id", type: .int4)])
+    let transaction = GlobalTransactionID(coordinator: NodeID(rawValue: 1), incarnation: 1, sequence: 7)
+    try log.append(.privilege(.grant(.select, on: [t], to: [erika, nil], withGrantOption: false)))
+    try log.append(.privilege(.grantRoles([staff], to: [erika], withAdminOption: true)))
+    try log.append(.materializedView(.create(view, query: "SELECT id FROM t", dependencies: [t])))
+    try log.append(.function(.create(function, orReplace: false)))
+    try log.append(.transaction(.decide(transaction, .commit, participants: [ShardID(rawValue: 1)])))
+    try log.append(.schemaChange(.plan(t, text: "ALTER TABLE t", steps: ["one", "two"])))
+    let tablet = try #require(log.image.tablet(of: t)).id
+    try log.append(
+      .migration(.plan(tablet, target: ShardID(rawValue: 2), epoch: nil, maximumRetries: nil, reason: "test")))
+    let diff = ImageDiff(from: before, to: log.image)
+    #expect(
+      diff.changed.first { $0.name == "public.t" }?.fields == [
+        .init("privileges of PUBLIC", before: nil, after: "SELECT"),
+        .init("privileges of erika", before: nil, after: "SELECT"),
+      ])
+    #expect(
+      diff.changed.first { $0.name == "erika" }?.fields == [
+        .init("member of staff", before: nil, after: "with admin option")
+      ])
+    let made = diff.added.first { $0.name == "public.m" }
+    #expect(made?.fields.contains(.init("materialized view of", "SELECT id FROM t")) == true)
+    #expect(made?.fields.contains(.init("populated", "no")) == true)
+    #expect(diff.added.contains { $0.kind == "migration" })
+    func place(_ path: String) -> String? { diff.places.first { $0.path == path }?.after }
+    #expect(place("/functions/public/f()/body") == "SELECT 1")
+    #expect(place("/transactions/open/\(transaction)/outcome") == "commit")
+    #expect(place("/schema_changes/open/1/text") == "ALTER TABLE t")
+    #expect(diff.places.allSatisfy { $0.before == nil })
+    #expect(diff.text.contains("+ /functions/public/f()/body: SELECT 1"))
+
+    let migration = try #require(log.image.migrations.open.keys.first)
+    let middle = log.image
+    try log.append(.migration(.fail(migration, reason: "no room")))
+    try log.append(.migration(.advance(migration, attempt: 0, .rolledBack)))
+    try log.append(.transaction(.resolve(transaction)))
+    let later = ImageDiff(from: middle, to: log.image)
+    #expect(later.removed.map(\.kind) == ["migration"])
+    #expect(later.places.contains(.init("/migrations/ended/\(migration)/outcome", before: nil, after: "rolled back")))
+    #expect(later.places.contains(.init("/transactions/open/\(transaction)/outcome", before: "commit", after: nil)))
+    #expect(later.text.contains("- /transactions/open/\(transaction)/outcome: commit"))
+    let counts = ImagePlaces.counts(log.image).filter { $0.count > 0 }.map { "\($0.count) \($0.name)" }
+    #expect(counts == ["1 function", "1 ended migration", "1 open schema change"])
+  }
+
   @Test("Between any two moments, the difference there and the difference back mirror each other")
   func mirrored() throws {
     var log = try AuditFixture()

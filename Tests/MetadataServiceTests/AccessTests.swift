@@ -3,6 +3,7 @@ import EventLoop
 import Metadata
 import MetadataClient
 import MetadataService
+import Metrics
 import ProtocolMetadata
 import ProtocolRaft
 import RPC
@@ -233,6 +234,29 @@ struct AccessTests {
 
       outcome = await secure.outcome("/kunlog.metadata.v1.Metadata/Status", over: secure.channel(nil))
       #expect(outcome?.code == .unavailable)
+    }
+  }
+
+  @Test("Refusals are counted, and it is told when certificates end")
+  @LoopActor
+  func watched() async throws {
+    try await withSecureCluster { secure in
+      let node = try #require(secure.cluster.nodes[0])
+      func refusals() -> String? {
+        String(decoding: PrometheusText.render(node.metrics), as: UTF8.self).split(separator: "\n")
+          .first { $0.hasPrefix("kunlog_access_refusals_total ") }.map(String.init)
+      }
+      #expect(refusals() == "kunlog_access_refusals_total 0")
+      let reader = try secure.channel(.reader)
+      let outcome = await secure.outcome("/kunlog.metadata.v1.Admin/ChangeMembers", over: reader)
+      #expect(outcome?.code == .permissionDenied)
+      let storage = try secure.channel(.storage)
+      await #expect(throws: RPCError.self) { try await secure.append([sample(.createTable)], over: storage) }
+      #expect(refusals() == "kunlog_access_refusals_total 2")
+      let ends = CertificateExpiry.current
+      #expect(ends.map(\.owner) == [.own, .authority])
+      let now = Double(Loop.wallClockMicroseconds()) / 1_000_000
+      #expect(ends.allSatisfy { $0.seconds > now + 30 * 86_400 && $0.seconds < now + 50 * 366 * 86_400 })
     }
   }
 

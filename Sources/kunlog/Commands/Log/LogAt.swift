@@ -8,7 +8,12 @@ import MetadataClient
 struct LogAt: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "at", abstract: "Show the metadata as it was at an index or a time.",
-    discussion: "Other commands show more of it with --at: kunlog table list, table show, shard list, cluster status.")
+    discussion: """
+      Other commands show more of it with --at: kunlog table list, table show, shard list, cluster status.
+        kunlog log at --index 1200
+        kunlog log at --time 2h --list table,tablet
+        kunlog log at --index 1200 --path /transactions/open
+      """)
 
   @OptionGroup var cluster: ClusterOptions
 
@@ -21,18 +26,25 @@ struct LogAt: AsyncParsableCommand {
   @Option(name: .long, help: "All objects of these kinds, with their fields: table, tablet, … or all; comma-separated.")
   var list: String?
 
+  @Option(name: .long, help: "What is at this path of the image, seen as a tree of folders: / shows which there are.")
+  var path: String?
+
   @Flag(name: .long, help: "One JSON document on standard output.")
   var json = false
 
   func validate() throws {
     guard (index == nil) != (time == nil) else { throw ValidationError("Say when: --index N or --time T.") }
+    guard path == nil || list == nil else { throw ValidationError("--path shows one place, --list objects: give one.") }
     _ = try Moment.time(time)
     _ = try kinds()
   }
 
+  private var names: [String] { (list ?? "").split(separator: ",").map { $0.lowercased() } }
+
+  private var isAll: Bool { names.contains("all") }
+
   private func kinds() throws -> [ObjectKind] {
-    let names = (list ?? "").split(separator: ",").map { $0.lowercased() }
-    if names.contains("all") { return ObjectKind.allCases }
+    if isAll { return ObjectKind.allCases }
     return try names.map { name in
       // tables as well as table.
       guard let kind = ObjectKind(rawValue: name) ?? ObjectKind(rawValue: String(name.dropLast())) else {
@@ -49,7 +61,8 @@ struct LogAt: AsyncParsableCommand {
     let client = try await cluster.connect(principal: "operator")
     defer { client.stop() }
     let past = try await PastImage.read(client, cluster, at: moment)
-    let report = ImageReport(past, listing: try kinds())
+    if let path { return try MetaImage.show(path, of: past.image, json: json) }
+    let report = ImageReport(past, listing: try kinds(), isAll: isAll)
     StandardStream.output.write((json ? JSONDocument.text(report) : report.text) + "\n")
   }
 }
@@ -64,15 +77,19 @@ struct ImageReport: Codable, Sendable {
   var featureLevel: UInt32
   var counts: [String: Int]
   var objects: [ObjectDescription]
+  /// What is no object of a kind: functions, what is under way, what has ended lately.
+  var places: [ImagePlaces.Value]
+
+  private var otherCounts: [String] = []
 
   enum CodingKeys: String, CodingKey {
-    case index, time, hash, counts, objects
+    case index, time, hash, counts, objects, places
     case clusterID = "cluster_id"
     case clusterName = "cluster_name"
     case featureLevel = "feature_level"
   }
 
-  init(_ past: PastImage, listing kinds: [ObjectKind]) {
+  init(_ past: PastImage, listing kinds: [ObjectKind], isAll: Bool = false) {
     let image = past.image
     index = image.index
     time = past.timeMicroseconds.map(AuditTime.text)
@@ -82,6 +99,11 @@ struct ImageReport: Codable, Sendable {
     featureLevel = image.featureLevel
     counts = Dictionary(uniqueKeysWithValues: ObjectKind.allCases.map { ($0.rawValue, image.count($0)) })
     objects = kinds.flatMap(image.descriptions)
+    places = isAll ? ImagePlaces.values(image) : []
+    for (name, plural, count) in ImagePlaces.counts(image) {
+      counts[name] = count
+      if count > 0 { otherCounts.append("\(count) \(count == 1 ? name : plural)") }
+    }
   }
 
   /// For people.
@@ -89,10 +111,10 @@ struct ImageReport: Codable, Sendable {
     var lines = [
       "index \(index)" + (time.map { ", \($0)" } ?? ""), "hash \(hash)",
       "cluster \(clusterName) (\(clusterID)), feature level \(featureLevel)",
-      ObjectKind.allCases.filter { $0 != .cluster }.compactMap { kind in
+      (ObjectKind.allCases.filter { $0 != .cluster }.compactMap { kind in
         let count = counts[kind.rawValue] ?? 0
         return count == 0 ? nil : "\(count) \(Self.noun(kind, count))"
-      }.joined(separator: ", "),
+      } + otherCounts).joined(separator: ", "),
     ]
     for object in objects {
       lines.append("\(object.kind) \(object.name)" + (object.id == object.name ? "" : " (\(object.id))"))
@@ -100,6 +122,7 @@ struct ImageReport: Codable, Sendable {
         lines.append("  \(field.name): \(field.value)")
       }
     }
+    for place in places { lines.append("\(place.path): \(place.value)") }
     return lines.joined(separator: "\n")
   }
 

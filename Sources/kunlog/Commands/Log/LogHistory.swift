@@ -45,6 +45,23 @@ enum LogHistory {
   }
 }
 
+extension LogHistory {
+  /// Gives each record after an index to the body as it is committed, until it returns false: every one once and in order, at another
+  /// meta node where the one that is followed fails.
+  @LoopActor
+  static func follow(
+    _ client: MetadataClient, after index: UInt64, _ body: @LoopActor (Record) throws -> Bool
+  ) async throws {
+    for try await change in client.records(from: .after(index)) {
+      guard let record = change.record else {
+        StandardStream.error.write("records up to \(change.after.index) are not kept any more\n")
+        continue
+      }
+      guard try body(record) else { return }
+    }
+  }
+}
+
 /// The log is not what was written.
 struct LogDamaged: Error, CustomStringConvertible {
   let description: String

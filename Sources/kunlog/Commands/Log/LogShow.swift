@@ -26,10 +26,18 @@ struct LogShow: AsyncParsableCommand {
   @Flag(name: .long, help: "Newest first.")
   var reverse = false
 
+  @Flag(name: .long, help: "Go on with each record as it is committed.")
+  var follow = false
+
   @Flag(name: .long, help: "One JSON document on standard output: {\"records\": [...]}.")
   var json = false
 
   func validate() throws {
+    if follow, json || reverse || to != nil {
+      throw ValidationError(
+        "--follow has no end, and goes with neither --reverse nor --to nor --json (kunlog log tail --json writes a document per "
+          + "record).")
+    }
     if let from, let to, from > to { throw ValidationError("--from \(from) is after --to \(to).") }
     if let limit, limit < 1 { throw ValidationError("--limit is at least 1.") }
   }
@@ -43,8 +51,10 @@ struct LogShow: AsyncParsableCommand {
     var selection = try filter.selection(client.image)
     var printer = RecordPrinter(json: json)
     var kept: [Record] = []
+    var last = client.image.index
     try await LogHistory.read(client, tls: try cluster.tls(), from: filter.needsHistory ? nil : from) { record in
       if let to, record.index > to { return false }
+      last = max(last, record.index)
       names.learn(record)
       guard let record = selection.take(record), record.index >= from ?? 0 else { return true }
       guard reverse else {
@@ -57,6 +67,13 @@ struct LogShow: AsyncParsableCommand {
       return true
     }
     for record in kept.reversed().prefix(limit ?? .max) { printer.show(record, names) }
+    if follow, printer.count < limit ?? .max {
+      return try await LogHistory.follow(client, after: last) { record in
+        names.learn(record)
+        if let record = selection.take(record) { printer.show(record, names) }
+        return printer.count < limit ?? .max
+      }
+    }
     printer.end()
     if let object = selection.object, object.lives.isEmpty { throw CommandFailure(description: object.notFound) }
   }

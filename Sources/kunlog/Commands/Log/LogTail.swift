@@ -34,24 +34,16 @@ struct LogTail: AsyncParsableCommand {
   func run() async throws {
     let client = try await cluster.connect(principal: "operator")
     defer { client.stop() }
-    // What arrives while the history is read waits here; the client goes on at another meta node where this one fails.
-    let (changes, continuation) = AsyncStream.makeStream(
-      of: MetadataClient.Change.self, bufferingPolicy: .bufferingNewest(100_000))
-    client.observe { continuation.yield($0) }
     let present = client.image.index
     var names = ObjectNames(client.image)
     var selection = try filter.selection(client.image)
     for record in try await history(client, to: present, &selection, &names) { show(record, names) }
     if let to, present >= to { return }
-    for await change in changes {
-      guard let record = change.record else {
-        StandardStream.error.write("records up to \(change.after.index) were compacted before they could be read\n")
-        continue
-      }
+    try await LogHistory.follow(client, after: present) { record in
       names.learn(record)
-      if let to, record.index > to { return }
+      if let to, record.index > to { return false }
       if let record = selection.take(record), record.index >= from ?? 0 { show(record, names) }
-      if record.index == to { return }
+      return record.index != to
     }
   }
 

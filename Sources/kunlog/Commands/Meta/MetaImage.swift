@@ -30,7 +30,11 @@ struct MetaImage: AsyncParsableCommand {
   func run() async throws {
     let client = try await cluster.connect(principal: "operator")
     defer { client.stop() }
-    let image = try await moment.image(client, cluster)
+    try Self.show(path, of: try await moment.image(client, cluster), json: json)
+  }
+
+  /// Prints what is at a path.
+  static func show(_ path: String, of image: Image, json: Bool) throws {
     let node: ImageNode
     do throws(ImageTree.Missing) { node = try ImageTree(image).node(at: path) } catch {
       throw CommandFailure(description: error.description)

@@ -49,7 +49,7 @@ private final class VerifyInbox {
   }
 }
 
-extension MetadataAudit {
+extension AuditService {
   func registerVerify(at server: RPCServer) {
     server.handleStream(AuditMethods.verify) { [self] request, writer, context in
       try service.check(request.clusterID)

@@ -7,7 +7,7 @@ import Replica
 
 /// The gRPC service for audits: audit.proto.
 @LoopActor
-final class MetadataAudit {
+final class AuditService {
   let service: MetadataService
   let past: PastImages
   /// The node's own directory, and where its archive lies, if not within.
