@@ -50,13 +50,13 @@ package struct ImageDiff: Sendable, Equatable, Codable {
     compare(before, after, \.nodes, Image.describe)
     compare(before, after, \.shards, Image.describe)
     let beside = Self.beside(before, after)
-    compare(before, after, \.databases, beside, Image.describe)
-    compare(before, after, \.schemas, beside, Image.describe)
-    compare(before, after, \.roles, beside, Image.describe)
-    compare(before, after, \.tables, beside, Image.describe)
+    compare(before, after, \.databases, beside: beside, Image.describe)
+    compare(before, after, \.schemas, beside: beside, Image.describe)
+    compare(before, after, \.roles, beside: beside, Image.describe)
+    compare(before, after, \.tables, beside: beside, Image.describe)
     compare(before, after, \.indexes, Image.describe)
-    compare(before, after, \.sequences, beside, Image.describe)
-    compare(before, after, \.views, beside, Image.describe)
+    compare(before, after, \.sequences, beside: beside, Image.describe)
+    compare(before, after, \.views, beside: beside, Image.describe)
     compare(before, after, \.tablets, Image.describe)
     compare(before, after, \.migrations.open, Image.describe)
     places = ImagePlaces.changes(from: before, to: after)
@@ -97,7 +97,7 @@ package struct ImageDiff: Sendable, Equatable, Codable {
 
   /// Objects of a kind: what is equal is not put into words.
   private mutating func compare<Key: Comparable, Value: Equatable>(
-    _ before: Image, _ after: Image, _ map: KeyPath<Image, TreeDictionary<Key, Value>>, _ beside: Set<Key> = [],
+    _ before: Image, _ after: Image, _ map: KeyPath<Image, TreeDictionary<Key, Value>>, beside: Set<Key> = [],
     _ describe: (Image) -> (Value) -> ObjectDescription
   ) {
     let (old, new) = (before[keyPath: map], after[keyPath: map])

@@ -242,7 +242,7 @@ struct AccessTests {
   func watched() async throws {
     try await withSecureCluster { secure in
       let node = try #require(secure.cluster.nodes[0])
-      func refusals() -> String? {
+      @LoopActor func refusals() -> String? {
         String(decoding: PrometheusText.render(node.metrics), as: UTF8.self).split(separator: "\n")
           .first { $0.hasPrefix("kunlog_access_refusals_total ") }.map(String.init)
       }

@@ -1,5 +1,4 @@
 import EventLoop
-import Glibc
 import LogStore
 import Metadata
 import MetadataClient
@@ -222,80 +221,6 @@ import Testing
       // The other one's connection may still wait for its next attempt.
       let again = await cluster.client(of: 0)
       #expect(try await again.verify(cluster.endpoints[0], through: client.image.index).findings == [])
-    }
-  }
-
-  /// When a file was written last, for those who ask.
-  private func age(_ path: String, seconds: Int) {
-    let then = Int(Loop.wallClockMicroseconds() / 1_000_000) - seconds
-    let times = [timespec(tv_sec: then, tv_nsec: 0), timespec(tv_sec: then, tv_nsec: 0)]
-    #expect(utimensat(AT_FDCWD, path, times, 0) == 0)
-  }
-
-  @Test func whatIsOlderThanTheArchiveKeepsGoesAndNothingElse() async throws {
-    let adjust = { (configuration: inout MetaNodeConfiguration) in
-      configuration.segmentBytes = 4096
-      configuration.archiveBytes = nil
-      configuration.archiveSeconds = 3600
-    }
-    try await withMetaCluster(1, keptEntries: 10, adjust: adjust) { cluster in
-      let client = try await cluster.bootstrapped()
-      try await HistoryTests.fill(cluster, client, records: 100)
-      let archive = cluster.directory + "/meta1/metadata/log/archive"
-      func segments() -> [String] {
-        ((try? FileSystem.list(archive)) ?? []).filter { $0.hasSuffix(".log") }.sorted()
-      }
-      let all = segments()
-      try #require(all.count >= 4)
-      for name in all.prefix(2) { age(archive + "/" + name, seconds: 7200) }
-      try await cluster.eventually { segments() == Array(all.dropFirst(2)) }
-      var status = try await client.logStatus(cluster.endpoints[0])
-      while status.historyFirstIndex == 0 {
-        try await loopSleep(milliseconds: 100)
-        status = try await client.logStatus(cluster.endpoints[0])
-      }
-      let records = try await HistoryTests.records(cluster, node: 0)
-      #expect(records.first?.index == status.historyFirstIndex)
-      #expect(segments() == Array(all.dropFirst(2)))
-      #expect(try await client.verify(cluster.endpoints[0], through: client.image.index).findings == [])
-    }
-  }
-
-  @Test func aBacklogBeyondItsBoundLosesTheOldestAndNothingThatTheLogHas() async throws {
-    let folder = "/tmp/kunlog-archive-tests-\(UInt64.random(in: 0...UInt64.max))"
-    let adjust = { (configuration: inout MetaNodeConfiguration) in
-      configuration.segmentBytes = 4096
-      configuration.archiveBytes = nil
-      // Not there, as an unmounted disk.
-      configuration.archiveFolder = folder
-      configuration.archiveBacklogBytes = 20_000
-    }
-    try await withMetaCluster(1, keptEntries: 10, adjust: adjust) { cluster in
-      let client = try await cluster.bootstrapped()
-      try await HistoryTests.fill(cluster, client, records: 200)
-      func status() async throws -> LogStatus { try await client.logStatus(cluster.endpoints[0]) }
-      var found = try await status()
-      while found.historyFirstIndex == 0 || found.backlog.bytes > 20_000 || found.archiveProblem.isEmpty {
-        try await loopSleep(milliseconds: 100)
-        found = try await status()
-      }
-      #expect(found.backlog.bytes > 0)
-      #expect(found.archiveProblem.contains(folder))
-      // All that is left is there from its first record to the last.
-      let records = try await HistoryTests.records(cluster, node: 0)
-      #expect(records.first?.index == found.historyFirstIndex)
-      #expect(records.last?.index == client.image.index)
-      #expect(zip(records, records.dropFirst()).allSatisfy { $0.index == $1.previousIndex })
-      #expect(try await client.verify(cluster.endpoints[0], through: client.image.index).findings == [])
-      // The folder comes: what waits moves there, and what comes after it.
-      try FileSystem.createDirectory(folder)
-      defer { try? FileSystem.remove(folder) }
-      var back = try await status()
-      while !back.archiveProblem.isEmpty || back.backlog.files > 0 {
-        try await loopSleep(milliseconds: 100)
-        back = try await status()
-      }
-      #expect(try await HistoryTests.records(cluster, node: 0) == records)
     }
   }
 
