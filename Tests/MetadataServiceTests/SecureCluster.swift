@@ -82,9 +82,10 @@ final class SecureCluster {
   }
 
   /// How a call of no content to any method ends.
-  func outcome(_ path: String, over channel: RPCChannel) async -> RPCError? {
+  /// - Parameter timeoutMilliseconds: short for one that goes on for ever where it is let in.
+  func outcome(_ path: String, over channel: RPCChannel, timeoutMilliseconds: Int = 20_000) async -> RPCError? {
     let method = RPCMethod<Kunlog_Metadata_V1_StatusRequest, Kunlog_Metadata_V1_StatusResponse>(path: path)
-    let reader = channel.serverStream(method, .init(), timeoutMilliseconds: 400)
+    let reader = channel.serverStream(method, .init(), timeoutMilliseconds: timeoutMilliseconds)
     do throws(RPCError) {
       while try await reader.next() != nil {}
       return nil
