@@ -64,6 +64,7 @@ let package = Package(
     target("SQLTypes"),
     target("SQLTree", ["SQLTypes"]),
     target("Metadata", ["SQLTypes", hashTrees]),
+    target("Coordination", ["Metadata"]),
     target("MetadataAudit", ["Metadata", "SQLTypes", hashTrees]),
     target("MetadataLog", ["Metadata", "MetadataWire", "SQLTypes"]),
     target("SQLPlan", ["SQLTree", "SQLTypes", "Metadata"]),
@@ -105,18 +106,24 @@ let package = Package(
     target(
       "StorageNode",
       [
-        "AccessControl", "StorageEngine", "EventLoop", "Metadata", "MetadataClient", "Metrics", "ProtocolStorage",
-        "RPC",
+        "AccessControl", "Coordination", "StorageEngine", "EventLoop", "Metadata", "MetadataClient", "Metrics",
+        "ProtocolStorage", "RPC",
         "Raft", "Replica", "SQLTypes",
         logging, protobuf,
       ]),
     target(
       "ComputeNode",
       [
-        "AccessControl", "EventLoop", "Metadata", "MetadataClient", "Metrics", "PostgresWire", "ProtocolStorage", "RPC",
+        "AccessControl", "Coordination", "EventLoop", "Metadata", "MetadataClient", "Metrics", "PostgresWire",
+        "ProtocolStorage", "RPC",
         "SQLParser", "SQLPlan", "SQLTree", "SQLTypes", "SQLite", "TabletSQL", "COpenSSL", logging,
       ]),
-    target("ClusterManager", ["AccessControl", "Metadata", "MetadataClient", "Metrics", "EventLoop", "RPC", logging]),
+    target(
+      "ClusterManager",
+      [
+        "AccessControl", "Coordination", "Metadata", "MetadataClient", "Metrics", "EventLoop", "ProtocolStorage", "RPC",
+        logging,
+      ]),
     .executableTarget(
       name: "kunlog",
       dependencies: [
@@ -131,7 +138,11 @@ let package = Package(
     tests("ClusterTests", ["kunlog"], exclude: ["Clients"]),
     tests(
       "ComputeNodeTests",
-      ["ComputeNode", "EventLoop", "Metadata", "PostgresWire", "SQLite", "SQLParser", "SQLPlan", "SQLTree", "SQLTypes"]),
+      [
+        "ComputeNode", "EventLoop", "Metadata", "MetadataClient", "PostgresWire", "SQLite", "SQLParser", "SQLPlan",
+        "SQLTree", "SQLTypes",
+      ]),
+    tests("CoordinationTests", ["Coordination", "Metadata"]),
     tests("EventLoopTests", ["EventLoop"]),
     tests("LogStoreTests", ["EventLoop", "LogStore", "Raft", "SegmentedLog"]),
     tests(

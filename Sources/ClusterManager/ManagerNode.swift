@@ -30,8 +30,8 @@ package struct ManagerNodeConfiguration: Sendable {
   }
 }
 
-/// A manager: follows the metadata log and watches every node that it names. In this version it only reports what it sees;
-/// it holds nothing that the log does not.
+/// A manager: follows the metadata log, watches every node that it names, and lets the log forget what is over. It holds nothing
+/// that the log does not.
 @LoopActor
 package final class ManagerNode {
   /// Told once where the node can go on no more; the process should end.
@@ -46,6 +46,7 @@ package final class ManagerNode {
   private var timer: LoopTimer?
   private var isProbing = false
   private var probes: UInt64 = 0
+  private var resolver: TransactionResolver!
 
   package init(_ configuration: ManagerNodeConfiguration) {
     self.configuration = configuration
@@ -57,6 +58,7 @@ package final class ManagerNode {
       host: configuration.host, port: configuration.port, tls: configuration.tls?.acceptingTokens)
     _ = AccessGuard.install(at: server, role: .manager, tls: configuration.tls) { [client] in client.image }
     logger = Logger(label: "manager")
+    resolver = TransactionResolver(client: client) { [unowned self] in channel(to: $0) }
   }
 
   /// Begins to serve its health and to watch.
@@ -72,6 +74,7 @@ package final class ManagerNode {
       self.isProbing = true
       Task { @LoopActor in
         await self.probeAll()
+        await self.resolver.resolve()
         self.isProbing = false
       }
     }
@@ -97,6 +100,13 @@ package final class ManagerNode {
         "kunlog_manager_node_up", "Whether a watched node answered that it lives.", serves, ("node", node.name),
         ("node_id", "\(node.id)"), ("node_role", "\(node.role)"))
     }
+    set.gauge(
+      "kunlog_manager_open_decisions",
+      "Decisions on transactions that a shard may still have to carry out.",
+      client.image.transactions.open.count)
+    set.counter(
+      "kunlog_manager_resolved_transactions_total", "Transactions that this manager resolved for their coordinators.",
+      resolver.resolvedCount)
     set.counter("kunlog_manager_probes_total", "Times that this manager has asked all nodes.", probes)
     set.add(client.metrics)
     set.add(server.metrics)
@@ -105,6 +115,12 @@ package final class ManagerNode {
 
   /// Why this manager watches nothing; nil: it watches.
   package var unreadiness: String? { client.isReady ? nil : "the metadata log has not been read yet" }
+
+  private func channel(to node: NodeDefinition) -> RPCChannel {
+    let channel = channels[node.id] ?? RPCChannel(host: node.host, port: node.port, tls: configuration.tls)
+    channels[node.id] = channel
+    return channel
+  }
 
   /// Asks each node once and logs what has changed since.
   private func probeAll() async {
@@ -116,8 +132,7 @@ package final class ManagerNode {
       channels[id] = nil
     }
     let probes = nodes.map { node in
-      let channel = channels[node.id] ?? RPCChannel(host: node.host, port: node.port, tls: configuration.tls)
-      channels[node.id] = channel
+      let channel = channel(to: node)
       return Task { @LoopActor in
         (try? await RPCHealth.isServing(channel, timeoutMilliseconds: configuration.probeIntervalMilliseconds)) ?? false
       }

@@ -16,6 +16,7 @@ extension ComputeNode {
     set.counter("kunlog_sql_plan_cache_lookups_total", lookups, plans.misses, ("result", "miss"))
     set.gauge("kunlog_sql_plan_cache_plans", "Plans in the cache.", plans.count)
     storage.statistics.add(to: &set)
+    coordinator.statistics.add(to: &set)
     set.add(metadata.metrics)
     set.add(server.metrics)
     return set

@@ -67,6 +67,7 @@ package final class ComputeNode {
   private(set) var listener: PostgresListener?
   private(set) var isStopped = false
   let plans: PlanCache
+  let coordinator: TransactionCoordinator
 
   package init(_ configuration: ComputeNodeConfiguration) {
     self.configuration = configuration
@@ -86,6 +87,7 @@ package final class ComputeNode {
       nodeID: configuration.nodeID,
       cryptography: .openSSL, randomBytes: { SecureRandom.bytes($0) })
     plans = services.plans
+    coordinator = services.coordinator
     factory = SessionFactory(services)
   }
 

@@ -100,6 +100,10 @@ package enum AccessMethod: String, Sendable, Hashable, CaseIterable {
   case installSnapshot = "kunlog.raft.v1.Raft/InstallSnapshot"
   case execute = "kunlog.storage.v1.Storage/Execute"
   case commit = "kunlog.storage.v1.Storage/Commit"
+  case prepare = "kunlog.storage.v1.Storage/Prepare"
+  case finish = "kunlog.storage.v1.Storage/Finish"
+  case hold = "kunlog.storage.v1.Storage/Hold"
+  case transactions = "kunlog.storage.v1.Storage/Transactions"
   case rollback = "kunlog.storage.v1.Storage/Rollback"
   case keepAlive = "kunlog.storage.v1.Storage/KeepAlive"
   case storageStatus = "kunlog.storage.v1.Storage/Status"
@@ -120,7 +124,8 @@ extension AccessPolicy {
     case .listMembers, .logStatus, .verifyLog: [.meta, .manager, .admin, .operator, .reader]
     case .changeMembers, .transferLeadership: [.admin, .operator]
     case .exchange, .installSnapshot: AccessRoles(node)
-    case .execute, .commit, .rollback, .keepAlive: .compute
+    case .execute, .commit, .prepare, .finish, .hold, .rollback, .keepAlive: .compute
+    case .transactions: [.compute, .manager, .admin, .operator, .reader]
     case .storageStatus, .healthCheck, .healthWatch, .reflection, .reflectionAlpha: .everybody
     }
   }

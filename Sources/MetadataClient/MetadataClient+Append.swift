@@ -37,6 +37,33 @@ extension MetadataClient {
     _ request: AppendRequest, timeoutMilliseconds: Int? = nil
   ) async throws(MetadataError) -> AppendResult {
     let deadline = Deadline(milliseconds: timeoutMilliseconds ?? configuration.appendTimeoutMilliseconds)
+    let result = try await appendUnfollowed(request, deadline)
+    try await follow(to: result.index, timeoutMilliseconds: max(deadline.remainingMilliseconds, 5_000))
+    return result
+  }
+
+  /// Asks the log for the decision on a transaction over several shards; answers the one that stands, and the record that holds
+  /// it, at once: the local image may not contain it yet. nil: it is past, because all participants had finished.
+  package func decide(
+    _ id: GlobalTransactionID, _ outcome: TransactionOutcome, participants: [ShardID], timeoutMilliseconds: Int? = nil
+  ) async throws(MetadataError) -> (outcome: TransactionOutcome, index: UInt64)? {
+    let request = AppendRequest(
+      principal: configuration.principal, commands: [.transaction(.decide(id, outcome, participants: participants))])
+    let deadline = Deadline(milliseconds: timeoutMilliseconds ?? configuration.appendTimeoutMilliseconds)
+    do throws(MetadataError) {
+      let result = try await appendUnfollowed(request, deadline)
+      for case .transaction(.decided(id, let outcome, _)) in result.events { return (outcome, result.index) }
+      throw MetadataError.malformed("the answer to a decision holds none")
+    } catch {
+      if case .rejected(let rejection) = error, rejection.sqlState.rawValue == "08007" { return nil }
+      throw error
+    }
+  }
+
+  /// Appends; the local image may not contain the record yet.
+  private func appendUnfollowed(
+    _ request: AppendRequest, _ deadline: Deadline
+  ) async throws(MetadataError) -> AppendResult {
     try await appends.enter(featureLevel: image.featureLevel)
     defer { appends.leave() }
     var request = request
@@ -61,10 +88,7 @@ extension MetadataClient {
       mayHaveHappened ? .outcomeUnknown(reason) : .unavailable(reason)
     }
     switch response.kind {
-    case .appended(let appended):
-      let result = try result(appended)
-      try await follow(to: result.index, timeoutMilliseconds: max(deadline.remainingMilliseconds, 5_000))
-      return result
+    case .appended(let appended): return try result(appended)
     case .rejected(let rejected): throw .rejected(Rejection(wire: rejected))
     case .notLeader, nil: throw .malformed("an answer of an unknown kind")
     }

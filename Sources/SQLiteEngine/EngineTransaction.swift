@@ -10,12 +10,17 @@ final class EngineTransaction {
   let options: TransactionOptions
   /// Connections within an open write transaction, by tablet; each stands for a lock held.
   var writers: [TabletID: TabletConnection] = [:]
+  /// Locks of a transaction that another leader had prepared, whose changes are in the log only.
+  var adopted: Set<TabletID> = []
   /// Open savepoints, outermost first: a writer sets them before its next write.
   var savepoints: [UInt32] = []
-  /// REPEATABLE READ: the connection that keeps the snapshots.
-  var snapshot: TabletConnection?
-  /// REPEATABLE READ: the last entry of each tablet when its snapshot was taken.
+  /// REPEATABLE READ: connections that keep snapshots, each of one tablet or of several that a statement reads together.
+  var snapshots: [[TabletID]: TabletConnection] = [:]
+  /// REPEATABLE READ: the last entry that each tablet's snapshot contains.
   var snapshotIndexes: [TabletID: UInt64] = [:]
+  /// REPEATABLE READ: the shard's last entry when the first snapshot was taken. A tablet that has changed since has no
+  /// snapshot of that moment any more.
+  var snapshotIndex: UInt64?
   /// Its changes were handed out to be logged: only the log, or the loss of leadership, ends it now.
   var isSealed = false
   /// Why it can only be undone.

@@ -42,8 +42,12 @@ extension SQLiteEngine {
         case .commit(let id, let changesets, let index):
           if let transaction = transactions[id], transaction.claimEnd() {
             ended.append(transaction)
-            for tablet in transaction.writers.keys { indexes[tablet] = index }
-            steps.append(.commit(transaction.writers.sorted { $0.key < $1.key }.map(\.value), index: index))
+            if transaction.adopted.isEmpty {
+              for tablet in transaction.writers.keys { indexes[tablet] = index }
+              steps.append(.commit(transaction.writers.sorted { $0.key < $1.key }.map(\.value), index: index))
+            } else {
+              steps += try await self.steps(for: changesets, index, &appliers, &indexes)
+            }
           } else {
             steps += try await self.steps(for: changesets, index, &appliers, &indexes)
           }
@@ -88,7 +92,7 @@ extension SQLiteEngine {
   ) async throws(SQLError) -> TabletConnection {
     if let applier = appliers[tablet] { return applier }
     // A transaction that was executed here and lost its leadership is in the way of what the new leader did.
-    if case .transaction(let id) = locks.holder(of: tablet), transactions[id]?.writers[tablet] != nil {
+    if case .transaction(let id) = tabletLocks.holder(of: tablet), transactions[id]?.writers[tablet] != nil {
       await rollback(id)
     }
     do throws(EngineFailure) {
@@ -116,10 +120,8 @@ extension SQLiteEngine {
             try Self.commit(writers, index, gate)
           }
         }
-        for (applier, index) in open.values {
-          try applier.setAppliedIndex(index)
-          try applier.run("COMMIT")
-        }
+        for (applier, index) in open.values { try applier.setAppliedIndex(index) }
+        try Self.commit(open.values.map(\.applier), gate)
         return nil
       } catch {
         for (applier, _) in open.values { applier.endTransaction("ROLLBACK") }
@@ -137,20 +139,25 @@ extension SQLiteEngine {
       writer.recorder?.reset()
       try writer.setAppliedIndex(index)
     }
-    guard writers.count > 1 else {
-      try writers.first?.run("COMMIT")
-      writers.first?.endTransaction("ROLLBACK")
+    defer { for writer in writers { writer.endTransaction("ROLLBACK") } }
+    try commit(writers, gate)
+  }
+
+  private nonisolated static func commit(
+    _ connections: [TabletConnection], _ gate: VisibilityGate
+  ) throws(EngineFailure) {
+    guard connections.count > 1 else {
+      try connections.first?.run("COMMIT")
       return
     }
     let result: Result<Void, EngineFailure> = gate.pass {
       do throws(EngineFailure) {
-        for writer in writers { try writer.run("COMMIT") }
+        for connection in connections { try connection.run("COMMIT") }
         return .success(())
       } catch {
         return .failure(error)
       }
     }
-    for writer in writers { writer.endTransaction("ROLLBACK") }
     try result.get()
   }
 

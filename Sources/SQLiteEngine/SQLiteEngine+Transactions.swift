@@ -79,6 +79,19 @@ extension SQLiteEngine {
     return changed.sorted { $0.tabletID < $1.tabletID }
   }
 
+  package func adopt(_ id: TransactionID, tablets: [TabletID]) async {
+    let transaction = EngineTransaction(id: id, options: TransactionOptions())
+    transaction.isSealed = true
+    transactions[id] = transaction
+    for tablet in tablets.sorted() {
+      // Only schema changes under an earlier leadership hold any, which end by themselves.
+      try? await tabletLocks.acquire(tablet, for: .transaction(id), timeoutMilliseconds: 0)
+      transaction.adopted.insert(tablet)
+    }
+  }
+
+  package var locks: [TransactionID: TransactionLocks] { tabletLocks.all }
+
   package func rollback(_ id: TransactionID) async {
     guard let transaction = transactions[id] else { return }
     await undo(
@@ -98,7 +111,7 @@ extension SQLiteEngine {
     for tablet in tablets.sorted() {
       let timer = LoopTimer(afterMilliseconds: graceMilliseconds, repeatMilliseconds: max(1, graceMilliseconds)) {
         [weak self] in
-        guard let self, case .transaction(let id) = locks.holder(of: tablet), let transaction = transactions[id],
+        guard let self, case .transaction(let id) = tabletLocks.holder(of: tablet), let transaction = transactions[id],
           !transaction.isSealed
         else { return }
         let error = SQLError(
@@ -108,13 +121,13 @@ extension SQLiteEngine {
         Task { await self.undo(transaction, error) }
       }
       // Schema changes come one after another and wait for nothing else, so that this wait always ends.
-      try? await locks.acquire(tablet, for: .schemaChange, timeoutMilliseconds: 0)
+      try? await tabletLocks.acquire(tablet, for: .schemaChange, timeoutMilliseconds: 0)
       timer.cancel()
     }
   }
 
   package func releaseExclusive(_ tablets: [TabletID]) {
-    for tablet in tablets { locks.release(tablet, by: .schemaChange) }
+    for tablet in tablets { tabletLocks.release(tablet, by: .schemaChange) }
   }
 
   // MARK: Writing
@@ -149,7 +162,7 @@ extension SQLiteEngine {
     if let writer = transaction.writers[tablet] { return writer }
     let owner = TabletLocks.Owner.transaction(transaction.id)
     do throws(SQLError) {
-      try await locks.acquire(
+      try await tabletLocks.acquire(
         tablet, for: owner, timeoutMilliseconds: transaction.options.lockTimeoutMilliseconds)
     } catch {
       throw EngineFailure(error: error, tabletID: tablet)
@@ -157,16 +170,22 @@ extension SQLiteEngine {
     do throws(EngineFailure) {
       if let doom = transaction.doom { throw EngineFailure(error: doom) }
       guard let summary = tablets[tablet] else { throw missing(tablet) }
-      if let seen = transaction.snapshotIndexes[tablet], seen != summary.appliedIndex {
+      let isStale =
+        transaction.snapshotIndexes[tablet].map { $0 != summary.appliedIndex }
+        ?? transaction.snapshotIndex.map { $0 < summary.appliedIndex } ?? false
+      guard !isStale else {
         throw EngineFailure(
           error: SQLError(.serializationFailure, "could not serialize access due to concurrent update"),
           tabletID: tablet)
+      }
+      if transaction.options.isRepeatableRead, transaction.snapshotIndex == nil {
+        transaction.snapshotIndex = highestIndex
       }
       let connection = try await pool.take(.writer, [tablet])
       transaction.writers[tablet] = connection
       return connection
     } catch {
-      locks.release(tablet, by: owner)
+      tabletLocks.release(tablet, by: owner)
       throw error
     }
   }
@@ -200,7 +219,9 @@ extension SQLiteEngine {
       let count = try await stream(fragment, transaction, connection, session, rows) { () throws(EngineFailure) in
         guard names.count > 1 else { return }
         let snapshot: Result<Void, EngineFailure> = gate.pass {
-          do throws(EngineFailure) { return .success(try connection.beginSnapshot()) } catch { return .failure(error) }
+          do throws(EngineFailure) { try connection.beginSnapshot(); return .success(()) } catch {
+            return .failure(error)
+          }
         }
         try snapshot.get()
       }
@@ -234,35 +255,81 @@ extension SQLiteEngine {
     }
   }
 
-  /// REPEATABLE READ: one connection keeps the snapshots of all tablets that were touched.
+  /// REPEATABLE READ: a connection keeps the snapshots of the tablets that are read together.
   private func readSnapshot(
     _ fragment: EngineFragment, _ transaction: EngineTransaction, _ session: EngineSession,
     _ rows: @escaping @LoopActor (EncodedRows) async -> Bool
   ) async throws(EngineFailure) -> UInt64 {
     let names = unique(fragment.tablets)
-    for name in names where transaction.snapshotIndexes[name] == nil {
-      transaction.snapshotIndexes[name] = tablets[name]?.appliedIndex
+    try await fixSnapshots([names], transaction)
+    return try await stream(fragment, transaction, transaction.snapshots[names]!, session, rows) {}
+  }
+
+  package func fixSnapshots(of id: TransactionID, tablets: [[TabletID]]) async throws(EngineFailure) {
+    let transaction: EngineTransaction
+    do throws(SQLError) {
+      transaction = try known(id)
+      try transaction.enter()
+    } catch {
+      throw EngineFailure(error: error)
     }
-    let connection: TabletConnection
-    if let snapshot = transaction.snapshot {
-      connection = snapshot
-    } else {
-      connection = try await pool.take(.reader, names)
-      transaction.snapshot = connection
+    defer { transaction.leave() }
+    for group in tablets { for tablet in group { try checkUsable(tablet) } }
+    try await fixSnapshots(tablets.map(unique), transaction)
+  }
+
+  /// Takes the snapshots that the transaction lacks, all at one moment. 40001 where a tablet has changed since its first one.
+  private func fixSnapshots(_ groups: [[TabletID]], _ transaction: EngineTransaction) async throws(EngineFailure) {
+    let index = transaction.snapshotIndex ?? highestIndex
+    var connections: [(names: [TabletID], connection: TabletConnection)] = []
+    for names in Set(groups) where transaction.snapshots[names] == nil {
+      let connection = try await pool.take(.reader, names)
+      connections.append((names, connection))
+      transaction.snapshots[names] = connection
     }
-    let gate = visibility
-    let directory = directory
-    return try await stream(fragment, transaction, connection, session, rows) { () throws(EngineFailure) in
-      let snapshot: Result<Void, EngineFailure> = gate.pass {
+    guard !connections.isEmpty else {
+      transaction.snapshotIndex = index
+      return
+    }
+    let (gate, taken) = (visibility, connections.map(\.connection))
+    let result: Result<[[TabletID: UInt64]], EngineFailure> = await job(transaction, taken[0]) {
+      gate.pass {
         do throws(EngineFailure) {
-          if !connection.isInTransaction { try connection.beginSnapshot() }
-          try connection.attach(names, path: { directory.tabletPath($0) })
-          return .success(try connection.fixSnapshots())
+          var all: [[TabletID: UInt64]] = []
+          for connection in taken { all.append(try connection.beginSnapshot()) }
+          return .success(all)
         } catch {
           return .failure(error)
         }
       }
-      try snapshot.get()
+    }
+    do throws(EngineFailure) {
+      try check(result.get(), index, transaction)
+    } catch {
+      // Those that began end with the transaction, which is of no use any more.
+      if transaction.doom == nil { transaction.doom = error.error }
+      throw error
+    }
+  }
+
+  private func check(
+    _ found: [[TabletID: UInt64]], _ index: UInt64, _ transaction: EngineTransaction
+  ) throws(EngineFailure) {
+    if transaction.snapshotIndex == nil {
+      // An entry that was being applied at that moment may be part of it.
+      transaction.snapshotIndex = max(index, found.flatMap(\.values).max() ?? 0)
+    }
+    for (tablet, contained) in found.joined() {
+      let isSame =
+        transaction.snapshotIndexes[tablet].map { $0 == contained } ?? (contained <= transaction.snapshotIndex!)
+      guard isSame else {
+        throw EngineFailure(
+          error: SQLError(
+            .serializationFailure, "could not serialize access due to concurrent update",
+            detail: "A table that the transaction had not read before has changed since its first read.",
+            hint: "Retry the transaction."), tabletID: tablet)
+      }
+      transaction.snapshotIndexes[tablet] = contained
     }
   }
 
@@ -325,7 +392,7 @@ extension SQLiteEngine {
   /// Makes sure that nothing goes on for the transaction: what waits or runs fails soon.
   private func doom(_ transaction: EngineTransaction, _ error: SQLError) {
     if transaction.doom == nil { transaction.doom = error }
-    locks.cancel(.transaction(transaction.id), error: error)
+    tabletLocks.cancel(.transaction(transaction.id), error: error)
     transaction.running?.interrupt()
   }
 
@@ -334,7 +401,7 @@ extension SQLiteEngine {
     guard await transaction.beginEnd() else { return }
     await transaction.left()
     transactions[transaction.id] = nil
-    let connections = Array(transaction.writers.values) + [transaction.snapshot].compactMap { $0 }
+    let connections = Array(transaction.writers.values) + Array(transaction.snapshots.values)
     if !connections.isEmpty {
       await workers.run {
         for connection in connections { connection.endTransaction("ROLLBACK") }
@@ -346,12 +413,13 @@ extension SQLiteEngine {
   /// Gives back what an ended transaction held.
   func free(_ transaction: EngineTransaction) {
     for connection in transaction.writers.values { pool.give(connection) }
-    if let snapshot = transaction.snapshot { pool.give(snapshot) }
-    for tablet in transaction.writers.keys.sorted() {
-      locks.release(tablet, by: .transaction(transaction.id))
+    for snapshot in transaction.snapshots.values { pool.give(snapshot) }
+    for tablet in transaction.adopted.union(transaction.writers.keys).sorted() {
+      tabletLocks.release(tablet, by: .transaction(transaction.id))
     }
     transaction.writers = [:]
-    transaction.snapshot = nil
+    transaction.adopted = []
+    transaction.snapshots = [:]
     transaction.finishEnd()
   }
 

@@ -35,7 +35,7 @@ package final class SQLiteEngine: StorageEngine {
   let directory: EngineDirectory
   let workers: WorkerPool
   let pool: ConnectionPool
-  let locks = TabletLocks()
+  let tabletLocks = TabletLocks()
   let maximumTransactionBytes: Int
   var transactions: [TransactionID: EngineTransaction] = [:]
   package internal(set) var tablets: [TabletID: TabletSummary] = [:]

@@ -252,16 +252,15 @@ final class TabletConnection: @unchecked Sendable {
     attached = []
   }
 
-  /// Takes a snapshot of all files now rather than at the first read of each.
-  func beginSnapshot() throws(EngineFailure) {
+  /// Takes a snapshot of all files now rather than at the first read of each; answers the last entry that each contains.
+  @discardableResult
+  func beginSnapshot() throws(EngineFailure) -> [TabletID: UInt64] {
     try run("BEGIN")
-    try fixSnapshots()
-  }
-
-  /// Within a transaction: fixes the snapshots of files attached since.
-  func fixSnapshots() throws(EngineFailure) {
-    try integer("SELECT applied_index FROM main._kunlog_tablet")
-    for other in attached { try integer("SELECT applied_index FROM a\(other)._kunlog_tablet") }
+    var indexes = [tablet: UInt64(try integer("SELECT applied_index FROM main._kunlog_tablet") ?? 0)]
+    for other in attached {
+      indexes[other] = UInt64(try integer("SELECT applied_index FROM a\(other)._kunlog_tablet") ?? 0)
+    }
+    return indexes
   }
 
   /// A path within a `file:` URI.

@@ -16,6 +16,7 @@ final class TabletLocks {
 
   private final class Waiter {
     let owner: Owner
+    let since = Loop.now
     var timer: LoopTimer?
     private var continuation: UnsafeContinuation<SQLError?, Never>?
     init(owner: Owner, continuation: UnsafeContinuation<SQLError?, Never>) {
@@ -84,6 +85,25 @@ final class TabletLocks {
     locks[tablet] = lock
     waitingFor[next.owner] = nil
     next.resume(nil)
+  }
+
+  /// All that transactions hold and wait for.
+  var all: [TransactionID: TransactionLocks] {
+    var all: [TransactionID: TransactionLocks] = [:]
+    for (tablet, lock) in locks {
+      var before: [TransactionID] = []
+      if case .transaction(let id) = lock.holder {
+        all[id, default: TransactionLocks()].held.append(tablet)
+        before.append(id)
+      }
+      for waiter in lock.waiters {
+        guard case .transaction(let id) = waiter.owner else { continue }
+        all[id, default: TransactionLocks()].wait = TransactionLocks.Wait(
+          tablet: tablet, blockers: before, since: waiter.since)
+        before.append(id)
+      }
+    }
+    return all
   }
 
   /// Ends a transaction's wait with an error, where it waits.

@@ -29,6 +29,9 @@ package protocol StorageEngine: AnyObject {
     _ fragment: EngineFragment, in id: TransactionID, session: EngineSession,
     rows: @escaping @LoopActor (EncodedRows) async -> Bool
   ) async throws(EngineFailure) -> UInt64
+  /// Takes the snapshots of a REPEATABLE READ transaction now, all at one moment: of each group of tablets that a fragment will
+  /// read together. 40001 where a tablet has changed since the transaction's first snapshot.
+  func fixSnapshots(of id: TransactionID, tablets: [[TabletID]]) async throws(EngineFailure)
   /// Runs statements of one tablet, each of which is undone alone where it fails, in a transaction that it begins: the quick
   /// path of single writes. Rows are collected, up to `EngineStatement.maximumRowBytes` each. Throws (and ends the
   /// transaction) where none could run.
@@ -42,6 +45,11 @@ package protocol StorageEngine: AnyObject {
   /// What the transaction has changed, by ascending tablet, ready to be logged; empty where it wrote nothing. Asked once. 54000
   /// where it is more than the engine may keep; the transaction can then only be undone.
   func changes(of id: TransactionID) async throws(SQLError) -> [TabletChangeset]
+  /// Holds the locks of a transaction that was prepared under another leader, until its entry comes (`EngineEntry.commit`) or it is
+  /// rolled back. Waits for who still holds them.
+  func adopt(_ id: TransactionID, tablets: [TabletID]) async
+  /// Which tablets a transaction has locked, and for which it waits.
+  var locks: [TransactionID: TransactionLocks] { get }
   /// Undoes the transaction and ends it; unknown ones are ignored.
   func rollback(_ id: TransactionID) async
   /// Undoes all transactions, among them those that wait for a lock.
@@ -144,10 +152,32 @@ package struct TransactionID: Sendable, Hashable {
   package init(bytes: [UInt8]) { self.bytes = bytes }
 }
 
+/// The tablets that a transaction has locked, and the one that it waits for.
+package struct TransactionLocks: Sendable, Hashable {
+  package struct Wait: Sendable, Hashable {
+    package var tablet: TabletID
+    /// Who holds the tablet's lock or waits before it. A schema change is not among them.
+    package var blockers: [TransactionID]
+    /// On the loop's clock, in nanoseconds.
+    package var since: UInt64
+    package init(tablet: TabletID, blockers: [TransactionID], since: UInt64) {
+      self.tablet = tablet
+      self.blockers = blockers
+      self.since = since
+    }
+  }
+  package var held: [TabletID]
+  package var wait: Wait?
+  package init(held: [TabletID] = [], wait: Wait? = nil) {
+    self.held = held
+    self.wait = wait
+  }
+}
+
 /// How a transaction behaves from its begin to its end.
 package struct TransactionOptions: Sendable, Hashable {
   package var isReadOnly: Bool
-  /// The snapshot of a tablet is kept from its first read; else each fragment takes a new one.
+  /// All that is read is as it was at the transaction's first read, else each fragment takes a new snapshot.
   package var isRepeatableRead: Bool
   /// How long a writer waits for a tablet; 0: for ever.
   package var lockTimeoutMilliseconds: Int
@@ -188,8 +218,8 @@ package struct TabletChangeset: Sendable, Hashable {
 
 /// An entry of the shard's log as the engine sees it.
 package enum EngineEntry: Sendable {
-  /// A transaction that was executed here: its changes become visible, and it ends. The changesets are what `changes(of:)`
-  /// gave: they are applied where the transaction was undone in the meantime.
+  /// A transaction that was executed or adopted here: its changes become visible, and it ends. The changesets are what
+  /// `changes(of:)` gave: they are applied where the transaction was adopted, or undone in the meantime.
   case commit(TransactionID, [TabletChangeset], index: UInt64)
   /// Changes that another replica executed, or that are replayed.
   case changes([TabletChangeset], index: UInt64)

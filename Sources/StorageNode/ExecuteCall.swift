@@ -49,6 +49,8 @@ final class ExecuteCall {
   }
 
   func run() async {
+    let hold = Array(request.snapshot.hold)
+    defer { if !hold.isEmpty { service.prepared.release(hold) } }
     do throws(Stop) {
       try validate()
       try await catchUp()
@@ -101,8 +103,9 @@ final class ExecuteCall {
   /// The shard first reaches the metadata that the request was planned at; then its routes must still hold.
   private func catchUp() async throws(Stop) {
     let patience = min(context.remainingMilliseconds ?? .max, StorageService.patienceMilliseconds)
-    if service.reconciler.consumedIndex < request.metadataIndex {
-      switch await service.reconciler.catchUp(to: request.metadataIndex, timeoutMilliseconds: patience) {
+    let index = max(request.metadataIndex, request.snapshot.decisionIndex)
+    if service.reconciler.consumedIndex < index {
+      switch await service.reconciler.catchUp(to: index, timeoutMilliseconds: patience) {
       case .done: break
       case .notLeader: throw .notLeader
       case .timedOut:
@@ -110,7 +113,7 @@ final class ExecuteCall {
           Failures.message(
             SQLError(
               .cannotConnectNow,
-              "shard \(service.configuration.shardID) has not caught up with the metadata at \(request.metadataIndex)"))
+              "shard \(service.configuration.shardID) has not caught up with the metadata at \(index)"))
         )
       }
     }
@@ -141,7 +144,8 @@ final class ExecuteCall {
     let id = service.readID()
     do throws(SQLError) {
       try service.engine.begin(
-        id, options: TransactionOptions(isReadOnly: true, isRepeatableRead: request.repeatableRead))
+        id,
+        options: TransactionOptions(isReadOnly: true, isRepeatableRead: request.repeatableRead || request.hasSnapshot))
     } catch {
       throw .failure(Failures.message(error))
     }
@@ -289,6 +293,13 @@ final class ExecuteCall {
   /// Runs the request's fragments in order; answers the number of rows that each has changed.
   private func runFragments(_ id: TransactionID) async throws(Stop) -> [UInt64] {
     var all: [UInt64] = []
+    if request.hasSnapshot {
+      try await takeSnapshot(id)
+    } else {
+      await service.prepared.settle(readTablets)
+    }
+    if context.isCancelled { throw .gone }
+    guard service.machine.isLeader else { throw .notLeader }
     for (place, fragment) in request.fragments.enumerated() {
       do throws(EngineFailure) {
         let affected = try await service.engine.execute(engineFragment(fragment), in: id, session: session) { rows in
@@ -303,6 +314,32 @@ final class ExecuteCall {
       }
     }
     return all
+  }
+
+  /// Takes the snapshot that fits with those of other shards, and lets transactions end again.
+  private func takeSnapshot(_ id: TransactionID) async throws(Stop) {
+    let hold = Array(request.snapshot.hold)
+    guard await service.prepared.reach(request.snapshot.decisionIndex, under: hold) else {
+      throw .failure(
+        Failures.message(
+          SQLError(.serializationFailure, "the snapshot is not to be had any more", hint: "Retry the statement."),
+          isTransactionLost: true))
+    }
+    do throws(EngineFailure) {
+      try await service.engine.fixSnapshots(
+        of: id, tablets: request.fragments.map { $0.tablets.map { TabletID(rawValue: $0.tabletID) } })
+    } catch {
+      if !service.machine.isLeader { throw .notLeader }
+      throw .failure(Failures.message(error, fragment: 0))
+    }
+    service.prepared.release(hold)
+  }
+
+  /// What the request reads. The tablet that a fragment writes it waits for by its lock.
+  private var readTablets: [TabletID] {
+    request.fragments.flatMap {
+      ($0.isWrite ? $0.tablets.dropFirst() : $0.tablets[...]).map { TabletID(rawValue: $0.tabletID) }
+    }
   }
 
   private func engineFragment(_ fragment: Kunlog_Storage_V1_Fragment) -> EngineFragment {

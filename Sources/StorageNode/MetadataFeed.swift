@@ -9,6 +9,11 @@ package protocol MetadataFeed: AnyObject {
   var image: Image { get }
   /// Calls the body after each change of `image`, for as long as the feed lives.
   func observe(_ body: @escaping @LoopActor () -> Void)
+  /// Asks the log to abort a transaction; answers the decision that stands, and the record that holds it. nil: the decision is past
+  /// (it was resolved). Throws where the log has not answered.
+  func decideAbort(
+    _ id: GlobalTransactionID, participants: [ShardID]
+  ) async throws -> (outcome: TransactionOutcome, index: UInt64)?
 }
 
 /// The metadata as a client follows it.
@@ -22,4 +27,10 @@ package final class FollowedMetadata: MetadataFeed {
   package var image: Image { client.image }
 
   package func observe(_ body: @escaping @LoopActor () -> Void) { client.observe { _ in body() } }
+
+  package func decideAbort(
+    _ id: GlobalTransactionID, participants: [ShardID]
+  ) async throws -> (outcome: TransactionOutcome, index: UInt64)? {
+    try await client.decide(id, .abort, participants: participants)
+  }
 }

@@ -8,6 +8,7 @@ final class OpenTransactions {
   /// One of them, as the service sees it.
   final class Entry {
     let id: TransactionID
+    let openedAt = Loop.now
     var lastHeard = Loop.now
     /// A request works on it.
     var isBusy = false
@@ -34,6 +35,8 @@ final class OpenTransactions {
   var count: Int { entries.count }
 
   subscript(id: TransactionID) -> Entry? { entries[id] }
+
+  var all: [Entry] { Array(entries.values) }
 
   /// Begins a transaction, here and in the engine.
   func open(_ id: TransactionID, options: TransactionOptions) throws(SQLError) -> Entry {

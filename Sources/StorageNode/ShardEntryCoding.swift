@@ -16,7 +16,10 @@ struct ShardEntry: Equatable {
     var sequence: UInt64
   }
   enum Kind: Equatable {
-    case transactions([Member], [TabletChangeset])
+    /// They commit; or, with a preparation, are prepared.
+    case transactions([Member], [TabletChangeset], Preparation? = nil)
+    /// The decision on a prepared transaction.
+    case finish(GlobalTransactionID, TransactionOutcome, decisionIndex: UInt64)
     case schema(metadataIndex: UInt64, [TabletChange])
     /// A piece of `transactions` that are too large for one entry, as `body` encodes them.
     case part(transaction: UInt64, number: UInt32, piece: [UInt8], isLast: Bool)
@@ -27,6 +30,13 @@ struct ShardEntry: Equatable {
   struct Member: Equatable {
     var id: TransactionID
     var affected: [UInt64]
+  }
+  /// The first phase of a transaction over several shards.
+  struct Preparation: Equatable, Sendable {
+    var id: GlobalTransactionID
+    var participants: [ShardID]
+    /// The leader's clock, microseconds since 1970.
+    var timeMicroseconds: Int64
   }
 
   var origin: Origin
@@ -48,8 +58,12 @@ extension ShardEntry {
     }
     let message = Kunlog_Storage_V1_ShardEntry.with {
       switch kind {
-      case .transactions(let members, let changesets):
-        $0.transaction = Self.message(members, changesets)
+      case .transactions(let members, let changesets, let preparation):
+        $0.transaction = Self.message(members, changesets, preparation)
+      case .finish(let id, let outcome, let decisionIndex):
+        $0.finish.globalTransaction = GlobalTransactionCoding.message(id)
+        $0.finish.commit = outcome == .commit
+        $0.finish.decisionIndex = decisionIndex
       case .part(let transaction, let number, let piece, let isLast):
         $0.part.transaction = transaction
         $0.part.number = number
@@ -82,8 +96,12 @@ extension ShardEntry {
     let message = try Kunlog_Storage_V1_ShardEntry(serializedBytes: Array(bytes[Origin.lengthBytes...]))
     switch message.kind {
     case .transaction(let entry):
-      let (members, changesets) = Self.transactions(entry)
-      kind = .transactions(members, changesets)
+      let body = Self.body(of: entry)
+      kind = .transactions(body.members, body.changesets, body.preparation)
+    case .finish(let finish):
+      kind = .finish(
+        GlobalTransactionCoding.id(finish.globalTransaction), finish.commit ? .commit : .abort,
+        decisionIndex: finish.decisionIndex)
     case .part(let part):
       kind = .part(
         transaction: part.transaction, number: part.number, piece: Array(part.piece), isLast: part.isLast)
@@ -99,21 +117,28 @@ extension ShardEntry {
 
 // Transactions without their entry: what is cut into parts.
 extension ShardEntry {
+  /// What `transactions` holds.
+  struct Body: Equatable, Sendable {
+    var members: [Member]
+    var changesets: [TabletChangeset]
+    var preparation: Preparation?
+  }
+
   /// The bytes of transactions.
-  static func body(_ members: [Member], _ changesets: [TabletChangeset]) throws -> [UInt8] {
-    try message(members, changesets).serializedBytes()
+  static func encoded(_ body: Body) throws -> [UInt8] {
+    try message(body.members, body.changesets, body.preparation).serializedBytes()
   }
 
   /// Transactions from their pieces.
-  static func transactions(_ pieces: [[UInt8]]) throws -> (members: [Member], changesets: [TabletChangeset]) {
+  static func body(_ pieces: [[UInt8]]) throws -> Body {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
     for piece in pieces { bytes.append(contentsOf: piece) }
-    return transactions(try Kunlog_Storage_V1_TransactionEntry(serializedBytes: bytes))
+    return body(of: try Kunlog_Storage_V1_TransactionEntry(serializedBytes: bytes))
   }
 
   private static func message(
-    _ members: [Member], _ changesets: [TabletChangeset]
+    _ members: [Member], _ changesets: [TabletChangeset], _ preparation: Preparation?
   ) -> Kunlog_Storage_V1_TransactionEntry {
     .with {
       $0.transactions = members.map { member in
@@ -122,22 +147,59 @@ extension ShardEntry {
           $0.affected = member.affected
         }
       }
-      $0.changesets = changesets.map { changeset in
-        .with {
-          $0.tabletID = changeset.tabletID.rawValue
-          $0.changes = Data(changeset.bytes)
-        }
-      }
+      $0.changesets = changesets.map(message)
+      if let preparation { $0.preparation = message(preparation) }
     }
   }
 
-  private static func transactions(
-    _ entry: Kunlog_Storage_V1_TransactionEntry
-  ) -> (members: [Member], changesets: [TabletChangeset]) {
-    (
-      entry.transactions.map { Member(id: TransactionID(bytes: Array($0.transactionID)), affected: $0.affected) },
-      entry.changesets.map { TabletChangeset(tabletID: TabletID(rawValue: $0.tabletID), bytes: Array($0.changes)) }
-    )
+  private static func body(of entry: Kunlog_Storage_V1_TransactionEntry) -> Body {
+    Body(
+      members: entry.transactions.map {
+        Member(id: TransactionID(bytes: Array($0.transactionID)), affected: $0.affected)
+      },
+      changesets: entry.changesets.map(changeset),
+      preparation: entry.hasPreparation ? preparation(entry.preparation) : nil)
+  }
+
+  fileprivate static func message(_ changeset: TabletChangeset) -> Kunlog_Storage_V1_LoggedChangeset {
+    .with {
+      $0.tabletID = changeset.tabletID.rawValue
+      $0.changes = Data(changeset.bytes)
+    }
+  }
+
+  fileprivate static func changeset(_ message: Kunlog_Storage_V1_LoggedChangeset) -> TabletChangeset {
+    TabletChangeset(tabletID: TabletID(rawValue: message.tabletID), bytes: Array(message.changes))
+  }
+
+  fileprivate static func message(_ preparation: Preparation) -> Kunlog_Storage_V1_Preparation {
+    .with {
+      $0.globalTransaction = GlobalTransactionCoding.message(preparation.id)
+      $0.participants = preparation.participants.map(\.rawValue)
+      $0.timeMicroseconds = preparation.timeMicroseconds
+    }
+  }
+
+  fileprivate static func preparation(_ message: Kunlog_Storage_V1_Preparation) -> Preparation {
+    Preparation(
+      id: GlobalTransactionCoding.id(message.globalTransaction),
+      participants: message.participants.map { ShardID(rawValue: $0) }, timeMicroseconds: message.timeMicroseconds)
+  }
+}
+
+/// Names of transactions over several shards, at the edge.
+enum GlobalTransactionCoding {
+  static func message(_ id: GlobalTransactionID) -> Kunlog_Storage_V1_GlobalTransaction {
+    .with {
+      $0.coordinator = id.coordinator.rawValue
+      $0.incarnation = id.incarnation
+      $0.sequence = id.sequence
+    }
+  }
+
+  static func id(_ message: Kunlog_Storage_V1_GlobalTransaction) -> GlobalTransactionID {
+    GlobalTransactionID(
+      coordinator: NodeID(rawValue: message.coordinator), incarnation: message.incarnation, sequence: message.sequence)
   }
 }
 
@@ -147,12 +209,26 @@ struct ShardState: Equatable, Sendable {
   var metadataIndex: UInt64 = 0
   var recent = RecentTransactions()
   var parts = TransactionParts()
+  /// Transactions whose decision has not come yet.
+  var prepared: [GlobalTransactionID: PreparedTransaction] = [:]
+  /// The latest record of the metadata log whose decision to commit was carried out here.
+  var decisionIndex: UInt64 = 0
+}
+
+/// A transaction that is durable here, and undecided.
+struct PreparedTransaction: Equatable, Sendable {
+  var transaction: TransactionID
+  var preparation: ShardEntry.Preparation
+  var changesets: [TabletChangeset]
+  /// The entry that prepared it.
+  var index: UInt64
 }
 
 extension ShardState {
   func encoded() throws -> [UInt8] {
     try Kunlog_Storage_V1_ShardState.with {
       $0.metadataIndex = metadataIndex
+      $0.decisionIndex = decisionIndex
       $0.recent = recent.all.map { transaction in
         .with {
           $0.transactionID = Data(transaction.id.bytes)
@@ -169,6 +245,14 @@ extension ShardState {
           $0.pieces = parts.pieces.map { Data($0) }
         }
       }
+      $0.prepared = prepared.values.sorted { $0.index < $1.index }.map { prepared in
+        .with {
+          $0.transactionID = Data(prepared.transaction.bytes)
+          $0.preparation = ShardEntry.message(prepared.preparation)
+          $0.changesets = prepared.changesets.map(ShardEntry.message)
+          $0.index = prepared.index
+        }
+      }
     }.serializedBytes()
   }
 
@@ -176,6 +260,7 @@ extension ShardState {
   init(encoded bytes: [UInt8]) throws {
     let message = try Kunlog_Storage_V1_ShardState(serializedBytes: bytes)
     metadataIndex = message.metadataIndex
+    decisionIndex = message.decisionIndex
     for transaction in message.recent {
       recent.append(
         RecentTransactions.Transaction(
@@ -186,6 +271,12 @@ extension ShardState {
       parts.restore(
         TransactionParts.Key(nodeID: pending.nodeID, life: pending.life, transaction: pending.transaction),
         TransactionParts.Pending(term: pending.term, pieces: pending.pieces.map { Array($0) }))
+    }
+    for entry in message.prepared {
+      let preparation = ShardEntry.preparation(entry.preparation)
+      prepared[preparation.id] = PreparedTransaction(
+        transaction: TransactionID(bytes: Array(entry.transactionID)), preparation: preparation,
+        changesets: entry.changesets.map(ShardEntry.changeset), index: entry.index)
     }
   }
 }

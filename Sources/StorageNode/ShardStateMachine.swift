@@ -1,5 +1,6 @@
 import EventLoop
 import Logging
+import Metadata
 import Replica
 import SQLTypes
 import StorageEngine
@@ -21,8 +22,7 @@ final class ShardStateMachine: StateMachine {
   /// A proposal of this replica whose transaction is open in the engine.
   private struct Held {
     var transaction: TransactionID
-    var members: [ShardEntry.Member]
-    var changesets: [TabletChangeset]
+    var body: ShardEntry.Body
     /// Where the proposal is the last of several parts.
     var lastPart: (key: TransactionParts.Key, number: UInt32)?
   }
@@ -38,13 +38,19 @@ final class ShardStateMachine: StateMachine {
   private let logger: Logger
   private(set) var appliedIndex: UInt64
   private(set) var state: ShardState
+  /// Leads, and serves: all that it needs for that is there.
   private(set) var isLeader = false
+  /// Leads, as consensus says.
+  private var isElected = false
   /// Counts the times that this replica began to lead: what was begun in an earlier one is lost.
   private(set) var leadership: UInt64 = 0
   /// Transactions that were applied since the process started.
   private(set) var committedTransactions: UInt64 = 0
   /// Told after each change of leadership; true only once all earlier entries are applied.
   var onLeadership: (@LoopActor (Bool) -> Void)?
+  /// Told after a transaction was prepared, and after its decision was carried out.
+  var onPrepared: (@LoopActor (PreparedTransaction) -> Void)?
+  var onFinished: (@LoopActor (GlobalTransactionID) -> Void)?
   /// Told after schema changes were applied.
   var onSchema: (@LoopActor () -> Void)?
 
@@ -54,6 +60,8 @@ final class ShardStateMachine: StateMachine {
   private let gate = SerialGate()
   /// Undoes what was open when the leadership was lost.
   private var demotion: Task<Void, Never>?
+  /// Takes the locks of prepared transactions before this replica serves as leader.
+  private var adoption: Task<Void, Never>?
   private var checkpointedIndex: UInt64
   private var isCheckpointing = false
   private let encoder = WorkerThread(name: "state")
@@ -79,6 +87,7 @@ final class ShardStateMachine: StateMachine {
   /// Writes a last checkpoint; nothing may be applied any more.
   func close() async {
     checkpointTimer?.cancel()
+    await adoption?.value
     await demotion?.value
     await checkpoint()
     encoder.shutdown()
@@ -88,17 +97,24 @@ final class ShardStateMachine: StateMachine {
 
   /// An entry for transactions that are open in the engine as one, as `transaction`. Its sequence number is for `forget`.
   func hold(
-    _ transaction: TransactionID, members: [ShardEntry.Member], changesets: [TabletChangeset]
+    _ transaction: TransactionID, _ body: ShardEntry.Body
   ) throws -> (payload: [UInt8], sequence: UInt64) {
-    let payload = try entry(.transactions(members, changesets))
-    held[sequence] = Held(transaction: transaction, members: members, changesets: changesets)
+    let payload = try entry(.transactions(body.members, body.changesets, body.preparation))
+    held[sequence] = Held(transaction: transaction, body: body)
     return (payload, sequence)
   }
 
+  /// An entry that carries out the decision on a prepared transaction.
+  func finish(
+    _ id: GlobalTransactionID, _ outcome: TransactionOutcome, decisionIndex: UInt64
+  ) throws -> [UInt8] {
+    try entry(.finish(id, outcome, decisionIndex: decisionIndex))
+  }
+
   /// Transactions as pieces of about 256 KiB, to be logged as parts. Made away from the loop.
-  func pieces(_ members: [ShardEntry.Member], _ changesets: [TabletChangeset]) async throws -> [[UInt8]] {
+  func pieces(_ body: ShardEntry.Body) async throws -> [[UInt8]] {
     try await encoder.run {
-      let body = try ShardEntry.body(members, changesets)
+      let body = try ShardEntry.encoded(body)
       return stride(from: 0, to: body.count, by: TransactionParts.pieceBytes).map { start in
         Array(body[start..<min(start + TransactionParts.pieceBytes, body.count)])
       }
@@ -118,13 +134,11 @@ final class ShardStateMachine: StateMachine {
 
   /// The entry for the last part, with which the transactions that are open in the engine as `id` commit.
   func holdLast(
-    _ piece: [UInt8], number: Int, of transaction: UInt64, _ id: TransactionID, members: [ShardEntry.Member],
-    changesets: [TabletChangeset]
+    _ piece: [UInt8], number: Int, of transaction: UInt64, _ id: TransactionID, _ body: ShardEntry.Body
   ) throws -> (payload: [UInt8], sequence: UInt64) {
     let payload = try entry(.part(transaction: transaction, number: UInt32(number), piece: piece, isLast: true))
     let key = TransactionParts.Key(nodeID: nodeID, life: life, transaction: transaction)
-    held[sequence] = Held(
-      transaction: id, members: members, changesets: changesets, lastPart: (key, UInt32(number)))
+    held[sequence] = Held(transaction: id, body: body, lastPart: (key, UInt32(number)))
     return (payload, sequence)
   }
 
@@ -157,6 +171,8 @@ final class ShardStateMachine: StateMachine {
     batch.reserveCapacity(entries.count)
     outputs.reserveCapacity(entries.count)
     var hasSchema = false
+    var prepared: [PreparedTransaction] = []
+    var finished: [GlobalTransactionID] = []
     for entry in entries {
       state.parts.enter(term: entry.term)
       switch try await effect(of: entry) {
@@ -165,6 +181,13 @@ final class ShardStateMachine: StateMachine {
         batch.append(change)
         outputs.append(entry.index)
       case .kept: outputs.append(entry.index)
+      case .prepared(let transaction):
+        prepared.append(transaction)
+        outputs.append(entry.index)
+      case .finished(let id, let change):
+        finished.append(id)
+        if let change { batch.append(change) }
+        outputs.append(entry.index)
       case .void: outputs.append(0)
       }
     }
@@ -177,6 +200,8 @@ final class ShardStateMachine: StateMachine {
     appliedIndex = max(appliedIndex, entries.last?.index ?? 0)
     if appliedIndex - checkpointedIndex >= Self.entriesPerCheckpoint { Task { await self.checkpoint() } }
     if hasSchema { onSchema?() }
+    for transaction in prepared { onPrepared?(transaction) }
+    for id in finished { onFinished?(id) }
     return outputs
   }
 
@@ -185,6 +210,9 @@ final class ShardStateMachine: StateMachine {
     case engine(EngineEntry)
     /// It changes the state only.
     case kept
+    case prepared(PreparedTransaction)
+    /// A prepared transaction has its decision; it takes effect where it commits.
+    case finished(GlobalTransactionID, EngineEntry?)
     /// The last part of a transaction of which others are missing.
     case void
   }
@@ -193,13 +221,16 @@ final class ShardStateMachine: StateMachine {
     let origin = try ShardEntry.origin(of: entry.payload)
     if origin.nodeID == nodeID, origin.life == life, let held = held.removeValue(forKey: origin.sequence) {
       if let last = held.lastPart, state.parts.complete([], number: last.number, of: last.key) == nil { return .void }
-      remember(held.members, entry.index)
-      return .engine(.commit(held.transaction, held.changesets, index: entry.index))
+      if let preparation = held.body.preparation {
+        return prepare(held.transaction, preparation, held.body.changesets, entry.index)
+      }
+      remember(held.body.members, entry.index)
+      return .engine(.commit(held.transaction, held.body.changesets, index: entry.index))
     }
     switch try ShardEntry(encoded: entry.payload).kind {
-    case .transactions(let members, let changesets):
-      remember(members, entry.index)
-      return .engine(.changes(changesets, index: entry.index))
+    case .transactions(let members, let changesets, let preparation):
+      return try effect(of: ShardEntry.Body(members: members, changesets: changesets, preparation: preparation), entry)
+    case .finish(let id, let outcome, let decision): return await finish(id, outcome, decision, entry.index)
     case .schema(let metadataIndex, let changes):
       state.metadataIndex = max(state.metadataIndex, metadataIndex)
       return .engine(.schema(changes, index: entry.index))
@@ -210,14 +241,44 @@ final class ShardStateMachine: StateMachine {
         return .kept
       }
       guard let pieces = state.parts.complete(piece, number: number, of: key) else { return .void }
-      let (members, changesets) = try await encoder.run { try ShardEntry.transactions(pieces) }
-      remember(members, entry.index)
-      return .engine(.changes(changesets, index: entry.index))
+      return try effect(of: await encoder.run { try ShardEntry.body(pieces) }, entry)
     case .abandoned(let transaction):
       state.parts.abandon(
         TransactionParts.Key(nodeID: origin.nodeID, life: origin.life, transaction: transaction))
       return .kept
     }
+  }
+
+  /// Of transactions that another replica executed, or that are replayed.
+  private func effect(of body: ShardEntry.Body, _ entry: CommittedEntry) throws -> Effect {
+    guard let preparation = body.preparation else {
+      remember(body.members, entry.index)
+      return .engine(.changes(body.changesets, index: entry.index))
+    }
+    guard let member = body.members.first else { throw DamagedEntry(reason: "it prepares no transaction") }
+    return prepare(member.id, preparation, body.changesets, entry.index)
+  }
+
+  private func prepare(
+    _ id: TransactionID, _ preparation: ShardEntry.Preparation, _ changesets: [TabletChangeset], _ index: UInt64
+  ) -> Effect {
+    let transaction = PreparedTransaction(
+      transaction: id, preparation: preparation, changesets: changesets, index: index)
+    state.prepared[preparation.id] = transaction
+    return .prepared(transaction)
+  }
+
+  private func finish(
+    _ id: GlobalTransactionID, _ outcome: TransactionOutcome, _ decisionIndex: UInt64, _ index: UInt64
+  ) async -> Effect {
+    guard let prepared = state.prepared.removeValue(forKey: id) else { return .kept }
+    guard outcome == .commit else {
+      await engine.rollback(prepared.transaction)
+      return .finished(id, nil)
+    }
+    committedTransactions &+= 1
+    state.decisionIndex = max(state.decisionIndex, decisionIndex)
+    return .finished(id, .commit(prepared.transaction, prepared.changesets, index: index))
   }
 
   func writeSnapshot(to path: String) async throws -> UInt64 {
@@ -251,20 +312,45 @@ final class ShardStateMachine: StateMachine {
   }
 
   func leadershipChanged(isLeader: Bool, term: UInt64) {
-    guard isLeader != self.isLeader else { return }
-    self.isLeader = isLeader
-    if isLeader {
-      leadership += 1
-    } else {
-      // Their entries may yet be committed by the next leader: then they are applied like any other's.
-      held = [:]
-      let earlier = demotion
-      demotion = Task {
-        await earlier?.value
-        await engine.rollbackAll()
-      }
+    guard isLeader != isElected else { return }
+    isElected = isLeader
+    guard isLeader else { return stepDown() }
+    leadership += 1
+    guard demotion != nil || !state.prepared.isEmpty else { return lead() }
+    let (number, earlier) = (leadership, demotion)
+    adoption = Task {
+      await earlier?.value
+      await self.adoptPrepared(number)
     }
-    onLeadership?(isLeader)
+  }
+
+  /// What was prepared under another leader keeps its locks under this one, before anybody can take them.
+  private func adoptPrepared(_ number: UInt64) async {
+    for prepared in state.prepared.values.sorted(by: { $0.index < $1.index }) {
+      guard isElected, leadership == number else { return }
+      await engine.adopt(prepared.transaction, tablets: prepared.changesets.map(\.tabletID))
+    }
+    if isElected, leadership == number { lead() }
+  }
+
+  private func lead() {
+    demotion = nil
+    isLeader = true
+    onLeadership?(true)
+  }
+
+  private func stepDown() {
+    // Their entries may yet be committed by the next leader: then they are applied like any other's.
+    held = [:]
+    let (earlier, adopting) = (demotion, adoption)
+    demotion = Task {
+      await earlier?.value
+      await adopting?.value
+      await engine.rollbackAll()
+    }
+    guard isLeader else { return }
+    isLeader = false
+    onLeadership?(false)
   }
 
   private func remember(_ members: [ShardEntry.Member], _ index: UInt64) {

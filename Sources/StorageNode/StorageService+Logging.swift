@@ -8,17 +8,15 @@ extension StorageService {
   /// How long the log may refuse a part for having too much to do.
   private static let partPatienceMilliseconds = 30_000
 
-  /// Logs the changes of a transaction that is open in the engine; answers once they are applied here.
-  func log(
-    _ id: TransactionID, _ members: [ShardEntry.Member], _ changes: [TabletChangeset]
-  ) async throws(ReplicaError) -> UInt64 {
-    guard changes.reduce(0, { $0 + $1.bytes.count }) <= TransactionParts.pieceBytes else {
-      return try await logInParts(id, members, changes)
+  /// Logs the changes of a transaction that is open in the engine; answers once they are applied, or prepared, here.
+  func log(_ id: TransactionID, _ body: ShardEntry.Body) async throws(ReplicaError) -> UInt64 {
+    guard body.changesets.reduce(0, { $0 + $1.bytes.count }) <= TransactionParts.pieceBytes else {
+      return try await logInParts(id, body)
     }
     let payload: [UInt8]
     let sequence: UInt64
     do {
-      (payload, sequence) = try machine.hold(id, members: members, changesets: changes)
+      (payload, sequence) = try machine.hold(id, body)
     } catch {
       await engine.rollback(id)
       throw .failed("\(error)")
@@ -45,20 +43,18 @@ extension StorageService {
 
   // MARK: In parts
 
-  private func logInParts(
-    _ id: TransactionID, _ members: [ShardEntry.Member], _ changes: [TabletChangeset]
-  ) async throws(ReplicaError) -> UInt64 {
+  private func logInParts(_ id: TransactionID, _ body: ShardEntry.Body) async throws(ReplicaError) -> UInt64 {
     let leadership = machine.leadership
     let number = machine.newPartsNumber()
     let last: (payload: [UInt8], sequence: UInt64)
     do {
-      let pieces = try await machine.pieces(members, changes)
+      let pieces = try await machine.pieces(body)
       for (place, piece) in pieces.dropLast().enumerated() {
         _ = try await proposePart(machine.part(piece, number: place, of: number), in: leadership)
       }
       guard isLeading(leadership) else { throw ReplicaError.lostLeadership }
       last = try machine.holdLast(
-        pieces[pieces.count - 1], number: pieces.count - 1, of: number, id, members: members, changesets: changes)
+        pieces[pieces.count - 1], number: pieces.count - 1, of: number, id, body)
     } catch {
       await engine.rollback(id)
       abandon(number, leadership)

@@ -22,6 +22,7 @@ final class StorageService {
   let reconciler: SchemaReconciler
   let engine: any StorageEngine
   let transactions: OpenTransactions
+  let prepared: PreparedTransactions
   private(set) var batcher: WriteBatcher!
   /// Writes on their own that are at work, by name: a retry waits for the first.
   var writesAtWork: Set<TransactionID> = []
@@ -40,10 +41,13 @@ final class StorageService {
     self.reconciler = reconciler
     engine = machine.engine
     transactions = OpenTransactions(engine: machine.engine)
+    prepared = PreparedTransactions(machine: machine, feed: feed) { (payload) async throws(ReplicaError) in
+      try await replica.propose(payload)
+    }
     batcher = WriteBatcher(
       engine: machine.engine,
       commit: { [unowned self] (id, members, changes) async throws(ReplicaError) in
-        try await log(id, members, changes)
+        try await log(id, ShardEntry.Body(members: members, changesets: changes))
       },
       confirm: { () async throws(ReplicaError) in try await replica.readIndex() })
   }
@@ -65,6 +69,22 @@ final class StorageService {
       try check(request.clusterID, request.shardID)
       return await commit(TransactionID(bytes: Array(request.transactionID)))
     }
+    server.handle(StorageMethods.prepare) { [unowned self] request, _ in
+      try check(request.clusterID, request.shardID)
+      return await prepare(request)
+    }
+    server.handle(StorageMethods.finish) { [unowned self] request, _ in
+      try check(request.clusterID, request.shardID)
+      return await finish(request)
+    }
+    server.handle(StorageMethods.hold) { [unowned self] request, _ in
+      try check(request.clusterID, request.shardID)
+      return await hold(Array(request.name))
+    }
+    server.handle(StorageMethods.transactions) { [unowned self] request, _ in
+      try check(request.clusterID, request.shardID)
+      return await list(onlyBlocking: request.onlyBlocking)
+    }
     server.handle(StorageMethods.rollback) { [unowned self] request, _ in
       try check(request.clusterID, request.shardID)
       if let entry = transactions[TransactionID(bytes: Array(request.transactionID))] {
@@ -84,9 +104,13 @@ final class StorageService {
 
   func leadershipChanged(_ isLeader: Bool) {
     if !isLeader { transactions.forgetAll() }
+    prepared.leadershipChanged(isLeader)
   }
 
-  func stop() async { transactions.stop() }
+  func stop() async {
+    transactions.stop()
+    prepared.stop()
+  }
 
   /// Who leads, for those who asked the wrong replica.
   var notLeader: Kunlog_Storage_V1_NotLeader {
@@ -139,7 +163,8 @@ final class StorageService {
         return .with { $0.committedIndex = 0 }
       }
       entry.isCommitting = true
-      let index = try await log(entry.id, [ShardEntry.Member(id: entry.id, affected: affected)], changes)
+      let member = ShardEntry.Member(id: entry.id, affected: affected)
+      let index = try await log(entry.id, ShardEntry.Body(members: [member], changesets: changes))
       return .with { $0.committedIndex = index }
     } catch let error as SQLError {
       await engine.rollback(entry.id)
@@ -150,7 +175,7 @@ final class StorageService {
   }
 
   /// What a failed proposal means for the one who asked for the commit: not the leader, so ask again, there.
-  private func replicaFailure(_ error: any Error) -> Kunlog_Storage_V1_CommitResponse {
+  func replicaFailure(_ error: any Error) -> Kunlog_Storage_V1_CommitResponse {
     switch error as? ReplicaError {
     case .notLeader, .lostLeadership, .stopped: return .with { $0.notLeader = notLeader }
     case .diskFull(let path):

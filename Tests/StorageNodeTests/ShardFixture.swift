@@ -16,6 +16,28 @@ final class MadeMetadata: MetadataFeed {
 
   func observe(_ body: @escaping @LoopActor () -> Void) { observers.append(body) }
 
+  /// Decisions as the metadata log would make them: the first one stands.
+  private(set) var decisions: [GlobalTransactionID: (outcome: TransactionOutcome, index: UInt64)] = [:]
+  /// Nobody answers who wants a decision.
+  var isSilent = false
+
+  func decideAbort(
+    _ id: GlobalTransactionID, participants: [ShardID]
+  ) async throws -> (outcome: TransactionOutcome, index: UInt64)? {
+    guard !isSilent else { throw ShardFixture.Never() }
+    decide(id, .abort, participants)
+    return decisions[id]
+  }
+
+  func decide(_ id: GlobalTransactionID, _ outcome: TransactionOutcome, _ participants: [ShardID]) {
+    guard decisions[id] == nil else { return }
+    change { image in
+      decisions[id] = (outcome, image.index + 1)
+      image.transactions.open[id] = OpenTransaction(
+        outcome: outcome, participants: participants, index: image.index + 1)
+    }
+  }
+
   func change(_ body: (inout Image) -> Void) {
     body(&image)
     image.index += 1

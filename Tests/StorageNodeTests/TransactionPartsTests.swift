@@ -78,9 +78,10 @@ struct TransactionPartsTests {
   }
 
   private static func pieces() throws -> [[UInt8]] {
-    let body = try ShardEntry.body(
-      [ShardEntry.Member(id: TransactionID(bytes: [7]), affected: [3])],
-      [TabletChangeset(tabletID: tablet, bytes: changes)])
+    let body = try ShardEntry.encoded(
+      ShardEntry.Body(
+        members: [ShardEntry.Member(id: TransactionID(bytes: [7]), affected: [3])],
+        changesets: [TabletChangeset(tabletID: tablet, bytes: changes)]))
     return [Array(body[..<10]), Array(body[10..<20]), Array(body[20...])]
   }
 

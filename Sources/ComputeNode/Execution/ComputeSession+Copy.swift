@@ -184,7 +184,7 @@ final class TableCopySink: CopySink {
     } catch let failure as AttemptFailure {
       switch failure {
       case .failed(let error): throw scope.failure ?? error
-      case .replan:
+      case .replan, .snapshotLost:
         throw SQLError(
           .serializationFailure, "table \"\(tableName)\" moved while rows were copied", hint: "Repeat the COPY.")
       }

@@ -15,7 +15,7 @@ extension ComputeSession {
   ) async throws(SQLError) -> String {
     let (name, tag) = Self.definitionName(tree)
     try checkWritable(name)
-    if let transaction, transaction.isBlock, transaction.writtenShard != nil {
+    if let transaction, transaction.isBlock, !transaction.written.isEmpty {
       throw SQLError(
         .featureNotSupported, "\(name) after changes of rows in the same transaction block is not supported",
         hint: "Run it before the transaction's changes, or outside of the block.")

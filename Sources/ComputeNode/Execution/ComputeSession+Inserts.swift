@@ -38,7 +38,6 @@ extension ComputeSession {
         try arbiter.check(values)
         slices.append(try await self.routed(plan, values, parameters))
       }
-      try self.transaction?.checkWrite(to: slices.flatMap { $0 }.map(\.fragment.shardID))
       return slices
     }
     var outcome = WriteOutcome(columnCount: columnCount)

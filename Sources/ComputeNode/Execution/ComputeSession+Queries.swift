@@ -10,6 +10,8 @@ enum AttemptFailure: Error {
   case failed(SQLError)
   /// A route has moved on: plan again once the image has reached the index. Nothing was done.
   case replan(atLeast: UInt64)
+  /// A shard had moved past the snapshot that was to be read. Nothing was done.
+  case snapshotLost
 }
 
 extension ComputeSession {
@@ -22,6 +24,7 @@ extension ComputeSession {
     endsTransaction: Bool
   ) async throws(SQLError) -> StatementResult {
     try await withReplanning(scope) { () throws(AttemptFailure) in
+      try await self.takeClusterSnapshot(scope)
       let (analyzed, parameters) = try await self.failingAsync { () throws(SQLError) in
         let current = try await self.current(command, tree, parameters)
         try self.checkAccess(current.analyzed.dependencies)
@@ -76,6 +79,7 @@ extension ComputeSession {
         switch error {
         case .failed(let error): throw error
         case .replan(let index): try await services.metadata.wait(for: index)
+        case .snapshotLost: break
         }
       }
     }
@@ -168,8 +172,9 @@ extension ComputeSession {
       return offset > 0 || limit < .max ? LimitSource(source, offset: offset, remaining: limit) : source
     }
     // A transaction runs one request after another at a shard: its fragments cannot be read side by side.
+    // Nor can those that share a snapshot over several shards.
     let isJoined = fragments.contains { transaction?.mustJoin($0.shardID) == true }
-    guard isJoined else {
+    guard isJoined || needsSnapshot(fragments.map(\.shardID)) else {
       let readers = try await readers(fragments.map { [$0] }, scope)
       return MergeSource(
         readers, columnCount: columnCount, visibleColumns: plan.visibleColumns, offset: offset, remaining: limit,
@@ -197,6 +202,18 @@ extension ComputeSession {
   private func readers(
     _ groups: [[Fragment]], _ scope: StatementScope
   ) async throws(AttemptFailure) -> [ShardReader] {
+    let shards = groups.map { $0[0].shardID }
+    guard needsSnapshot(shards) else { return try await readers(groups, scope, snapshot: nil) }
+    try failing { () throws(SQLError) in try self.checkSnapshot() }
+    return try await services.snapshots.take(shards) { (point) async throws(AttemptFailure) in
+      try await self.readers(groups, scope, snapshot: point)
+    }
+  }
+
+  /// Fragments of a snapshot that is to be had no more: `AttemptFailure.snapshotLost`.
+  private func readers(
+    _ groups: [[Fragment]], _ scope: StatementScope, snapshot: SnapshotPoint?
+  ) async throws(AttemptFailure) -> [ShardReader] {
     var readers: [ShardReader] = []
     do {
       for group in groups {
@@ -205,10 +222,10 @@ extension ComputeSession {
           for fragment in group { encoded.append(try await self.encoded(fragment)) }
           return encoded
         }
+        var request = request(group[0].shardID, fragments)
+        request.snapshot = snapshot
         readers.append(
-          ShardReader(
-            request(group[0].shardID, fragments), shards: services.shards, scope: scope,
-            errors: ConstraintErrors(image: image)))
+          ShardReader(request, shards: services.shards, scope: scope, errors: ConstraintErrors(image: image)))
       }
       for reader in readers { try await prime(reader) }
       return readers
@@ -222,8 +239,11 @@ extension ComputeSession {
     do {
       try await reader.prime()
     } catch {
-      if case .staleRoute(let index) = error { throw .replan(atLeast: index) }
-      throw .failed(reader.sqlError(error))
+      switch error {
+      case .staleRoute(let index): throw .replan(atLeast: index)
+      case .transactionLost where reader.request.snapshot != nil: throw .snapshotLost
+      default: throw .failed(reader.sqlError(error))
+      }
     }
   }
 

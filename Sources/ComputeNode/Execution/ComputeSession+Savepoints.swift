@@ -21,14 +21,12 @@ extension ComputeSession {
     let block = try block("ROLLBACK TO SAVEPOINT")
     let place = try place(of: name, in: block)
     let savepoint = block.savepoints[place]
-    if let shard = block.writtenShard {
-      if !savepoint.hasWritten, block.joined == [shard] {
-        // Nothing that the shard holds is wanted any more, its locks included.
-        rollback(block)
-        block.startAnew(id: services.names.next())
-      } else {
-        try await undo(since: savepoint, in: block, on: shard)
-      }
+    if !block.written.isEmpty, savepoint.written.isEmpty, block.joined == block.written {
+      // Nothing that the shards hold is wanted any more, their locks included.
+      rollback(block)
+      block.startAnew(id: services.names.next())
+    } else {
+      for shard in block.written.sorted() { try await undo(since: savepoint, in: block, on: shard) }
     }
     block.savepoints.removeSubrange((place + 1)...)
     isBlockFailed = false

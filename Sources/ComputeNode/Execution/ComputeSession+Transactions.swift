@@ -161,18 +161,21 @@ extension ComputeSession {
     if let transaction { rollback(transaction) }
   }
 
-  /// Commits on the shard that was written; the others are told that it is over.
+  /// Commits on the shards that were written; the others are told that it is over.
   private func commit(_ transaction: SessionTransaction) async throws(SQLError) {
-    let written = transaction.writtenShard
-    for shard in transaction.joined.sorted() where shard != written {
+    let written = transaction.written
+    for shard in transaction.joined.subtracting(written).sorted() {
       services.shards.rollback(transaction.id, on: shard)
     }
     transaction.forgetShards()
-    guard let written else { return }
+    guard written.count <= 1 else {
+      return try await services.coordinator.commit(transaction.id, on: written, failure: commitError)
+    }
+    guard let shard = written.first else { return }
     do {
-      try await services.shards.commit(transaction.id, on: written)
+      try await services.shards.commit(transaction.id, on: shard)
     } catch {
-      throw commitError(error, shard: written)
+      throw commitError(error, shard: shard)
     }
   }
 

@@ -5,7 +5,7 @@ import SQLPlan
 import SQLTypes
 
 extension ComputeSession {
-  /// Runs INSERT, UPDATE or DELETE. Nothing is sent where it would make the transaction write a second shard.
+  /// Runs INSERT, UPDATE or DELETE.
   ///
   /// - Parameter mayCommit: the statement is a transaction of its own.
   func write(
@@ -44,27 +44,18 @@ extension ComputeSession {
   // MARK: UPDATE and DELETE by key
 
   /// Finds the rows with a query, then changes them by key. What the query has seen must still be so when the rows are
-  /// changed: the tablets are locked first. Where it is not known beforehand which shard they are on, a first run of the
-  /// query tells.
+  /// changed: the tablets are locked first.
   private func keyedChanges(
     _ plan: KeyedModifyPlan, _ parameters: [StoredValue], _ scope: StatementScope
   ) async throws(AttemptFailure) -> KeyedChanges {
-    var tablets = plan.relation.remaining(parameters)
-    if Set(tablets.map(\.shardID)).count > 1 {
-      let rows = try await keyedRows(plan, parameters, scope)
-      tablets = tablets.filter { rows[$0.tabletID] != nil }
-    }
+    let tablets = plan.relation.remaining(parameters)
     guard !tablets.isEmpty else { return KeyedChanges() }
     try await lock(tablets, scope)
     let rows = try await keyedRows(plan, parameters, scope)
-    return try await failingAsync { () throws(SQLError) in
-      let changes = try await self.changes(plan, rows, parameters)
-      try self.transaction?.checkWrite(to: (changes.fragments + changes.removals).map(\.fragment.shardID))
-      return changes
-    }
+    return try await failingAsync { () throws(SQLError) in try await self.changes(plan, rows, parameters) }
   }
 
-  /// Takes the write locks of tablets, which are on one shard, until the transaction's end.
+  /// Takes the write locks of tablets until the transaction's end.
   ///
   /// - Parameter isNoWait: fails with 55P03 rather than wait.
   func lock(
@@ -152,7 +143,7 @@ extension ComputeSession {
   /// More rows of RETURNING are not asked for together with the commit: they must fit before it is final.
   private static let returningRowsWithCommit = 1000
 
-  /// Sends writing fragments to their shard.
+  /// Sends writing fragments to their shards.
   func send(
     _ fragments: [WriteFragment], columnCount: Int, _ scope: StatementScope, mayCommit: Bool
   ) async throws(AttemptFailure) -> WriteOutcome {
@@ -161,7 +152,8 @@ extension ComputeSession {
     return outcome
   }
 
-  /// Sends writing fragments to their shard and adds up what they do.
+  /// Sends writing fragments to their shards, one after another (always in the same order, so that two statements do not wait
+  /// for each other), and adds up what they do.
   ///
   /// - Parameters:
   ///   - isFirst: nothing of the statement has been sent yet: where a tablet has moved, it can be planned anew.
@@ -170,8 +162,21 @@ extension ComputeSession {
     _ fragments: [WriteFragment], _ outcome: inout WriteOutcome, _ scope: StatementScope, mayCommit: Bool,
     isFirst: Bool = true, lockTimeoutMilliseconds: Int? = nil
   ) async throws(AttemptFailure) {
-    guard let shard = fragments.first?.fragment.shardID, let transaction else { return }
-    try failing { () throws(SQLError) in try transaction.checkWrite(to: fragments.map(\.fragment.shardID)) }
+    let byShard = Dictionary(grouping: fragments, by: \.fragment.shardID)
+    var isFirst = isFirst
+    for shard in byShard.keys.sorted() {
+      try await send(
+        byShard[shard]!, to: shard, &outcome, scope, mayCommit: mayCommit && byShard.count == 1, isFirst: isFirst,
+        lockTimeoutMilliseconds ?? settings.milliseconds("lock_timeout"))
+      isFirst = false
+    }
+  }
+
+  private func send(
+    _ fragments: [WriteFragment], to shard: ShardID, _ outcome: inout WriteOutcome, _ scope: StatementScope,
+    mayCommit: Bool, isFirst: Bool, _ lockTimeoutMilliseconds: Int
+  ) async throws(AttemptFailure) {
+    guard let transaction else { return }
     let boundedRows =
       outcome.rows == nil
       || fragments.allSatisfy { $0.fragment.sql.hasPrefix("INSERT") }
@@ -186,7 +191,7 @@ extension ComputeSession {
         shardID: shard, metadataIndex: services.metadata.schemaIndex,
         transactionID: commits ? services.names.next() : transaction.id,
         isContinuation: transaction.knows(shard), fragments: chunk.fragments, commits: commits, session: shardSession,
-        lockTimeoutMilliseconds: lockTimeoutMilliseconds ?? settings.milliseconds("lock_timeout"))
+        lockTimeoutMilliseconds: lockTimeoutMilliseconds)
       request.isRepeatableRead = transaction.isRepeatableRead
       request.savepoints = transaction.savepoints.map(\.number)
       if !commits { transaction.wrote(shard) }
@@ -201,6 +206,9 @@ extension ComputeSession {
   ) async throws(AttemptFailure) {
     let reader = ShardReader(
       request, shards: services.shards, scope: scope, errors: ConstraintErrors(image: image))
+    // What commits at once holds nothing while it waits.
+    let watched = request.commits ? nil : services.deadlocks.begin(request.transactionID, scope)
+    defer { if let watched { services.deadlocks.end(watched) } }
     var finished = 0
     do {
       while let answer = try await reader.nextAnswer() {

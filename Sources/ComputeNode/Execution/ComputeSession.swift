@@ -205,7 +205,7 @@ final class ComputeSession: SessionBackend {
     do {
       let result = try await run(command, tree, parameters, scope, endsTransaction: endsTransaction)
       // The client must not hear that changes are done before they are: what they gave is in memory by now.
-      if endsTransaction, transaction?.isBlock == false, transaction?.writtenShard != nil, !result.isCopyIn {
+      if endsTransaction, let transaction, !transaction.isBlock, !transaction.written.isEmpty, !result.isCopyIn {
         try await commitImplicitTransaction()
       }
       if case .rows = result { return result }

@@ -14,6 +14,9 @@ package final class ExecutionServices {
   let sequences: SequenceCache
   let plans: PlanCache
   let names: TransactionNames
+  let coordinator: TransactionCoordinator
+  let deadlocks: DeadlockDetector
+  let snapshots: ClusterSnapshots
   /// Reads and plans large statements; made with the first of them.
   private(set) lazy var planningThread = WorkerThread(name: "planning")
   let cryptography: SCRAMCryptography
@@ -41,6 +44,10 @@ package final class ExecutionServices {
     sequences = SequenceCache(metadata: metadata)
     plans = PlanCache()
     names = TransactionNames(nodeID: nodeID, startMicroseconds: clock())
+    deadlocks = DeadlockDetector(shards: shards)
+    snapshots = ClusterSnapshots(shards: shards, names: names)
+    coordinator = TransactionCoordinator(
+      nodeID: nodeID, startMicroseconds: clock(), shards: shards, metadata: metadata)
   }
 
   /// Microseconds since 2000-01-01 UTC.

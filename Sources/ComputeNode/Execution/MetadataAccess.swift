@@ -1,5 +1,6 @@
 import EventLoop
 import Metadata
+import MetadataClient
 import SQLTypes
 
 /// What the execution of statements asks of the metadata log.
@@ -21,4 +22,13 @@ package protocol MetadataAccess: AnyObject {
   ///
   /// - Throws: the decision's rejection; 08006 where the log cannot be reached; 08007 where the outcome is unknown.
   func append(_ request: AppendRequest) async throws(SQLError) -> (index: UInt64, events: [Event])
+
+  /// Asks the log for the decision on a transaction over several shards; answers the one that stands and its record, which the local
+  /// image may not contain yet. nil: it is past.
+  func decide(
+    _ id: GlobalTransactionID, _ outcome: TransactionOutcome, participants: [ShardID]
+  ) async throws(MetadataError) -> (outcome: TransactionOutcome, index: UInt64)?
+
+  /// Tells the log which decisions it may forget.
+  func appendTransactions(_ commands: [Command]) async throws(MetadataError)
 }

@@ -37,6 +37,14 @@ final class MetadataLog: MetadataAccess {
       throw error.sqlError
     }
   }
+
+  func decide(
+    _ id: GlobalTransactionID, _ outcome: TransactionOutcome, participants: [ShardID]
+  ) async throws(MetadataError) -> (outcome: TransactionOutcome, index: UInt64)? {
+    try await client.decide(id, outcome, participants: participants)
+  }
+
+  func appendTransactions(_ commands: [Command]) async throws(MetadataError) { _ = try await client.append(commands) }
 }
 
 extension Event {

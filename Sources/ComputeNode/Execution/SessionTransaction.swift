@@ -5,7 +5,8 @@ import SQLTypes
 /// A transaction of a session: a block (BEGIN … COMMIT) or an implicit one around a statement or several.
 ///
 /// It joins a shard when it first needs its own state there: for a write, for reads that must see that write, and for
-/// reads under REPEATABLE READ. All other reads are single requests. In this version it may write one shard.
+/// reads under REPEATABLE READ. All other reads are single requests. What it wrote on one shard commits there; what it wrote
+/// on several commits in two phases (`TransactionCoordinator`).
 @LoopActor
 final class SessionTransaction {
   /// Unique for ever: what the shards know it by.
@@ -20,7 +21,10 @@ final class SessionTransaction {
   let number: Int64
   /// Shards that know it, hence have to be told its end.
   private(set) var joined: Set<ShardID> = []
-  private(set) var writtenShard: ShardID?
+  /// Those of them where it has written, or locked to write.
+  private(set) var written: Set<ShardID> = []
+  /// REPEATABLE READ: all shards have joined at one moment of the cluster.
+  var hasClusterSnapshot = false
   /// A statement has run: its isolation can no longer change.
   var hasRun = false
   /// Definitions (DDL) took effect at once: a rollback does not undo them.
@@ -41,22 +45,15 @@ final class SessionTransaction {
   }
 
   /// Whether a read of a shard must run within the transaction.
-  func mustJoin(_ shard: ShardID) -> Bool { isRepeatableRead && isBlock || writtenShard == shard }
+  func mustJoin(_ shard: ShardID) -> Bool { isRepeatableRead && isBlock || written.contains(shard) }
 
   func knows(_ shard: ShardID) -> Bool { joined.contains(shard) }
 
   func join(_ shard: ShardID) { joined.insert(shard) }
 
-  /// Refuses, before anything is sent, what would write a second shard.
-  func checkWrite(to shards: some Sequence<ShardID>) throws(SQLError) {
-    var all = Set(shards)
-    if let writtenShard { all.insert(writtenShard) }
-    if all.count > 1 { throw Self.severalShards(all.sorted()) }
-  }
-
   func wrote(_ shard: ShardID) {
     joined.insert(shard)
-    writtenShard = shard
+    written.insert(shard)
   }
 
   /// Sets a savepoint; one of the same name is hidden until this one is released.
@@ -64,7 +61,7 @@ final class SessionTransaction {
     lastSavepoint += 1
     savepoints.append(
       Savepoint(
-        name: name, number: lastSavepoint, settings: settings, hasWritten: writtenShard != nil, hasDefined: hasDefined))
+        name: name, number: lastSavepoint, settings: settings, written: written, hasDefined: hasDefined))
   }
 
   /// Its shards have been told its end, but it goes on: they know it by a new name from now on.
@@ -76,27 +73,19 @@ final class SessionTransaction {
   /// Its shards have been told its end.
   func forgetShards() {
     joined = []
-    writtenShard = nil
-  }
-
-  static func severalShards(_ shards: [ShardID]) -> SQLError {
-    let names = shards.map { "\($0)" }.joined(separator: ", ")
-    return SQLError(
-      .featureNotSupported, "a transaction may write one shard only in this version",
-      detail: "It would write the shards \(names).",
-      hint: "Split the statement or the transaction, so that each writes the rows of one shard.")
+    written = []
   }
 }
 
 /// SAVEPOINT.
 struct Savepoint {
   var name: String
-  /// What the shard knows it by.
+  /// What the shards know it by.
   var number: UInt32
   /// The session's settings when it was set.
   var settings: SessionSettings
-  /// A shard had been written before.
-  var hasWritten: Bool
+  /// Shards that had been written before.
+  var written: Set<ShardID>
   /// Definitions had been made before.
   var hasDefined: Bool
 }
@@ -123,6 +112,9 @@ final class TransactionNames {
     lastNumber = max(lastNumber + 1, now)
     return lastNumber << 10 | Int64(nodeID.rawValue & 1023)
   }
+
+  /// Whether it can be one of a compute node's, rather than a shard's own.
+  static func isName(_ bytes: [UInt8]) -> Bool { bytes.count == 24 }
 
   func next() -> [UInt8] {
     counter += 1

@@ -43,6 +43,9 @@ enum SettingTable {
     SettingDefinition(
       name: "default_transaction_isolation", kind: .choice(isolationLevels), standard: "read committed"),
     SettingDefinition(
+      name: "kunlog.snapshot", kind: .choice(["shard", "cluster"]), standard: "shard",
+      summary: "Whether reads of several shards see one moment of all (cluster) or of each."),
+    SettingDefinition(
       name: "lock_timeout", kind: .integer(minimum: 0, maximum: noLimit, unit: .milliseconds), standard: "0",
       summary: "Longest wait for a lock; 0: no limit."),
     SettingDefinition(name: "search_path", kind: .searchPath, standard: "\"$user\", public"),

@@ -15,6 +15,28 @@ package protocol ShardAccess: AnyObject {
   ///   before it was committed; `.interrupted` where the outcome could not be learnt in time.
   func commit(_ transactionID: [UInt8], on shardID: ShardID) async throws(ShardFailure)
 
+  /// First phase of a commit over several shards: what the transaction wrote on the shard is durable and undecided from then on.
+  /// Asked again, it gives the same answer. False: it wrote nothing there, and has ended there.
+  ///
+  /// - Throws: as `commit`; after `.interrupted` it may be prepared.
+  func prepare(
+    _ transactionID: [UInt8], as id: GlobalTransactionID, participants: [ShardID], on shardID: ShardID
+  ) async throws(ShardFailure) -> Bool
+
+  /// Second phase: tells a shard what the metadata log has decided; returns once it is carried out there. The shard learns it
+  /// from the log too, so that nothing is lost where this fails.
+  func finish(
+    _ transactionID: [UInt8], as id: GlobalTransactionID, _ outcome: TransactionOutcome, decisionIndex: UInt64,
+    on shardID: ShardID
+  ) async throws(ShardFailure)
+
+  /// Holds back the end of transactions over several shards on a shard until a request with this hold has taken its snapshot, or
+  /// for half a second; answers the last decision that was carried out there.
+  func hold(_ name: [UInt8], on shardID: ShardID) async throws(ShardFailure) -> UInt64
+
+  /// Who waits for a lock, at all shards whose leaders answer quickly.
+  func waits() async -> [ShardWait]
+
   /// Undoes a transaction and releases its locks; does not wait for it, and is repeated where it fails.
   func rollback(_ transactionID: [UInt8], on shardID: ShardID)
 }
@@ -52,6 +74,8 @@ package struct ShardRequest: Sendable, Equatable {
   package var savepoints: [UInt32] = []
   /// What was written since this savepoint is undone first; 0: nothing is.
   package var rollbackToSavepoint: UInt32 = 0
+  /// What is read fits with what is read of other shards.
+  package var snapshot: SnapshotPoint?
   package init(
     shardID: ShardID, metadataIndex: UInt64, transactionID: [UInt8] = [], isContinuation: Bool = false,
     fragments: [ShardFragment], commits: Bool = false, isReadOnly: Bool = false, isRepeatableRead: Bool = false,
@@ -67,6 +91,18 @@ package struct ShardRequest: Sendable, Equatable {
     self.isRepeatableRead = isRepeatableRead
     self.session = session
     self.lockTimeoutMilliseconds = lockTimeoutMilliseconds
+  }
+}
+
+/// A snapshot over several shards: of all transactions over several shards, those whose decision is at or before an index of the
+/// metadata log.
+package struct SnapshotPoint: Sendable, Equatable {
+  /// As `ShardAccess.hold` named it.
+  package var hold: [UInt8]
+  package var decisionIndex: UInt64
+  package init(hold: [UInt8], decisionIndex: UInt64) {
+    self.hold = hold
+    self.decisionIndex = decisionIndex
   }
 }
 

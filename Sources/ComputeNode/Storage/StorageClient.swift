@@ -19,6 +19,8 @@ package final class StorageClient: ShardAccess {
   /// How long a commit that a leader works on is waited for: a large transaction takes its time. A leader that is gone is
   /// noticed by its connection.
   private static let commitPatienceMilliseconds = 600_000
+  /// How long a shard may take to say who waits there.
+  private static let waitsMilliseconds = 200
   /// How often the shards hear that the sessions of open transactions live.
   private static let keepAliveMilliseconds = 5000
 
@@ -63,17 +65,100 @@ package final class StorageClient: ShardAccess {
       $0.shardID = shardID.rawValue
       $0.transactionID = Data(transactionID)
     }
+    try await askLeader(of: shardID, StorageMethods.commit, request) { response in
+      switch response.kind {
+      case .committedIndex: .answer(.success(()))
+      case .failure(let failure): .answer(.failure(.statement(StorageMessages.error(failure), nil)))
+      case .unknownTransaction: .answer(.failure(.transactionLost))
+      case .notLeader(let redirect): .elsewhere(redirect)
+      case nil: nil
+      }
+    }
+  }
+
+  package func prepare(
+    _ transactionID: [UInt8], as id: GlobalTransactionID, participants: [ShardID], on shardID: ShardID
+  ) async throws(ShardFailure) -> Bool {
+    defer { forget(transactionID, on: shardID) }
+    let request = Kunlog_Storage_V1_PrepareRequest.with {
+      $0.clusterID = Data(clusterID.rawValue)
+      $0.shardID = shardID.rawValue
+      $0.transactionID = Data(transactionID)
+      $0.globalTransaction = StorageMessages.global(id)
+      $0.participants = participants.map(\.rawValue)
+    }
+    return try await askLeader(of: shardID, StorageMethods.prepare, request) { response in
+      switch response.kind {
+      case .preparedIndex: .answer(.success(true))
+      case .nothingWritten: .answer(.success(false))
+      case .failure(let failure): .answer(.failure(.statement(StorageMessages.error(failure), nil)))
+      case .unknownTransaction: .answer(.failure(.transactionLost))
+      case .notLeader(let redirect): .elsewhere(redirect)
+      case nil: nil
+      }
+    }
+  }
+
+  package func finish(
+    _ transactionID: [UInt8], as id: GlobalTransactionID, _ outcome: TransactionOutcome, decisionIndex: UInt64,
+    on shardID: ShardID
+  ) async throws(ShardFailure) {
+    defer { forget(transactionID, on: shardID) }
+    let request = Kunlog_Storage_V1_FinishRequest.with {
+      $0.clusterID = Data(clusterID.rawValue)
+      $0.shardID = shardID.rawValue
+      $0.globalTransaction = StorageMessages.global(id)
+      $0.transactionID = Data(transactionID)
+      $0.commit = outcome == .commit
+      $0.decisionIndex = decisionIndex
+    }
+    try await askLeader(of: shardID, StorageMethods.finish, request) { response in
+      switch response.kind {
+      case .finished: .answer(.success(()))
+      case .failure(let failure): .answer(.failure(.statement(StorageMessages.error(failure), nil)))
+      case .notLeader(let redirect): .elsewhere(redirect)
+      case nil: nil
+      }
+    }
+  }
+
+  package func hold(_ name: [UInt8], on shardID: ShardID) async throws(ShardFailure) -> UInt64 {
+    let request = Kunlog_Storage_V1_HoldRequest.with {
+      $0.clusterID = Data(clusterID.rawValue)
+      $0.shardID = shardID.rawValue
+      $0.name = Data(name)
+    }
+    return try await askLeader(of: shardID, StorageMethods.hold, request) { response in
+      switch response.kind {
+      case .decisionIndex(let index): .answer(.success(index))
+      case .failure(let failure): .answer(.failure(.statement(StorageMessages.error(failure), nil)))
+      case .notLeader(let redirect): .elsewhere(redirect)
+      case nil: nil
+      }
+    }
+  }
+
+  /// What an answer to a request that only the leader takes comes to; nil: it cannot be read.
+  private enum LeaderAnswer<Value> {
+    case answer(Result<Value, ShardFailure>)
+    case elsewhere(Kunlog_Storage_V1_NotLeader)
+  }
+
+  /// Asks the shard's leader, again where it changes: for requests that do no harm when they come twice.
+  private func askLeader<Request, Response, Value>(
+    of shardID: ShardID, _ method: RPCMethod<Request, Response>, _ request: Request,
+    read: (Response) -> LeaderAnswer<Value>?
+  ) async throws(ShardFailure) -> Value {
     let search = LeaderSearch(deadlineMilliseconds: Self.electionPatienceMilliseconds)
     var wasAsked = false
     while true {
       guard let node = leader(of: shardID, search), let channel = channel(to: node) else {
         throw wasAsked ? .interrupted(search.reason) : .unavailable(search.reason)
       }
-      let response: Kunlog_Storage_V1_CommitResponse
+      let response: Response
       let askedAt = Loop.now
       do throws(RPCError) {
-        response = try await channel.unary(
-          StorageMethods.commit, request, timeoutMilliseconds: Self.commitPatienceMilliseconds)
+        response = try await channel.unary(method, request, timeoutMilliseconds: Self.commitPatienceMilliseconds)
       } catch {
         search.extend(byNanoseconds: Loop.now - askedAt)
         wasAsked = wasAsked || error.code != .unavailable
@@ -82,14 +167,60 @@ package final class StorageClient: ShardAccess {
         guard await search.pause() else { throw .interrupted(search.reason) }
         continue
       }
-      switch response.kind {
-      case .committedIndex: return
-      case .failure(let failure): throw .statement(StorageMessages.error(failure), nil)
-      case .unknownTransaction: throw .transactionLost
-      case .notLeader(let redirect): try await follow(redirect, from: node, shardID, search)
+      switch read(response) {
+      case .answer(let result):
+        isLeading(node, shardID)
+        return try result.get()
+      case .elsewhere(let redirect):
+        do throws(ShardFailure) {
+          try await follow(redirect, from: node, shardID, search)
+        } catch {
+          guard wasAsked, case .unavailable(let reason) = error else { throw error }
+          throw .interrupted(reason)
+        }
       case nil: throw .interrupted("node \(node) answered with nothing")
       }
     }
+  }
+
+  package func waits() async -> [ShardWait] {
+    await transactions(onlyBlocking: true, timeoutMilliseconds: Self.waitsMilliseconds).values.flatMap { response in
+      response.transactions.filter { $0.awaitedTablet != 0 }.map {
+        ShardWait(
+          waiter: Array($0.transactionID), tablet: TabletID(rawValue: $0.awaitedTablet),
+          blockers: $0.waitsFor.map { Array($0) })
+      }
+    }
+  }
+
+  /// What the leaders of all shards say, as far as they answer.
+  func transactions(
+    onlyBlocking: Bool, timeoutMilliseconds: Int
+  ) async -> [ShardID: Kunlog_Storage_V1_TransactionsResponse] {
+    let shards = image().shards.values.filter { !$0.replicas.isEmpty }
+    let asking = shards.map { shard in
+      Task { @LoopActor in
+        // The known leader, else the replicas in turn.
+        let known = leaders[shard.id].map { [$0] } ?? []
+        let request = Kunlog_Storage_V1_TransactionsRequest.with {
+          $0.clusterID = Data(clusterID.rawValue)
+          $0.shardID = shard.id.rawValue
+          $0.onlyBlocking = onlyBlocking
+        }
+        for node in known + shard.replicas.filter({ !known.contains($0) }) {
+          guard let channel = channel(to: node),
+            let response = try? await channel.unary(
+              StorageMethods.transactions, request, timeoutMilliseconds: timeoutMilliseconds),
+            !response.hasNotLeader
+          else { continue }
+          return Optional(response)
+        }
+        return nil
+      }
+    }
+    var all: [ShardID: Kunlog_Storage_V1_TransactionsResponse] = [:]
+    for (shard, task) in zip(shards, asking) { all[shard.id] = await task.value }
+    return all
   }
 
   package func rollback(_ transactionID: [UInt8], on shardID: ShardID) {
@@ -271,6 +402,14 @@ enum StorageMethods {
     service: service, method: "Execute")
   static let commit = RPCMethod<Kunlog_Storage_V1_CommitRequest, Kunlog_Storage_V1_CommitResponse>(
     service: service, method: "Commit")
+  static let prepare = RPCMethod<Kunlog_Storage_V1_PrepareRequest, Kunlog_Storage_V1_PrepareResponse>(
+    service: service, method: "Prepare")
+  static let finish = RPCMethod<Kunlog_Storage_V1_FinishRequest, Kunlog_Storage_V1_FinishResponse>(
+    service: service, method: "Finish")
+  static let hold = RPCMethod<Kunlog_Storage_V1_HoldRequest, Kunlog_Storage_V1_HoldResponse>(
+    service: service, method: "Hold")
+  static let transactions = RPCMethod<Kunlog_Storage_V1_TransactionsRequest, Kunlog_Storage_V1_TransactionsResponse>(
+    service: service, method: "Transactions")
   static let rollback = RPCMethod<Kunlog_Storage_V1_RollbackRequest, Kunlog_Storage_V1_RollbackResponse>(
     service: service, method: "Rollback")
   static let keepAlive = RPCMethod<Kunlog_Storage_V1_KeepAliveRequest, Kunlog_Storage_V1_KeepAliveResponse>(

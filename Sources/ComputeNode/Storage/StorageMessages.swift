@@ -24,6 +24,10 @@ enum StorageMessages {
       $0.lockTimeoutMilliseconds = UInt32(clamping: request.lockTimeoutMilliseconds)
       $0.savepoints = request.savepoints
       $0.rollbackToSavepoint = request.rollbackToSavepoint
+      if let point = request.snapshot {
+        $0.snapshot.hold = Data(point.hold)
+        $0.snapshot.decisionIndex = point.decisionIndex
+      }
     }
   }
 
@@ -41,6 +45,14 @@ enum StorageMessages {
       $0.parameterRows = UInt32(clamping: fragment.parameterRows)
       $0.isWrite = fragment.isWrite
       $0.resultColumns = UInt32(clamping: fragment.resultColumns)
+    }
+  }
+
+  static func global(_ id: GlobalTransactionID) -> Kunlog_Storage_V1_GlobalTransaction {
+    .with {
+      $0.coordinator = id.coordinator.rawValue
+      $0.incarnation = id.incarnation
+      $0.sequence = id.sequence
     }
   }
 

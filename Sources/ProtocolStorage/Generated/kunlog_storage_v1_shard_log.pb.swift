@@ -67,6 +67,14 @@ package nonisolated struct Kunlog_Storage_V1_ShardEntry: Sendable {
     set {kind = .abandoned(newValue)}
   }
 
+  package var finish: Kunlog_Storage_V1_FinishEntry {
+    get {
+      if case .finish(let v)? = kind {return v}
+      return Kunlog_Storage_V1_FinishEntry()
+    }
+    set {kind = .finish(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -75,10 +83,40 @@ package nonisolated struct Kunlog_Storage_V1_ShardEntry: Sendable {
     case part(Kunlog_Storage_V1_TransactionPart)
     /// Parts that will not be completed, by their number.
     case abandoned(UInt64)
+    case finish(Kunlog_Storage_V1_FinishEntry)
 
   }
 
   package init() {}
+}
+
+/// The decision on a prepared transaction: its changes take effect, or are dropped. One that is not prepared (any more) is
+/// none of this entry's business.
+package nonisolated struct Kunlog_Storage_V1_FinishEntry: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var globalTransaction: Kunlog_Storage_V1_GlobalTransaction {
+    get {_globalTransaction ?? Kunlog_Storage_V1_GlobalTransaction()}
+    set {_globalTransaction = newValue}
+  }
+  /// Returns true if `globalTransaction` has been explicitly set.
+  package var hasGlobalTransaction: Bool {self._globalTransaction != nil}
+  /// Clears the value of `globalTransaction`. Subsequent reads from it will return its default value.
+  package mutating func clearGlobalTransaction() {self._globalTransaction = nil}
+
+  /// Else it aborts.
+  package var commit: Bool = false
+
+  /// The record of the metadata log with the decision; 0: it was resolved before it came here, hence it had aborted.
+  package var decisionIndex: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _globalTransaction: Kunlog_Storage_V1_GlobalTransaction? = nil
 }
 
 /// A piece of a TransactionEntry that is too large for one entry. Replicas keep the pieces; the last one commits the
@@ -113,9 +151,47 @@ package nonisolated struct Kunlog_Storage_V1_TransactionEntry: Sendable {
 
   package var changesets: [Kunlog_Storage_V1_LoggedChangeset] = []
 
+  /// Where it is there, the changes are prepared only: a FinishEntry follows.
+  package var preparation: Kunlog_Storage_V1_Preparation {
+    get {_preparation ?? Kunlog_Storage_V1_Preparation()}
+    set {_preparation = newValue}
+  }
+  /// Returns true if `preparation` has been explicitly set.
+  package var hasPreparation: Bool {self._preparation != nil}
+  /// Clears the value of `preparation`. Subsequent reads from it will return its default value.
+  package mutating func clearPreparation() {self._preparation = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _preparation: Kunlog_Storage_V1_Preparation? = nil
+}
+
+package nonisolated struct Kunlog_Storage_V1_Preparation: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var globalTransaction: Kunlog_Storage_V1_GlobalTransaction {
+    get {_globalTransaction ?? Kunlog_Storage_V1_GlobalTransaction()}
+    set {_globalTransaction = newValue}
+  }
+  /// Returns true if `globalTransaction` has been explicitly set.
+  package var hasGlobalTransaction: Bool {self._globalTransaction != nil}
+  /// Clears the value of `globalTransaction`. Subsequent reads from it will return its default value.
+  package mutating func clearGlobalTransaction() {self._globalTransaction = nil}
+
+  package var participants: [UInt32] = []
+
+  /// The leader's clock, microseconds since 1970: for operators.
+  package var timeMicroseconds: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _globalTransaction: Kunlog_Storage_V1_GlobalTransaction? = nil
 }
 
 package nonisolated struct Kunlog_Storage_V1_CommittedTransaction: Sendable {
@@ -387,9 +463,42 @@ package nonisolated struct Kunlog_Storage_V1_ShardState: Sendable {
   /// Of transactions whose last part has not come yet.
   package var pending: [Kunlog_Storage_V1_PendingParts] = []
 
+  package var prepared: [Kunlog_Storage_V1_PreparedTransaction] = []
+
+  /// The last decision to commit that was carried out here: a record of the metadata log.
+  package var decisionIndex: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+}
+
+package nonisolated struct Kunlog_Storage_V1_PreparedTransaction: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var transactionID: Data = Data()
+
+  package var preparation: Kunlog_Storage_V1_Preparation {
+    get {_preparation ?? Kunlog_Storage_V1_Preparation()}
+    set {_preparation = newValue}
+  }
+  /// Returns true if `preparation` has been explicitly set.
+  package var hasPreparation: Bool {self._preparation != nil}
+  /// Clears the value of `preparation`. Subsequent reads from it will return its default value.
+  package mutating func clearPreparation() {self._preparation = nil}
+
+  package var changesets: [Kunlog_Storage_V1_LoggedChangeset] = []
+
+  /// The entry that prepared it.
+  package var index: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _preparation: Kunlog_Storage_V1_Preparation? = nil
 }
 
 package nonisolated struct Kunlog_Storage_V1_PendingParts: Sendable {
@@ -434,7 +543,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.storage.v1"
 
 nonisolated extension Kunlog_Storage_V1_ShardEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ShardEntry"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}transaction\0\u{1}schema\0\u{1}part\0\u{1}abandoned\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}transaction\0\u{1}schema\0\u{1}part\0\u{1}abandoned\0\u{1}finish\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -489,6 +598,19 @@ nonisolated extension Kunlog_Storage_V1_ShardEntry: SwiftProtobuf.Message, Swift
           self.kind = .abandoned(v)
         }
       }()
+      case 5: try {
+        var v: Kunlog_Storage_V1_FinishEntry?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .finish(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .finish(v)
+        }
+      }()
       default: break
       }
     }
@@ -516,6 +638,10 @@ nonisolated extension Kunlog_Storage_V1_ShardEntry: SwiftProtobuf.Message, Swift
       guard case .abandoned(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularUInt64Field(value: v, fieldNumber: 4)
     }()
+    case .finish?: try {
+      guard case .finish(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -523,6 +649,50 @@ nonisolated extension Kunlog_Storage_V1_ShardEntry: SwiftProtobuf.Message, Swift
 
   package static func ==(lhs: Kunlog_Storage_V1_ShardEntry, rhs: Kunlog_Storage_V1_ShardEntry) -> Bool {
     if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_FinishEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".FinishEntry"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}global_transaction\0\u{1}commit\0\u{3}decision_index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._globalTransaction) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.commit) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.decisionIndex) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._globalTransaction {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.commit != false {
+      try visitor.visitSingularBoolField(value: self.commit, fieldNumber: 2)
+    }
+    if self.decisionIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.decisionIndex, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_FinishEntry, rhs: Kunlog_Storage_V1_FinishEntry) -> Bool {
+    if lhs._globalTransaction != rhs._globalTransaction {return false}
+    if lhs.commit != rhs.commit {return false}
+    if lhs.decisionIndex != rhs.decisionIndex {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -575,7 +745,7 @@ nonisolated extension Kunlog_Storage_V1_TransactionPart: SwiftProtobuf.Message, 
 
 nonisolated extension Kunlog_Storage_V1_TransactionEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TransactionEntry"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}transactions\0\u{1}changesets\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}transactions\0\u{1}changesets\0\u{1}preparation\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -585,24 +755,77 @@ nonisolated extension Kunlog_Storage_V1_TransactionEntry: SwiftProtobuf.Message,
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.transactions) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.changesets) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._preparation) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.transactions.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.transactions, fieldNumber: 1)
     }
     if !self.changesets.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.changesets, fieldNumber: 2)
     }
+    try { if let v = self._preparation {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Kunlog_Storage_V1_TransactionEntry, rhs: Kunlog_Storage_V1_TransactionEntry) -> Bool {
     if lhs.transactions != rhs.transactions {return false}
     if lhs.changesets != rhs.changesets {return false}
+    if lhs._preparation != rhs._preparation {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_Preparation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Preparation"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}global_transaction\0\u{1}participants\0\u{3}time_microseconds\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._globalTransaction) }()
+      case 2: try { try decoder.decodeRepeatedUInt32Field(value: &self.participants) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.timeMicroseconds) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._globalTransaction {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.participants.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.participants, fieldNumber: 2)
+    }
+    if self.timeMicroseconds != 0 {
+      try visitor.visitSingularInt64Field(value: self.timeMicroseconds, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_Preparation, rhs: Kunlog_Storage_V1_Preparation) -> Bool {
+    if lhs._globalTransaction != rhs._globalTransaction {return false}
+    if lhs.participants != rhs.participants {return false}
+    if lhs.timeMicroseconds != rhs.timeMicroseconds {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1121,7 +1344,7 @@ nonisolated extension Kunlog_Storage_V1_LoggedIndexPart: SwiftProtobuf.Message, 
 
 nonisolated extension Kunlog_Storage_V1_ShardState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ShardState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}metadata_index\0\u{1}recent\0\u{1}pending\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}metadata_index\0\u{1}recent\0\u{1}pending\0\u{1}prepared\0\u{3}decision_index\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1132,6 +1355,8 @@ nonisolated extension Kunlog_Storage_V1_ShardState: SwiftProtobuf.Message, Swift
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.metadataIndex) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.recent) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.pending) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.prepared) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.decisionIndex) }()
       default: break
       }
     }
@@ -1147,6 +1372,12 @@ nonisolated extension Kunlog_Storage_V1_ShardState: SwiftProtobuf.Message, Swift
     if !self.pending.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.pending, fieldNumber: 3)
     }
+    if !self.prepared.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.prepared, fieldNumber: 4)
+    }
+    if self.decisionIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.decisionIndex, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1154,6 +1385,57 @@ nonisolated extension Kunlog_Storage_V1_ShardState: SwiftProtobuf.Message, Swift
     if lhs.metadataIndex != rhs.metadataIndex {return false}
     if lhs.recent != rhs.recent {return false}
     if lhs.pending != rhs.pending {return false}
+    if lhs.prepared != rhs.prepared {return false}
+    if lhs.decisionIndex != rhs.decisionIndex {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_PreparedTransaction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PreparedTransaction"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}transaction_id\0\u{1}preparation\0\u{1}changesets\0\u{1}index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.transactionID) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._preparation) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.changesets) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.index) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.transactionID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.transactionID, fieldNumber: 1)
+    }
+    try { if let v = self._preparation {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if !self.changesets.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.changesets, fieldNumber: 3)
+    }
+    if self.index != 0 {
+      try visitor.visitSingularUInt64Field(value: self.index, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_PreparedTransaction, rhs: Kunlog_Storage_V1_PreparedTransaction) -> Bool {
+    if lhs.transactionID != rhs.transactionID {return false}
+    if lhs._preparation != rhs._preparation {return false}
+    if lhs.changesets != rhs.changesets {return false}
+    if lhs.index != rhs.index {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -155,11 +155,37 @@ package nonisolated struct Kunlog_Storage_V1_ExecuteRequest: @unchecked Sendable
     set {_uniqueStorage()._rollbackToSavepoint = newValue}
   }
 
+  /// The fragments read a snapshot that fits with those of other shards (REPEATABLE READ: so does all that the transaction reads
+  /// from now on; there may be no fragments then). Where it cannot be had any more the request fails with `transaction_lost`.
+  package var snapshot: Kunlog_Storage_V1_SnapshotPoint {
+    get {_storage._snapshot ?? Kunlog_Storage_V1_SnapshotPoint()}
+    set {_uniqueStorage()._snapshot = newValue}
+  }
+  /// Returns true if `snapshot` has been explicitly set.
+  package var hasSnapshot: Bool {_storage._snapshot != nil}
+  /// Clears the value of `snapshot`. Subsequent reads from it will return its default value.
+  package mutating func clearSnapshot() {_uniqueStorage()._snapshot = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct Kunlog_Storage_V1_SnapshotPoint: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// As `Hold` named it; it ends with the request.
+  package var hold: Data = Data()
+
+  package var decisionIndex: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 package nonisolated struct Kunlog_Storage_V1_SessionContext: Sendable {
@@ -417,6 +443,343 @@ package nonisolated struct Kunlog_Storage_V1_CommitResponse: Sendable {
   package init() {}
 }
 
+/// The name of a transaction over several shards (gtid): see kunlog.metadata.v1.GlobalTransactionID.
+package nonisolated struct Kunlog_Storage_V1_GlobalTransaction: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var coordinator: UInt64 = 0
+
+  package var incarnation: UInt64 = 0
+
+  package var sequence: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Kunlog_Storage_V1_PrepareRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var clusterID: Data = Data()
+
+  package var shardID: UInt32 = 0
+
+  /// As `Execute` named it.
+  package var transactionID: Data = Data()
+
+  package var globalTransaction: Kunlog_Storage_V1_GlobalTransaction {
+    get {_globalTransaction ?? Kunlog_Storage_V1_GlobalTransaction()}
+    set {_globalTransaction = newValue}
+  }
+  /// Returns true if `globalTransaction` has been explicitly set.
+  package var hasGlobalTransaction: Bool {self._globalTransaction != nil}
+  /// Clears the value of `globalTransaction`. Subsequent reads from it will return its default value.
+  package mutating func clearGlobalTransaction() {self._globalTransaction = nil}
+
+  /// All shards that are asked to prepare: whom an abort concerns where the coordinator dies before it decides.
+  package var participants: [UInt32] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _globalTransaction: Kunlog_Storage_V1_GlobalTransaction? = nil
+}
+
+package nonisolated struct Kunlog_Storage_V1_PrepareResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var kind: Kunlog_Storage_V1_PrepareResponse.OneOf_Kind? = nil
+
+  /// Index of the entry in the shard's log.
+  package var preparedIndex: UInt64 {
+    get {
+      if case .preparedIndex(let v)? = kind {return v}
+      return 0
+    }
+    set {kind = .preparedIndex(newValue)}
+  }
+
+  /// It changed nothing here: it has ended, and takes no part in the decision.
+  package var nothingWritten: Bool {
+    get {
+      if case .nothingWritten(let v)? = kind {return v}
+      return false
+    }
+    set {kind = .nothingWritten(newValue)}
+  }
+
+  package var failure: Kunlog_Storage_V1_SQLFailure {
+    get {
+      if case .failure(let v)? = kind {return v}
+      return Kunlog_Storage_V1_SQLFailure()
+    }
+    set {kind = .failure(newValue)}
+  }
+
+  package var notLeader: Kunlog_Storage_V1_NotLeader {
+    get {
+      if case .notLeader(let v)? = kind {return v}
+      return Kunlog_Storage_V1_NotLeader()
+    }
+    set {kind = .notLeader(newValue)}
+  }
+
+  /// It was rolled back, or its leader died before it was logged.
+  package var unknownTransaction: Bool {
+    get {
+      if case .unknownTransaction(let v)? = kind {return v}
+      return false
+    }
+    set {kind = .unknownTransaction(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Kind: Equatable, Sendable {
+    /// Index of the entry in the shard's log.
+    case preparedIndex(UInt64)
+    /// It changed nothing here: it has ended, and takes no part in the decision.
+    case nothingWritten(Bool)
+    case failure(Kunlog_Storage_V1_SQLFailure)
+    case notLeader(Kunlog_Storage_V1_NotLeader)
+    /// It was rolled back, or its leader died before it was logged.
+    case unknownTransaction(Bool)
+
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Kunlog_Storage_V1_FinishRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var clusterID: Data = Data()
+
+  package var shardID: UInt32 = 0
+
+  package var globalTransaction: Kunlog_Storage_V1_GlobalTransaction {
+    get {_globalTransaction ?? Kunlog_Storage_V1_GlobalTransaction()}
+    set {_globalTransaction = newValue}
+  }
+  /// Returns true if `globalTransaction` has been explicitly set.
+  package var hasGlobalTransaction: Bool {self._globalTransaction != nil}
+  /// Clears the value of `globalTransaction`. Subsequent reads from it will return its default value.
+  package mutating func clearGlobalTransaction() {self._globalTransaction = nil}
+
+  /// As `Execute` named it: undone, where the outcome is abort and it was not prepared.
+  package var transactionID: Data = Data()
+
+  /// Else it aborts.
+  package var commit: Bool = false
+
+  /// The record of the metadata log with the decision.
+  package var decisionIndex: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _globalTransaction: Kunlog_Storage_V1_GlobalTransaction? = nil
+}
+
+package nonisolated struct Kunlog_Storage_V1_FinishResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var kind: Kunlog_Storage_V1_FinishResponse.OneOf_Kind? = nil
+
+  package var finished: Bool {
+    get {
+      if case .finished(let v)? = kind {return v}
+      return false
+    }
+    set {kind = .finished(newValue)}
+  }
+
+  package var notLeader: Kunlog_Storage_V1_NotLeader {
+    get {
+      if case .notLeader(let v)? = kind {return v}
+      return Kunlog_Storage_V1_NotLeader()
+    }
+    set {kind = .notLeader(newValue)}
+  }
+
+  package var failure: Kunlog_Storage_V1_SQLFailure {
+    get {
+      if case .failure(let v)? = kind {return v}
+      return Kunlog_Storage_V1_SQLFailure()
+    }
+    set {kind = .failure(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Kind: Equatable, Sendable {
+    case finished(Bool)
+    case notLeader(Kunlog_Storage_V1_NotLeader)
+    case failure(Kunlog_Storage_V1_SQLFailure)
+
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Kunlog_Storage_V1_HoldRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var clusterID: Data = Data()
+
+  package var shardID: UInt32 = 0
+
+  /// Chosen by the compute node, unique for ever; at most 64 bytes.
+  package var name: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Kunlog_Storage_V1_HoldResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var kind: Kunlog_Storage_V1_HoldResponse.OneOf_Kind? = nil
+
+  /// The record of the metadata log with the decision; 0: none.
+  package var decisionIndex: UInt64 {
+    get {
+      if case .decisionIndex(let v)? = kind {return v}
+      return 0
+    }
+    set {kind = .decisionIndex(newValue)}
+  }
+
+  package var notLeader: Kunlog_Storage_V1_NotLeader {
+    get {
+      if case .notLeader(let v)? = kind {return v}
+      return Kunlog_Storage_V1_NotLeader()
+    }
+    set {kind = .notLeader(newValue)}
+  }
+
+  package var failure: Kunlog_Storage_V1_SQLFailure {
+    get {
+      if case .failure(let v)? = kind {return v}
+      return Kunlog_Storage_V1_SQLFailure()
+    }
+    set {kind = .failure(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Kind: Equatable, Sendable {
+    /// The record of the metadata log with the decision; 0: none.
+    case decisionIndex(UInt64)
+    case notLeader(Kunlog_Storage_V1_NotLeader)
+    case failure(Kunlog_Storage_V1_SQLFailure)
+
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Kunlog_Storage_V1_TransactionsRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var clusterID: Data = Data()
+
+  package var shardID: UInt32 = 0
+
+  /// Only those that are prepared, or that wait for a lock or hold one that another waits for.
+  package var onlyBlocking: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Kunlog_Storage_V1_TransactionsResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var transactions: [Kunlog_Storage_V1_ShardTransaction] = []
+
+  /// The replica does not lead: it knows nothing.
+  package var notLeader: Kunlog_Storage_V1_NotLeader {
+    get {_notLeader ?? Kunlog_Storage_V1_NotLeader()}
+    set {_notLeader = newValue}
+  }
+  /// Returns true if `notLeader` has been explicitly set.
+  package var hasNotLeader: Bool {self._notLeader != nil}
+  /// Clears the value of `notLeader`. Subsequent reads from it will return its default value.
+  package mutating func clearNotLeader() {self._notLeader = nil}
+
+  /// The metadata that the shard has consumed: of decisions before it, those that are not listed as prepared are carried out.
+  package var metadataIndex: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _notLeader: Kunlog_Storage_V1_NotLeader? = nil
+}
+
+package nonisolated struct Kunlog_Storage_V1_ShardTransaction: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var transactionID: Data = Data()
+
+  /// Where it is prepared.
+  package var globalTransaction: Kunlog_Storage_V1_GlobalTransaction {
+    get {_globalTransaction ?? Kunlog_Storage_V1_GlobalTransaction()}
+    set {_globalTransaction = newValue}
+  }
+  /// Returns true if `globalTransaction` has been explicitly set.
+  package var hasGlobalTransaction: Bool {self._globalTransaction != nil}
+  /// Clears the value of `globalTransaction`. Subsequent reads from it will return its default value.
+  package mutating func clearGlobalTransaction() {self._globalTransaction = nil}
+
+  package var participants: [UInt32] = []
+
+  /// Since its first request, or since it was prepared, as far as this leader knows.
+  package var ageMilliseconds: UInt64 = 0
+
+  /// Tablets that it has locked.
+  package var lockedTablets: [UInt64] = []
+
+  /// The tablet that it waits for, 0: none, and the transactions that hold it or wait before it.
+  package var awaitedTablet: UInt64 = 0
+
+  package var waitsFor: [Data] = []
+
+  package var waitMilliseconds: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _globalTransaction: Kunlog_Storage_V1_GlobalTransaction? = nil
+}
+
 package nonisolated struct Kunlog_Storage_V1_RollbackRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -622,7 +985,7 @@ nonisolated extension Kunlog_Storage_V1_Fragment: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension Kunlog_Storage_V1_ExecuteRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ExecuteRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}shard_id\0\u{3}metadata_index\0\u{3}transaction_id\0\u{1}fragments\0\u{1}commit\0\u{3}read_only\0\u{3}repeatable_read\0\u{1}session\0\u{3}lock_timeout_milliseconds\0\u{1}continues\0\u{1}savepoints\0\u{3}rollback_to_savepoint\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}shard_id\0\u{3}metadata_index\0\u{3}transaction_id\0\u{1}fragments\0\u{1}commit\0\u{3}read_only\0\u{3}repeatable_read\0\u{1}session\0\u{3}lock_timeout_milliseconds\0\u{1}continues\0\u{1}savepoints\0\u{3}rollback_to_savepoint\0\u{1}snapshot\0")
 
   fileprivate class _StorageClass {
     var _clusterID: Data = Data()
@@ -638,6 +1001,7 @@ nonisolated extension Kunlog_Storage_V1_ExecuteRequest: SwiftProtobuf.Message, S
     var _continues: Bool = false
     var _savepoints: [UInt32] = []
     var _rollbackToSavepoint: UInt32 = 0
+    var _snapshot: Kunlog_Storage_V1_SnapshotPoint? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -661,6 +1025,7 @@ nonisolated extension Kunlog_Storage_V1_ExecuteRequest: SwiftProtobuf.Message, S
       _continues = source._continues
       _savepoints = source._savepoints
       _rollbackToSavepoint = source._rollbackToSavepoint
+      _snapshot = source._snapshot
     }
   }
 
@@ -692,6 +1057,7 @@ nonisolated extension Kunlog_Storage_V1_ExecuteRequest: SwiftProtobuf.Message, S
         case 11: try { try decoder.decodeSingularBoolField(value: &_storage._continues) }()
         case 12: try { try decoder.decodeRepeatedUInt32Field(value: &_storage._savepoints) }()
         case 13: try { try decoder.decodeSingularUInt32Field(value: &_storage._rollbackToSavepoint) }()
+        case 14: try { try decoder.decodeSingularMessageField(value: &_storage._snapshot) }()
         default: break
         }
       }
@@ -743,6 +1109,9 @@ nonisolated extension Kunlog_Storage_V1_ExecuteRequest: SwiftProtobuf.Message, S
       if _storage._rollbackToSavepoint != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._rollbackToSavepoint, fieldNumber: 13)
       }
+      try { if let v = _storage._snapshot {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -765,10 +1134,46 @@ nonisolated extension Kunlog_Storage_V1_ExecuteRequest: SwiftProtobuf.Message, S
         if _storage._continues != rhs_storage._continues {return false}
         if _storage._savepoints != rhs_storage._savepoints {return false}
         if _storage._rollbackToSavepoint != rhs_storage._rollbackToSavepoint {return false}
+        if _storage._snapshot != rhs_storage._snapshot {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_SnapshotPoint: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SnapshotPoint"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hold\0\u{3}decision_index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.hold) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.decisionIndex) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.hold.isEmpty {
+      try visitor.visitSingularBytesField(value: self.hold, fieldNumber: 1)
+    }
+    if self.decisionIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.decisionIndex, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_SnapshotPoint, rhs: Kunlog_Storage_V1_SnapshotPoint) -> Bool {
+    if lhs.hold != rhs.hold {return false}
+    if lhs.decisionIndex != rhs.decisionIndex {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1285,6 +1690,613 @@ nonisolated extension Kunlog_Storage_V1_CommitResponse: SwiftProtobuf.Message, S
 
   package static func ==(lhs: Kunlog_Storage_V1_CommitResponse, rhs: Kunlog_Storage_V1_CommitResponse) -> Bool {
     if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_GlobalTransaction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GlobalTransaction"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}coordinator\0\u{1}incarnation\0\u{1}sequence\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.coordinator) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.incarnation) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.coordinator != 0 {
+      try visitor.visitSingularUInt64Field(value: self.coordinator, fieldNumber: 1)
+    }
+    if self.incarnation != 0 {
+      try visitor.visitSingularUInt64Field(value: self.incarnation, fieldNumber: 2)
+    }
+    if self.sequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_GlobalTransaction, rhs: Kunlog_Storage_V1_GlobalTransaction) -> Bool {
+    if lhs.coordinator != rhs.coordinator {return false}
+    if lhs.incarnation != rhs.incarnation {return false}
+    if lhs.sequence != rhs.sequence {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_PrepareRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PrepareRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}shard_id\0\u{3}transaction_id\0\u{3}global_transaction\0\u{1}participants\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.clusterID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.shardID) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.transactionID) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._globalTransaction) }()
+      case 5: try { try decoder.decodeRepeatedUInt32Field(value: &self.participants) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.clusterID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.clusterID, fieldNumber: 1)
+    }
+    if self.shardID != 0 {
+      try visitor.visitSingularUInt32Field(value: self.shardID, fieldNumber: 2)
+    }
+    if !self.transactionID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.transactionID, fieldNumber: 3)
+    }
+    try { if let v = self._globalTransaction {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    if !self.participants.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.participants, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_PrepareRequest, rhs: Kunlog_Storage_V1_PrepareRequest) -> Bool {
+    if lhs.clusterID != rhs.clusterID {return false}
+    if lhs.shardID != rhs.shardID {return false}
+    if lhs.transactionID != rhs.transactionID {return false}
+    if lhs._globalTransaction != rhs._globalTransaction {return false}
+    if lhs.participants != rhs.participants {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_PrepareResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PrepareResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}prepared_index\0\u{3}nothing_written\0\u{1}failure\0\u{3}not_leader\0\u{3}unknown_transaction\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: UInt64?
+        try decoder.decodeSingularUInt64Field(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .preparedIndex(v)
+        }
+      }()
+      case 2: try {
+        var v: Bool?
+        try decoder.decodeSingularBoolField(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .nothingWritten(v)
+        }
+      }()
+      case 3: try {
+        var v: Kunlog_Storage_V1_SQLFailure?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .failure(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .failure(v)
+        }
+      }()
+      case 4: try {
+        var v: Kunlog_Storage_V1_NotLeader?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .notLeader(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .notLeader(v)
+        }
+      }()
+      case 5: try {
+        var v: Bool?
+        try decoder.decodeSingularBoolField(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .unknownTransaction(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.kind {
+    case .preparedIndex?: try {
+      guard case .preparedIndex(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 1)
+    }()
+    case .nothingWritten?: try {
+      guard case .nothingWritten(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 2)
+    }()
+    case .failure?: try {
+      guard case .failure(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .notLeader?: try {
+      guard case .notLeader(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case .unknownTransaction?: try {
+      guard case .unknownTransaction(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 5)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_PrepareResponse, rhs: Kunlog_Storage_V1_PrepareResponse) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_FinishRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".FinishRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}shard_id\0\u{3}global_transaction\0\u{3}transaction_id\0\u{1}commit\0\u{3}decision_index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.clusterID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.shardID) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._globalTransaction) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.transactionID) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.commit) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.decisionIndex) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.clusterID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.clusterID, fieldNumber: 1)
+    }
+    if self.shardID != 0 {
+      try visitor.visitSingularUInt32Field(value: self.shardID, fieldNumber: 2)
+    }
+    try { if let v = self._globalTransaction {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    if !self.transactionID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.transactionID, fieldNumber: 4)
+    }
+    if self.commit != false {
+      try visitor.visitSingularBoolField(value: self.commit, fieldNumber: 5)
+    }
+    if self.decisionIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.decisionIndex, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_FinishRequest, rhs: Kunlog_Storage_V1_FinishRequest) -> Bool {
+    if lhs.clusterID != rhs.clusterID {return false}
+    if lhs.shardID != rhs.shardID {return false}
+    if lhs._globalTransaction != rhs._globalTransaction {return false}
+    if lhs.transactionID != rhs.transactionID {return false}
+    if lhs.commit != rhs.commit {return false}
+    if lhs.decisionIndex != rhs.decisionIndex {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_FinishResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".FinishResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}finished\0\u{3}not_leader\0\u{1}failure\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: Bool?
+        try decoder.decodeSingularBoolField(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .finished(v)
+        }
+      }()
+      case 2: try {
+        var v: Kunlog_Storage_V1_NotLeader?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .notLeader(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .notLeader(v)
+        }
+      }()
+      case 3: try {
+        var v: Kunlog_Storage_V1_SQLFailure?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .failure(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .failure(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.kind {
+    case .finished?: try {
+      guard case .finished(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 1)
+    }()
+    case .notLeader?: try {
+      guard case .notLeader(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .failure?: try {
+      guard case .failure(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_FinishResponse, rhs: Kunlog_Storage_V1_FinishResponse) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_HoldRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".HoldRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}shard_id\0\u{1}name\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.clusterID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.shardID) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.name) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.clusterID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.clusterID, fieldNumber: 1)
+    }
+    if self.shardID != 0 {
+      try visitor.visitSingularUInt32Field(value: self.shardID, fieldNumber: 2)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularBytesField(value: self.name, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_HoldRequest, rhs: Kunlog_Storage_V1_HoldRequest) -> Bool {
+    if lhs.clusterID != rhs.clusterID {return false}
+    if lhs.shardID != rhs.shardID {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_HoldResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".HoldResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}decision_index\0\u{3}not_leader\0\u{1}failure\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: UInt64?
+        try decoder.decodeSingularUInt64Field(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .decisionIndex(v)
+        }
+      }()
+      case 2: try {
+        var v: Kunlog_Storage_V1_NotLeader?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .notLeader(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .notLeader(v)
+        }
+      }()
+      case 3: try {
+        var v: Kunlog_Storage_V1_SQLFailure?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .failure(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .failure(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.kind {
+    case .decisionIndex?: try {
+      guard case .decisionIndex(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 1)
+    }()
+    case .notLeader?: try {
+      guard case .notLeader(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .failure?: try {
+      guard case .failure(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_HoldResponse, rhs: Kunlog_Storage_V1_HoldResponse) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_TransactionsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TransactionsRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}shard_id\0\u{3}only_blocking\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.clusterID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.shardID) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.onlyBlocking) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.clusterID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.clusterID, fieldNumber: 1)
+    }
+    if self.shardID != 0 {
+      try visitor.visitSingularUInt32Field(value: self.shardID, fieldNumber: 2)
+    }
+    if self.onlyBlocking != false {
+      try visitor.visitSingularBoolField(value: self.onlyBlocking, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_TransactionsRequest, rhs: Kunlog_Storage_V1_TransactionsRequest) -> Bool {
+    if lhs.clusterID != rhs.clusterID {return false}
+    if lhs.shardID != rhs.shardID {return false}
+    if lhs.onlyBlocking != rhs.onlyBlocking {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_TransactionsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TransactionsResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}transactions\0\u{3}not_leader\0\u{3}metadata_index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.transactions) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._notLeader) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.metadataIndex) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.transactions.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.transactions, fieldNumber: 1)
+    }
+    try { if let v = self._notLeader {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if self.metadataIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.metadataIndex, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_TransactionsResponse, rhs: Kunlog_Storage_V1_TransactionsResponse) -> Bool {
+    if lhs.transactions != rhs.transactions {return false}
+    if lhs._notLeader != rhs._notLeader {return false}
+    if lhs.metadataIndex != rhs.metadataIndex {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_ShardTransaction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ShardTransaction"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}transaction_id\0\u{3}global_transaction\0\u{1}participants\0\u{3}age_milliseconds\0\u{3}locked_tablets\0\u{3}awaited_tablet\0\u{3}waits_for\0\u{3}wait_milliseconds\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.transactionID) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._globalTransaction) }()
+      case 3: try { try decoder.decodeRepeatedUInt32Field(value: &self.participants) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.ageMilliseconds) }()
+      case 5: try { try decoder.decodeRepeatedUInt64Field(value: &self.lockedTablets) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.awaitedTablet) }()
+      case 7: try { try decoder.decodeRepeatedBytesField(value: &self.waitsFor) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.waitMilliseconds) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.transactionID.isEmpty {
+      try visitor.visitSingularBytesField(value: self.transactionID, fieldNumber: 1)
+    }
+    try { if let v = self._globalTransaction {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if !self.participants.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.participants, fieldNumber: 3)
+    }
+    if self.ageMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.ageMilliseconds, fieldNumber: 4)
+    }
+    if !self.lockedTablets.isEmpty {
+      try visitor.visitPackedUInt64Field(value: self.lockedTablets, fieldNumber: 5)
+    }
+    if self.awaitedTablet != 0 {
+      try visitor.visitSingularUInt64Field(value: self.awaitedTablet, fieldNumber: 6)
+    }
+    if !self.waitsFor.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.waitsFor, fieldNumber: 7)
+    }
+    if self.waitMilliseconds != 0 {
+      try visitor.visitSingularUInt64Field(value: self.waitMilliseconds, fieldNumber: 8)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_ShardTransaction, rhs: Kunlog_Storage_V1_ShardTransaction) -> Bool {
+    if lhs.transactionID != rhs.transactionID {return false}
+    if lhs._globalTransaction != rhs._globalTransaction {return false}
+    if lhs.participants != rhs.participants {return false}
+    if lhs.ageMilliseconds != rhs.ageMilliseconds {return false}
+    if lhs.lockedTablets != rhs.lockedTablets {return false}
+    if lhs.awaitedTablet != rhs.awaitedTablet {return false}
+    if lhs.waitsFor != rhs.waitsFor {return false}
+    if lhs.waitMilliseconds != rhs.waitMilliseconds {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,6 +1,7 @@
 import ComputeNode
 import EventLoop
 import Metadata
+import MetadataClient
 import PostgresWire
 import SQLPlan
 import SQLTree
@@ -12,6 +13,10 @@ final class FakeMetadata: MetadataAccess {
   private(set) var image = Image()
   private(set) var appended: [[Command]] = []
   var schemaIndex: UInt64 { image.index }
+  /// What the log has decided of each transaction before it is asked.
+  var standingDecision: TransactionOutcome?
+  var decisionFailure: MetadataError?
+  var onDecision: (@LoopActor (GlobalTransactionID, TransactionOutcome) -> Void)?
   /// Called when a statement waits for an index that the image does not have.
   var whenWaiting: (@LoopActor (UInt64) -> Void)?
 
@@ -21,7 +26,7 @@ final class FakeMetadata: MetadataAccess {
 
   func append(_ request: AppendRequest) async throws(SQLError) -> (index: UInt64, events: [Event]) {
     appended.append(request.commands)
-    switch decide(request, image) {
+    switch Metadata.decide(request, image) {
     case .failure(let rejection): throw rejection.sqlError
     case .success(let events):
       let index = image.index + 1
@@ -30,6 +35,31 @@ final class FakeMetadata: MetadataAccess {
           index: index, term: 1, previousIndex: image.index, timeMicroseconds: 0, principal: request.principal,
           events: events, previousHash: image.hash, hash: .zero))
       return (index, events)
+    }
+  }
+}
+
+extension FakeMetadata {
+  func decide(
+    _ id: GlobalTransactionID, _ outcome: TransactionOutcome, participants: [ShardID]
+  ) async throws(MetadataError) -> (outcome: TransactionOutcome, index: UInt64)? {
+    if let decisionFailure { throw decisionFailure }
+    if let other = standingDecision { try await record(.decide(id, other, participants: participants)) }
+    try await record(.decide(id, outcome, participants: participants))
+    guard let decision = image.transactions.open[id] else { return nil }
+    onDecision?(id, decision.outcome)
+    return (decision.outcome, decision.index)
+  }
+
+  func appendTransactions(_ commands: [Command]) async throws(MetadataError) {
+    for command in commands { if case .transaction(let transaction) = command { try await record(transaction) } }
+  }
+
+  private func record(_ command: TransactionCommand) async throws(MetadataError) {
+    do {
+      _ = try await append(AppendRequest(principal: "compute", commands: [.transaction(command)]))
+    } catch {
+      throw .rejected(Rejection(error.sqlState, error.message))
     }
   }
 }
@@ -44,6 +74,8 @@ final class FakeShards: ShardAccess {
   private(set) var requests: [ShardRequest] = []
   private(set) var commits: [ShardID] = []
   private(set) var rollbacks: [ShardID] = []
+  private(set) var prepares: [ShardID] = []
+  private(set) var finishes: [ShardID: TransactionOutcome] = [:]
   /// One per request, in order; then `standard`.
   var scripts: [Script] = []
   var standard: @LoopActor (ShardRequest) -> Script = { request in
@@ -54,6 +86,7 @@ final class FakeShards: ShardAccess {
     return Script(answers: answers)
   }
   var commitFailure: ShardFailure?
+  var prepareFailures: [ShardID: ShardFailure] = [:]
 
   func execute(_ request: ShardRequest) -> any ShardCall {
     requests.append(request)
@@ -64,6 +97,23 @@ final class FakeShards: ShardAccess {
     commits.append(shardID)
     if let commitFailure { throw commitFailure }
   }
+
+  func prepare(
+    _ transactionID: [UInt8], as id: GlobalTransactionID, participants: [ShardID], on shardID: ShardID
+  ) async throws(ShardFailure) -> Bool {
+    prepares.append(shardID)
+    if let failure = prepareFailures[shardID] { throw failure }
+    return true
+  }
+
+  func finish(
+    _ transactionID: [UInt8], as id: GlobalTransactionID, _ outcome: TransactionOutcome, decisionIndex: UInt64,
+    on shardID: ShardID
+  ) async throws(ShardFailure) { finishes[shardID] = outcome }
+
+  func hold(_ name: [UInt8], on shardID: ShardID) async throws(ShardFailure) -> UInt64 { 0 }
+
+  func waits() async -> [ShardWait] { [] }
 
   func rollback(_ transactionID: [UInt8], on shardID: ShardID) { rollbacks.append(shardID) }
 }
@@ -166,6 +216,9 @@ final class FakeCluster {
     let draft = ClusterDraft(
       id: ClusterID(rawValue: [UInt8](repeating: 1, count: 16)), name: "test", roleName: "abc", roleVerifier: nil)
     _ = try await metadata.append(AppendRequest(principal: "test", commands: [.createCluster(draft)]))
+    let compute = NodeDefinition(
+      id: NodeID(rawValue: 9), role: .compute, name: "c1", host: "localhost", port: 9, postgresPort: 10)
+    _ = try await metadata.append(AppendRequest(principal: "test", commands: [.registerNode(compute)]))
     for shard in 1...2 {
       let node = NodeDefinition(
         id: NodeID(rawValue: UInt64(shard)), role: .storage, name: "s\(shard)", host: "localhost", port: shard)

@@ -27,9 +27,13 @@ final class SQLCluster {
       planning: { image, session in Planner(image: image, session: session, parse: SQLParser.parse) },
       nodeID: NodeID(rawValue: 9), cryptography: .openSSL, randomBytes: { [UInt8](repeating: 1, count: $0) },
       clock: { 1_700_000_000_000_000 })
+    metadata.onDecision = { [shards] in shards.decided($0, $1) }
     let draft = ClusterDraft(
       id: ClusterID(rawValue: [UInt8](repeating: 1, count: 16)), name: "test", roleName: "abc", roleVerifier: nil)
     _ = try await metadata.append(AppendRequest(principal: "test", commands: [.createCluster(draft)]))
+    let compute = NodeDefinition(
+      id: NodeID(rawValue: 9), role: .compute, name: "c1", host: "localhost", port: 9, postgresPort: 10)
+    _ = try await metadata.append(AppendRequest(principal: "test", commands: [.registerNode(compute)]))
     for shard in 1...2 {
       let node = NodeDefinition(
         id: NodeID(rawValue: UInt64(shard)), role: .storage, name: "s\(shard)", host: "localhost", port: shard)

@@ -13,6 +13,7 @@ final class SQLiteShards: ShardAccess {
   private var tables: Set<TabletID> = []
   /// The transaction that is open, by shard.
   private var open: [ShardID: [UInt8]] = [:]
+  private var prepared: [GlobalTransactionID: [ShardID: [UInt8]]] = [:]
   private(set) var requests: [ShardRequest] = []
   private(set) var commits = 0
 
@@ -40,6 +41,35 @@ final class SQLiteShards: ShardAccess {
     open[shardID] = nil
     try? databases[shardID]?.execute("COMMIT")
   }
+
+  func prepare(
+    _ transactionID: [UInt8], as id: GlobalTransactionID, participants: [ShardID], on shardID: ShardID
+  ) async throws(ShardFailure) -> Bool {
+    guard open[shardID] == transactionID else { throw .transactionLost }
+    prepared[id, default: [:]][shardID] = transactionID
+    return true
+  }
+
+  /// Shards consume the log: what it decides is carried out at once.
+  func decided(_ id: GlobalTransactionID, _ outcome: TransactionOutcome) {
+    for (shard, transaction) in prepared.removeValue(forKey: id) ?? [:] {
+      guard open[shard] == transaction else { continue }
+      open[shard] = nil
+      try? databases[shard]?.execute(outcome == .commit ? "COMMIT" : "ROLLBACK")
+    }
+  }
+
+  func finish(
+    _ transactionID: [UInt8], as id: GlobalTransactionID, _ outcome: TransactionOutcome, decisionIndex: UInt64,
+    on shardID: ShardID
+  ) async throws(ShardFailure) {
+    // What was not prepared is undone.
+    rollback(transactionID, on: shardID)
+  }
+
+  func hold(_ name: [UInt8], on shardID: ShardID) async throws(ShardFailure) -> UInt64 { 0 }
+
+  func waits() async -> [ShardWait] { [] }
 
   func rollback(_ transactionID: [UInt8], on shardID: ShardID) {
     guard open[shardID] == transactionID else { return }

@@ -99,23 +99,62 @@ private enum Plans {
     #expect(cluster.shards.commits == [two])
   }
 
-  @Test func `A second shard is refused before anything is sent to it`() async throws {
+  @Test func `A block that wrote two shards prepares both, asks the log, and tells them what it decided`() async throws
+  {
     let cluster = try await cluster()
     try await cluster.run("begin")
     try await cluster.run("insert into t values (1)")
-    let error = await cluster.failure("insert into t values (2)")
-    #expect(error?.sqlState == .featureNotSupported)
-    #expect(error?.message == "a transaction may write one shard only in this version")
-    #expect(cluster.shards.requests.map(\.shardID) == [one])
-    #expect(try await cluster.run("commit") == "ROLLBACK")
+    try await cluster.run("insert into t values (2)")
+    #expect(cluster.shards.requests.map(\.shardID) == [one, two])
+    #expect(cluster.shards.prepares.isEmpty)
+    #expect(try await cluster.run("commit") == "COMMIT")
     #expect(cluster.shards.commits.isEmpty)
-    #expect(cluster.shards.rollbacks == [one])
+    #expect(cluster.shards.prepares.sorted() == [one, two])
+    try await settle { cluster.shards.finishes == [one: .commit, two: .commit] }
+    try await settle { cluster.metadata.image.transactions.open.isEmpty }
+    #expect(
+      cluster.metadata.appended.suffix(2).map { $0.first?.kind.rawValue } == [
+        "DecideTransaction", "ResolveTransaction",
+      ])
   }
 
-  @Test func `One statement for two shards is refused whole`() async throws {
+  @Test func `One statement for two shards is a transaction of its own`() async throws {
     let cluster = try await cluster()
-    #expect(await cluster.failure("insert into t values (1), (2)")?.sqlState == .featureNotSupported)
-    #expect(cluster.shards.requests.isEmpty)
+    #expect(try await cluster.run("insert into t values (1), (2)") == "INSERT 0 2")
+    #expect(cluster.shards.requests.map(\.commits) == [false, false])
+    #expect(cluster.shards.prepares.sorted() == [one, two])
+  }
+
+  @Test func `A shard that cannot prepare has the transaction aborted everywhere`() async throws {
+    let cluster = try await cluster()
+    cluster.shards.prepareFailures[two] = .transactionLost
+    let error = await cluster.failure("insert into t values (1), (2)")
+    #expect(error?.sqlState == .serializationFailure)
+    try await settle { cluster.shards.finishes[one] == .abort }
+    #expect(cluster.shards.finishes[two] == nil)
+  }
+
+  @Test func `What the log has decided before stands`() async throws {
+    let cluster = try await cluster()
+    cluster.metadata.standingDecision = .abort
+    let error = await cluster.failure("insert into t values (1), (2)")
+    #expect(error?.sqlState == .serializationFailure)
+    #expect(error?.message == "the transaction was rolled back because its commit took too long")
+    try await settle { cluster.shards.finishes == [one: .abort, two: .abort] }
+  }
+
+  @Test func `A log that rejects the decision leaves the outcome to the shards, and says so`() async throws {
+    let cluster = try await cluster()
+    cluster.metadata.decisionFailure = .refused("another cluster")
+    let error = await cluster.failure("insert into t values (1), (2)")
+    #expect(error?.sqlState.rawValue == "08007")
+    #expect(cluster.shards.finishes.isEmpty)
+  }
+
+  /// Waits for what happens behind the client's back.
+  private func settle(_ condition: () -> Bool) async throws {
+    for _ in 0..<400 where !condition() { try await loopSleep(milliseconds: 5) }
+    #expect(condition())
   }
 
   @Test func `A stale route is planned anew once the image has caught up`() async throws {

@@ -1,0 +1,119 @@
+import Coordination
+import EventLoop
+import Metadata
+import SQLTypes
+
+/// Ends deadlocks between transactions that wait for each other on several shards. (Those within one shard the shard ends itself,
+/// at once.)
+///
+/// While a request of a transaction takes long, the shards are asked who waits for whom. Each compute node looks at the same
+/// waits and finds the same victims (`WaitGraph`), and ends those that are its own.
+@LoopActor
+final class DeadlockDetector {
+  /// A request that takes longer may be waiting for a lock.
+  private static let suspicionMilliseconds: UInt64 = 40
+  private static let intervalMilliseconds = 50
+  /// A request that has been at work for so long, and waits for nothing, is looked at less often.
+  private static let longMilliseconds: UInt64 = 1000
+  private static let longIntervalMilliseconds: UInt64 = 500
+
+  private struct Waiting {
+    var transaction: [UInt8]
+    var scope: StatementScope
+    var since: UInt64
+  }
+
+  private let shards: any ShardAccess
+  private var requests: [Int: Waiting] = [:]
+  private var nextNumber = 0
+  private var timer: LoopTimer?
+  private var isAsking = false
+  private var previous = WaitGraph<TransactionName>([])
+  /// Own transactions that waited when the shards were asked last.
+  private var waiters: Set<TransactionName> = []
+  private var lastAsked: UInt64 = 0
+  /// Since the process started.
+  private(set) var victims: UInt64 = 0
+
+  init(shards: any ShardAccess) { self.shards = shards }
+
+  /// A request of the transaction is on its way, which may wait for a lock; answers a number for `end`.
+  func begin(_ transaction: [UInt8], _ scope: StatementScope) -> Int {
+    nextNumber += 1
+    requests[nextNumber] = Waiting(transaction: transaction, scope: scope, since: Loop.now)
+    if timer == nil {
+      timer = LoopTimer(
+        afterMilliseconds: Self.intervalMilliseconds, repeatMilliseconds: Self.intervalMilliseconds
+      ) { [weak self] in self?.tick() }
+    }
+    return nextNumber
+  }
+
+  func end(_ number: Int) { requests[number] = nil }
+
+  private func tick() {
+    guard !requests.isEmpty else {
+      timer?.cancel()
+      timer = nil
+      previous = WaitGraph([])
+      return
+    }
+    let now = Loop.now
+    let isUrgent = requests.values.contains { request in
+      let age = (now - min(now, request.since)) / 1_000_000
+      return age >= Self.suspicionMilliseconds
+        && (age < Self.longMilliseconds || waiters.contains(TransactionName(request.transaction))
+          || now - lastAsked > Self.longIntervalMilliseconds * 1_000_000)
+    }
+    guard isUrgent, !isAsking else { return }
+    isAsking = true
+    lastAsked = now
+    LoopActor.start {
+      await self.look()
+      self.isAsking = false
+    }
+  }
+
+  private func look() async {
+    let waits = await shards.waits()
+    let graph = WaitGraph(
+      waits.flatMap { wait in
+        // Single writes that run as a batch hold one tablet each, and their names are a shard's own.
+        wait.blockers.filter { TransactionNames.isName($0) && TransactionNames.isName(wait.waiter) }.map {
+          WaitGraph<TransactionName>.Wait(
+            waiter: TransactionName(wait.waiter), blocker: TransactionName($0), resource: wait.tablet.rawValue)
+        }
+      })
+    waiters = Set(waits.map { TransactionName($0.waiter) })
+    let victims = graph.confirmed(by: previous).victims()
+    previous = graph
+    for request in requests.values where victims.contains(TransactionName(request.transaction)) {
+      self.victims &+= 1
+      request.scope.stop(
+        SQLError(
+          .deadlockDetected, "deadlock detected",
+          detail: "The transaction waited for another one that, over several shards, waited for it.",
+          hint: "Retry the transaction."))
+    }
+  }
+}
+
+/// A transaction's name, in the order of its bytes.
+struct TransactionName: Hashable, Comparable, Sendable {
+  var bytes: [UInt8]
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
+  static func < (left: Self, right: Self) -> Bool { left.bytes.lexicographicallyPrecedes(right.bytes) }
+}
+
+/// A transaction that waits for a lock at a shard.
+package struct ShardWait: Sendable, Equatable {
+  package var waiter: [UInt8]
+  package var tablet: TabletID
+  /// Who holds the lock, or waits before it.
+  package var blockers: [[UInt8]]
+  package init(waiter: [UInt8], tablet: TabletID, blockers: [[UInt8]]) {
+    self.waiter = waiter
+    self.tablet = tablet
+    self.blockers = blockers
+  }
+}
