@@ -99,6 +99,7 @@ let package = Package(
     target("MetadataClient", ["Metadata", "MetadataWire", "Metrics", "ProtocolMetadata", "EventLoop", "RPC", logging]),
     target("SQLParser", ["SQLTree", "SQLTypes", "CPgQuery"]),
     target("SQLite", ["SQLTypes", "CSQLite"]),
+    target("StorageWire", ["Coordination", "EventLoop", "Metadata", "ProtocolStorage", "RPC", protobuf]),
     target("StorageEngine", ["EventLoop", "SQLTypes", "Metadata"]),
     target(
       "SQLiteEngine",
@@ -107,7 +108,7 @@ let package = Package(
       "StorageNode",
       [
         "AccessControl", "Coordination", "StorageEngine", "EventLoop", "Metadata", "MetadataClient", "Metrics",
-        "ProtocolStorage", "RPC",
+        "ProtocolStorage", "RPC", "StorageWire",
         "Raft", "Replica", "SQLTypes",
         logging, protobuf,
       ]),
@@ -115,31 +116,31 @@ let package = Package(
       "ComputeNode",
       [
         "AccessControl", "Coordination", "EventLoop", "Metadata", "MetadataClient", "Metrics", "PostgresWire",
-        "ProtocolStorage", "RPC",
+        "ProtocolStorage", "RPC", "StorageWire",
         "SQLParser", "SQLPlan", "SQLTree", "SQLTypes", "SQLite", "TabletSQL", "COpenSSL", logging,
       ]),
     target(
       "ClusterManager",
       [
-        "AccessControl", "Coordination", "Metadata", "MetadataClient", "Metrics", "EventLoop", "ProtocolStorage", "RPC",
+        "AccessControl", "Coordination", "Metadata", "MetadataClient", "Metrics", "EventLoop", "RPC", "StorageWire",
         logging,
       ]),
     .executableTarget(
       name: "kunlog",
       dependencies: [
-        "AccessControl", "ClusterManager", "ComputeNode", "EventLoop", "Metadata", "MetadataAudit", "MetadataClient",
+        "AccessControl", "ClusterManager", "ComputeNode", "Coordination", "EventLoop", "Metadata", "MetadataAudit", "MetadataClient",
         "MetadataLog", "MetadataService", "MetadataWire", "Metrics", "Monitoring", "PostgresWire", "ProtocolEtcd",
         "ProtocolMetadata",
         "RPC", "SQLTypes", "SQLite", "SQLiteEngine", "SegmentedLog",
         "Simulator",
-        "StorageNode", arguments, logging,
+        "StorageNode", "StorageWire", arguments, logging,
       ],
       swiftSettings: strict, linkerSettings: linking),
     tests("ClusterTests", ["kunlog"], exclude: ["Clients"]),
     tests(
       "ComputeNodeTests",
       [
-        "ComputeNode", "EventLoop", "Metadata", "MetadataClient", "PostgresWire", "SQLite", "SQLParser", "SQLPlan",
+        "ComputeNode", "Coordination", "EventLoop", "Metadata", "MetadataClient", "PostgresWire", "SQLite", "SQLParser", "SQLPlan",
         "SQLTree", "SQLTypes",
       ]),
     tests("CoordinationTests", ["Coordination", "Metadata"]),

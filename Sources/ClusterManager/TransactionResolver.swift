@@ -1,11 +1,10 @@
 import Coordination
 import EventLoop
-import FoundationEssentials
 import Logging
 import Metadata
 import MetadataClient
-import ProtocolStorage
 import RPC
+import StorageWire
 
 /// Lets the log forget decisions whose coordinators are gone: asks the shards which transactions they still hold prepared, and
 /// resolves those that no participant holds.
@@ -16,10 +15,6 @@ final class TransactionResolver {
   private static let callMilliseconds = 2000
   /// Commands of one append.
   private static let batch = 256
-
-  private static let transactions = RPCMethod<
-    Kunlog_Storage_V1_TransactionsRequest, Kunlog_Storage_V1_TransactionsResponse
-  >(service: "kunlog.storage.v1.Storage", method: "Transactions")
 
   private let client: MetadataClient
   private let channel: @LoopActor (NodeDefinition) -> RPCChannel
@@ -41,8 +36,13 @@ final class TransactionResolver {
     for (id, _) in image.transactions.open where seen[id] == nil { seen[id] = now }
     let old = image.transactions.open.filter { now - (seen[$0.key] ?? now) >= Self.patienceMilliseconds }
     guard !old.isEmpty else { return }
-    var reports: [ShardID: CommitResolver.Report] = [:]
-    for shard in CommitResolver.shards(of: old).sorted() { reports[shard] = await report(of: shard, image) }
+    guard let clusterID = image.clusterID else { return }
+    var reports: [ShardID: ShardTransactions] = [:]
+    for shard in CommitResolver.shards(of: old).sorted() {
+      reports[shard] = await ShardTransactions.ask(
+        shard, of: clusterID, replicas: image.shards[shard]?.replicas ?? [], timeoutMilliseconds: Self.callMilliseconds
+      ) { image.nodes[$0].map(channel) }
+    }
     let finished = CommitResolver.resolvable(old, reports)
     var start = 0
     while start < finished.count {
@@ -57,27 +57,5 @@ final class TransactionResolver {
         return
       }
     }
-  }
-
-  /// What the shard's leader says; nil where none was found.
-  private func report(of shard: ShardID, _ image: Image) async -> CommitResolver.Report? {
-    let request = Kunlog_Storage_V1_TransactionsRequest.with {
-      $0.clusterID = Data(image.clusterID?.rawValue ?? [])
-      $0.shardID = shard.rawValue
-    }
-    for replica in image.shards[shard]?.replicas ?? [] {
-      guard let node = image.nodes[replica],
-        let response = try? await channel(node).unary(
-          Self.transactions, request, timeoutMilliseconds: Self.callMilliseconds),
-        !response.hasNotLeader
-      else { continue }
-      let prepared = response.transactions.filter(\.hasGlobalTransaction).map {
-        GlobalTransactionID(
-          coordinator: NodeID(rawValue: $0.globalTransaction.coordinator),
-          incarnation: $0.globalTransaction.incarnation, sequence: $0.globalTransaction.sequence)
-      }
-      return CommitResolver.Report(prepared: Set(prepared), metadataIndex: response.metadataIndex)
-    }
-    return nil
   }
 }

@@ -41,6 +41,11 @@ package struct RPCContext: Sendable {
   /// The connection: the same for all calls that share it, while one of them is open.
   @LoopActor package var connection: ObjectIdentifier { ObjectIdentifier(call.session as AnyObject? ?? call) }
 
+  /// Tells, after the call too, whether its connection is open still.
+  @LoopActor package var connectionProbe: @LoopActor () -> Bool {
+    { [weak session = call.session] in session?.connection.isOpen ?? false }
+  }
+
   /// Calls the body once where the call is cancelled before it is finished.
   @LoopActor
   package func onCancel(_ body: @escaping @LoopActor () -> Void) {

@@ -24,7 +24,7 @@ extension Analyzer {
     var path: [String] = []
     for name in planner.session.searchPath {
       let schema = name == "$user" ? planner.session.user : name
-      if planner.image.schema(named: schema) != nil || schema == "pg_catalog" || schema == "information_schema" {
+      if planner.image.schema(named: schema) != nil || ["pg_catalog", "information_schema", "kunlog"].contains(schema) {
         path.append(schema)
       }
     }

@@ -138,7 +138,7 @@ extension Analyzer {
   /// A schema's oid, those of the system included.
   func schemaOID(_ name: String) -> UInt32? {
     if let schema = planner.image.schema(named: name) { return schema.id.rawValue }
-    return name == "pg_catalog" ? 11 : name == "information_schema" ? 13_000 : nil
+    return name == "pg_catalog" ? 11 : name == "information_schema" ? 13_000 : name == "kunlog" ? 13_700 : nil
   }
 
   /// `"A b".c` as its parts, unquoted ones in lower case.

@@ -264,7 +264,10 @@ final class ExecuteCall {
         throw .failure(
           Failures.message(SQLError(.objectInUse, "another request of this transaction has not ended")))
       }
-      if request.continues { return entry }
+      if request.continues {
+        entry.heard(on: context.connectionProbe)
+        return entry
+      }
       // The answer to the same first request was lost on its way: it must not run twice.
       await service.transactions.rollback(entry)
     }
@@ -282,7 +285,7 @@ final class ExecuteCall {
         id,
         options: TransactionOptions(
           isReadOnly: request.readOnly, isRepeatableRead: request.repeatableRead,
-          lockTimeoutMilliseconds: Int(request.lockTimeoutMilliseconds)))
+          lockTimeoutMilliseconds: Int(request.lockTimeoutMilliseconds)), isConnected: context.connectionProbe)
     } catch {
       throw .failure(Failures.message(error))
     }

@@ -10,16 +10,34 @@ final class OpenTransactions {
     let id: TransactionID
     let openedAt = Loop.now
     var lastHeard = Loop.now
+    /// Whether the connection is open that the compute node was last heard on.
+    var isConnected: @LoopActor () -> Bool
+    /// Since when it is not.
+    fileprivate var lostAt: UInt64?
     /// A request works on it.
     var isBusy = false
     /// Its changes are under way to the log: only the log ends it.
     var isCommitting = false
     fileprivate var waiters: [UnsafeContinuation<Void, Never>] = []
-    init(id: TransactionID) { self.id = id }
+    init(id: TransactionID, isConnected: @escaping @LoopActor () -> Bool) {
+      self.id = id
+      self.isConnected = isConnected
+    }
+
+    /// The compute node has been heard, on a connection.
+    func heard(on isConnected: @escaping @LoopActor () -> Bool) {
+      lastHeard = Loop.now
+      lostAt = nil
+      self.isConnected = isConnected
+    }
   }
 
   /// After so long without a request or a sign of life a transaction is undone.
   static let silenceMilliseconds = 20_000
+  /// After so long without a connection to its compute node it is undone too: the node has died, or will not be long in coming
+  /// back on another one.
+  private static let disconnectedMilliseconds = 1500
+  private static let reapMilliseconds = 250
   /// The most at a time.
   static let maximum = 10_000
 
@@ -29,7 +47,7 @@ final class OpenTransactions {
 
   init(engine: any StorageEngine) {
     self.engine = engine
-    timer = LoopTimer(afterMilliseconds: 2000, repeatMilliseconds: 2000) { [weak self] in self?.reap() }
+    timer = LoopTimer(afterMilliseconds: Self.reapMilliseconds, repeatMilliseconds: Self.reapMilliseconds) { [weak self] in self?.reap() }
   }
 
   var count: Int { entries.count }
@@ -39,13 +57,15 @@ final class OpenTransactions {
   var all: [Entry] { Array(entries.values) }
 
   /// Begins a transaction, here and in the engine.
-  func open(_ id: TransactionID, options: TransactionOptions) throws(SQLError) -> Entry {
+  func open(
+    _ id: TransactionID, options: TransactionOptions, isConnected: @escaping @LoopActor () -> Bool
+  ) throws(SQLError) -> Entry {
     guard entries.count < Self.maximum else {
       throw SQLError(
         .tooManyConnections, "too many transactions are open on the shard", hint: "Retry after others have ended.")
     }
     try engine.begin(id, options: options)
-    let entry = Entry(id: id)
+    let entry = Entry(id: id, isConnected: isConnected)
     entries[id] = entry
     return entry
   }
@@ -93,8 +113,10 @@ final class OpenTransactions {
 
   private func reap() {
     let now = Loop.now
-    for entry in entries.values
-    where !entry.isBusy && now - entry.lastHeard > UInt64(Self.silenceMilliseconds) * 1_000_000 {
+    for entry in entries.values where !entry.isBusy {
+      if entry.isConnected() { entry.lostAt = nil } else { entry.lostAt = entry.lostAt ?? now }
+      let isLost = entry.lostAt.map { now - $0 > UInt64(Self.disconnectedMilliseconds) * 1_000_000 } ?? false
+      guard isLost || now - entry.lastHeard > UInt64(Self.silenceMilliseconds) * 1_000_000 else { continue }
       Task { await rollback(entry) }
     }
   }

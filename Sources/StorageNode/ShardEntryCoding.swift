@@ -3,6 +3,7 @@ import Metadata
 import ProtocolStorage
 import SQLTypes
 import StorageEngine
+import StorageWire
 import SwiftProtobuf
 
 /// An entry of the shard's log.
@@ -61,7 +62,7 @@ extension ShardEntry {
       case .transactions(let members, let changesets, let preparation):
         $0.transaction = Self.message(members, changesets, preparation)
       case .finish(let id, let outcome, let decisionIndex):
-        $0.finish.globalTransaction = GlobalTransactionCoding.message(id)
+        $0.finish.globalTransaction = id.storageWire
         $0.finish.commit = outcome == .commit
         $0.finish.decisionIndex = decisionIndex
       case .part(let transaction, let number, let piece, let isLast):
@@ -100,7 +101,7 @@ extension ShardEntry {
       kind = .transactions(body.members, body.changesets, body.preparation)
     case .finish(let finish):
       kind = .finish(
-        GlobalTransactionCoding.id(finish.globalTransaction), finish.commit ? .commit : .abort,
+        GlobalTransactionID(wire: finish.globalTransaction), finish.commit ? .commit : .abort,
         decisionIndex: finish.decisionIndex)
     case .part(let part):
       kind = .part(
@@ -174,7 +175,7 @@ extension ShardEntry {
 
   fileprivate static func message(_ preparation: Preparation) -> Kunlog_Storage_V1_Preparation {
     .with {
-      $0.globalTransaction = GlobalTransactionCoding.message(preparation.id)
+      $0.globalTransaction = preparation.id.storageWire
       $0.participants = preparation.participants.map(\.rawValue)
       $0.timeMicroseconds = preparation.timeMicroseconds
     }
@@ -182,24 +183,8 @@ extension ShardEntry {
 
   fileprivate static func preparation(_ message: Kunlog_Storage_V1_Preparation) -> Preparation {
     Preparation(
-      id: GlobalTransactionCoding.id(message.globalTransaction),
+      id: GlobalTransactionID(wire: message.globalTransaction),
       participants: message.participants.map { ShardID(rawValue: $0) }, timeMicroseconds: message.timeMicroseconds)
-  }
-}
-
-/// Names of transactions over several shards, at the edge.
-enum GlobalTransactionCoding {
-  static func message(_ id: GlobalTransactionID) -> Kunlog_Storage_V1_GlobalTransaction {
-    .with {
-      $0.coordinator = id.coordinator.rawValue
-      $0.incarnation = id.incarnation
-      $0.sequence = id.sequence
-    }
-  }
-
-  static func id(_ message: Kunlog_Storage_V1_GlobalTransaction) -> GlobalTransactionID {
-    GlobalTransactionID(
-      coordinator: NodeID(rawValue: message.coordinator), incarnation: message.incarnation, sequence: message.sequence)
   }
 }
 

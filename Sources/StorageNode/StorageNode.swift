@@ -7,6 +7,7 @@ import RPC
 import Replica
 import SQLTypes
 import StorageEngine
+import StorageWire
 
 /// One replica of one shard: its log, its tablets, and the service that compute nodes use.
 @LoopActor

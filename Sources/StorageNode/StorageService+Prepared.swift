@@ -5,6 +5,7 @@ import ProtocolStorage
 import Replica
 import SQLTypes
 import StorageEngine
+import StorageWire
 
 // Transactions over several shards: what their coordinator asks of each, and what operators and deadlock detection ask.
 extension StorageService {
@@ -12,7 +13,7 @@ extension StorageService {
   func prepare(_ request: Kunlog_Storage_V1_PrepareRequest) async -> Kunlog_Storage_V1_PrepareResponse {
     let id = TransactionID(bytes: Array(request.transactionID))
     let preparation = ShardEntry.Preparation(
-      id: GlobalTransactionCoding.id(request.globalTransaction),
+      id: GlobalTransactionID(wire: request.globalTransaction),
       participants: request.participants.map { ShardID(rawValue: $0) }.sorted(),
       timeMicroseconds: Loop.wallClockMicroseconds())
     guard preparation.participants.contains(configuration.shardID) else {
@@ -85,7 +86,7 @@ extension StorageService {
 
   /// Second phase. Answers once nothing of the transaction is left to do here.
   func finish(_ request: Kunlog_Storage_V1_FinishRequest) async -> Kunlog_Storage_V1_FinishResponse {
-    let id = GlobalTransactionCoding.id(request.globalTransaction)
+    let id = GlobalTransactionID(wire: request.globalTransaction)
     // A first phase that is still under way ends first.
     if let entry = transactions[TransactionID(bytes: Array(request.transactionID))] {
       if entry.isBusy { await transactions.rested(entry) }
@@ -138,7 +139,7 @@ extension StorageService {
       response.transactions = prepared.all.map { transaction in
         .with {
           $0 = message(transaction.transaction, locks[transaction.transaction])
-          $0.globalTransaction = GlobalTransactionCoding.message(transaction.preparation.id)
+          $0.globalTransaction = transaction.preparation.id.storageWire
           $0.participants = transaction.preparation.participants.map(\.rawValue)
           $0.ageMilliseconds = prepared.age(of: transaction.preparation.id)
         }

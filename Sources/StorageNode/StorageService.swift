@@ -6,6 +6,7 @@ import RPC
 import Replica
 import SQLTypes
 import StorageEngine
+import StorageWire
 
 /// The service `kunlog.storage.v1.Storage` of one replica.
 @LoopActor
@@ -92,10 +93,10 @@ final class StorageService {
       }
       return Kunlog_Storage_V1_RollbackResponse()
     }
-    server.handle(StorageMethods.keepAlive) { [unowned self] request, _ in
+    server.handle(StorageMethods.keepAlive) { [unowned self] request, context in
       try check(request.clusterID, request.shardID)
       for id in request.transactionIds {
-        transactions[TransactionID(bytes: Array(id))]?.lastHeard = Loop.now
+        transactions[TransactionID(bytes: Array(id))]?.heard(on: context.connectionProbe)
       }
       return .with { $0.silenceMilliseconds = UInt32(OpenTransactions.silenceMilliseconds) }
     }

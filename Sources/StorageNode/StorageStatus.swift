@@ -2,6 +2,7 @@ import EventLoop
 import Metadata
 import ProtocolStorage
 import RPC
+import StorageWire
 
 /// A storage node's own account of itself.
 package struct StorageStatus: Sendable, Hashable {

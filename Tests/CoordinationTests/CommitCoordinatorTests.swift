@@ -102,12 +102,13 @@ import Testing
       uniqueKeysWithValues: ids.map {
         ($0, OpenTransaction(outcome: .commit, participants: [one, two], index: 10 * $0.sequence))
       })
-    let reports: [ShardID: CommitResolver.Report] = [
-      one: .init(prepared: [ids[1]], metadataIndex: 25), two: .init(prepared: [], metadataIndex: 40),
+    let reports: [ShardID: ShardTransactions] = [
+      one: .init(transactions: [ShardTransaction(name: [1], id: ids[1])], metadataIndex: 25),
+      two: .init(transactions: [], metadataIndex: 40),
     ]
     // The second is still held, the third was decided after the first shard's report.
     #expect(CommitResolver.resolvable(open, reports) == [ids[0]])
-    #expect(CommitResolver.resolvable(open, [two: .init(prepared: [], metadataIndex: 40)]) == [])
+    #expect(CommitResolver.resolvable(open, [two: .init(transactions: [], metadataIndex: 40)]) == [])
     #expect(CommitResolver.shards(of: open) == [one, two])
   }
 }

@@ -340,11 +340,11 @@ extension ComputeSession {
     }
   }
 
-  /// The rows of a relation of the system catalog.
+  /// The rows of a relation of the system catalog, or of the schema `kunlog`.
   private func load(
     _ relation: VirtualRelation, _ columns: [Int], into table: String, _ run: any LocalRun
   ) async throws(SQLError) {
-    let rows = relation.rows(image, info)
+    let rows = await runningRows(of: relation) ?? relation.rows(image, info)
     var start = 0
     while start < rows.count {
       let end = min(start + 1000, rows.count)

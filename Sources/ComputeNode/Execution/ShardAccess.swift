@@ -1,3 +1,4 @@
+import Coordination
 import EventLoop
 import Metadata
 import SQLTypes
@@ -33,6 +34,9 @@ package protocol ShardAccess: AnyObject {
   /// Holds back the end of transactions over several shards on a shard until a request with this hold has taken its snapshot, or
   /// for half a second; answers the last decision that was carried out there.
   func hold(_ name: [UInt8], on shardID: ShardID) async throws(ShardFailure) -> UInt64
+
+  /// All transactions, at the shards whose leaders answer.
+  func transactions() async -> [ShardID: ShardTransactions]
 
   /// Who waits for a lock, at all shards whose leaders answer quickly.
   func waits() async -> [ShardWait]

@@ -3,6 +3,7 @@ import Metadata
 import ProtocolStorage
 import RPC
 import SQLTypes
+import StorageWire
 
 /// One request to a shard and its answers.
 @LoopActor

@@ -1,3 +1,4 @@
+import Coordination
 import EventLoop
 import FoundationEssentials
 import Metadata
@@ -5,6 +6,7 @@ import Metrics
 import ProtocolStorage
 import RPC
 import SQLTypes
+import StorageWire
 
 /// The shards as a compute node reaches them: finds each shard's leader among the replicas that the image names, follows
 /// redirects, and waits for an election to end.
@@ -21,8 +23,10 @@ package final class StorageClient: ShardAccess {
   private static let commitPatienceMilliseconds = 600_000
   /// How long a shard may take to say who waits there.
   private static let waitsMilliseconds = 200
+  /// How long a shard may take to list its transactions.
+  private static let transactionsMilliseconds = 2000
   /// How often the shards hear that the sessions of open transactions live.
-  private static let keepAliveMilliseconds = 5000
+  private static let keepAliveMilliseconds = 500
 
   private let clusterID: ClusterID
   private let tls: TLSConfiguration?
@@ -84,7 +88,7 @@ package final class StorageClient: ShardAccess {
       $0.clusterID = Data(clusterID.rawValue)
       $0.shardID = shardID.rawValue
       $0.transactionID = Data(transactionID)
-      $0.globalTransaction = StorageMessages.global(id)
+      $0.globalTransaction = id.storageWire
       $0.participants = participants.map(\.rawValue)
     }
     return try await askLeader(of: shardID, StorageMethods.prepare, request) { response in
@@ -107,7 +111,7 @@ package final class StorageClient: ShardAccess {
     let request = Kunlog_Storage_V1_FinishRequest.with {
       $0.clusterID = Data(clusterID.rawValue)
       $0.shardID = shardID.rawValue
-      $0.globalTransaction = StorageMessages.global(id)
+      $0.globalTransaction = id.storageWire
       $0.transactionID = Data(transactionID)
       $0.commit = outcome == .commit
       $0.decisionIndex = decisionIndex
@@ -184,41 +188,31 @@ package final class StorageClient: ShardAccess {
   }
 
   package func waits() async -> [ShardWait] {
-    await transactions(onlyBlocking: true, timeoutMilliseconds: Self.waitsMilliseconds).values.flatMap { response in
-      response.transactions.filter { $0.awaitedTablet != 0 }.map {
-        ShardWait(
-          waiter: Array($0.transactionID), tablet: TabletID(rawValue: $0.awaitedTablet),
-          blockers: $0.waitsFor.map { Array($0) })
+    await transactions(onlyBlocking: true, timeoutMilliseconds: Self.waitsMilliseconds).values.flatMap { shard in
+      shard.transactions.compactMap { transaction in
+        transaction.wait.map { ShardWait(waiter: transaction.name, tablet: $0.tablet, blockers: $0.blockers) }
       }
     }
   }
 
-  /// What the leaders of all shards say, as far as they answer.
-  func transactions(
+  package func transactions() async -> [ShardID: ShardTransactions] {
+    await transactions(onlyBlocking: false, timeoutMilliseconds: Self.transactionsMilliseconds)
+  }
+
+  private func transactions(
     onlyBlocking: Bool, timeoutMilliseconds: Int
-  ) async -> [ShardID: Kunlog_Storage_V1_TransactionsResponse] {
+  ) async -> [ShardID: ShardTransactions] {
     let shards = image().shards.values.filter { !$0.replicas.isEmpty }
     let asking = shards.map { shard in
       Task { @LoopActor in
         // The known leader, else the replicas in turn.
         let known = leaders[shard.id].map { [$0] } ?? []
-        let request = Kunlog_Storage_V1_TransactionsRequest.with {
-          $0.clusterID = Data(clusterID.rawValue)
-          $0.shardID = shard.id.rawValue
-          $0.onlyBlocking = onlyBlocking
-        }
-        for node in known + shard.replicas.filter({ !known.contains($0) }) {
-          guard let channel = channel(to: node),
-            let response = try? await channel.unary(
-              StorageMethods.transactions, request, timeoutMilliseconds: timeoutMilliseconds),
-            !response.hasNotLeader
-          else { continue }
-          return Optional(response)
-        }
-        return nil
+        return await ShardTransactions.ask(
+          shard.id, of: clusterID, replicas: known + shard.replicas.filter { !known.contains($0) },
+          onlyBlocking: onlyBlocking, timeoutMilliseconds: timeoutMilliseconds, channel: { channel(to: $0) })
       }
     }
-    var all: [ShardID: Kunlog_Storage_V1_TransactionsResponse] = [:]
+    var all: [ShardID: ShardTransactions] = [:]
     for (shard, task) in zip(shards, asking) { all[shard.id] = await task.value }
     return all
   }
@@ -393,25 +387,4 @@ final class LeaderSearch {
     pauseMilliseconds = min(pauseMilliseconds * 2, 250)
     return true
   }
-}
-
-/// The methods of the service `kunlog.storage.v1.Storage` that a compute node uses.
-enum StorageMethods {
-  private static let service = "kunlog.storage.v1.Storage"
-  static let execute = RPCMethod<Kunlog_Storage_V1_ExecuteRequest, Kunlog_Storage_V1_ExecuteResponse>(
-    service: service, method: "Execute")
-  static let commit = RPCMethod<Kunlog_Storage_V1_CommitRequest, Kunlog_Storage_V1_CommitResponse>(
-    service: service, method: "Commit")
-  static let prepare = RPCMethod<Kunlog_Storage_V1_PrepareRequest, Kunlog_Storage_V1_PrepareResponse>(
-    service: service, method: "Prepare")
-  static let finish = RPCMethod<Kunlog_Storage_V1_FinishRequest, Kunlog_Storage_V1_FinishResponse>(
-    service: service, method: "Finish")
-  static let hold = RPCMethod<Kunlog_Storage_V1_HoldRequest, Kunlog_Storage_V1_HoldResponse>(
-    service: service, method: "Hold")
-  static let transactions = RPCMethod<Kunlog_Storage_V1_TransactionsRequest, Kunlog_Storage_V1_TransactionsResponse>(
-    service: service, method: "Transactions")
-  static let rollback = RPCMethod<Kunlog_Storage_V1_RollbackRequest, Kunlog_Storage_V1_RollbackResponse>(
-    service: service, method: "Rollback")
-  static let keepAlive = RPCMethod<Kunlog_Storage_V1_KeepAliveRequest, Kunlog_Storage_V1_KeepAliveResponse>(
-    service: service, method: "KeepAlive")
 }

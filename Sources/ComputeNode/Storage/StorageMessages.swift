@@ -48,14 +48,6 @@ enum StorageMessages {
     }
   }
 
-  static func global(_ id: GlobalTransactionID) -> Kunlog_Storage_V1_GlobalTransaction {
-    .with {
-      $0.coordinator = id.coordinator.rawValue
-      $0.incarnation = id.incarnation
-      $0.sequence = id.sequence
-    }
-  }
-
   /// The error as the shard words it.
   static func error(_ failure: Kunlog_Storage_V1_SQLFailure) -> SQLError {
     SQLError(

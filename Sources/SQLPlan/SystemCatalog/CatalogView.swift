@@ -8,6 +8,7 @@ struct CatalogView {
 
   static let catalogSchemaOID: UInt32 = 11
   static let informationSchemaOID: UInt32 = 13000
+  static let kunlogSchemaOID: UInt32 = 13700
   static let bootstrapOwnerOID: UInt32 = 10
   static let btreeOID: UInt32 = 403
   static let heapOID: UInt32 = 2
@@ -17,11 +18,14 @@ struct CatalogView {
   var indexes: [IndexDefinition] { image.indexes.values.sorted { $0.id < $1.id } }
   var sequences: [SequenceDefinition] { image.sequences.values.sorted { $0.id < $1.id } }
 
-  /// Schemas with the two system ones, whether or not the image lists them.
+  /// Schemas with the system's own, whether or not the image lists them.
   var schemas: [SchemaDefinition] {
     var all = Array(image.schemas.values)
     let owner = ObjectID(rawValue: Self.bootstrapOwnerOID)
-    for (oid, name) in [(Self.catalogSchemaOID, "pg_catalog"), (Self.informationSchemaOID, "information_schema")]
+    for (oid, name) in [
+      (Self.catalogSchemaOID, "pg_catalog"), (Self.informationSchemaOID, "information_schema"),
+      (Self.kunlogSchemaOID, "kunlog"),
+    ]
     where !all.contains(where: { $0.name == name }) {
       all.append(SchemaDefinition(id: ObjectID(rawValue: oid), name: name, ownerID: owner))
     }

@@ -1,7 +1,8 @@
 import Metadata
 import SQLTypes
 
-/// The relations of `pg_catalog` and `information_schema`: views of the image, computed when a statement reads them.
+/// The relations of `pg_catalog` and `information_schema`: views of the image, computed when a statement reads them. Those of
+/// `kunlog` are views of the running cluster: who executes a statement has their rows, here there are none.
 package enum SystemCatalog {
   /// All of them; names are unique within a schema.
   package static let relations: [VirtualRelation] = SystemCatalogSchema.relations.map { shape in

@@ -254,6 +254,8 @@ enum SystemCatalogSchema {
     information_schema enabled_roles 13325 | role_name:name
     information_schema constraint_table_usage 13305 | table_catalog:name table_schema:name table_name:name \
     constraint_catalog:name constraint_schema:name constraint_name:name
+    kunlog transactions 13701 | transaction:text gtid:text state:text age_ms:int8 shards:text waits_for:text \
+    decision_index:int8
     information_schema view_table_usage 13478 | view_catalog:name view_schema:name view_name:name table_catalog:name \
     table_schema:name table_name:name
     """

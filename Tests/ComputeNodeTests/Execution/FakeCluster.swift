@@ -1,4 +1,5 @@
 import ComputeNode
+import Coordination
 import EventLoop
 import Metadata
 import MetadataClient
@@ -72,6 +73,7 @@ final class FakeShards: ShardAccess {
     var failure: ShardFailure?
   }
   private(set) var requests: [ShardRequest] = []
+  var reports: [ShardID: ShardTransactions] = [:]
   private(set) var commits: [ShardID] = []
   private(set) var rollbacks: [ShardID] = []
   private(set) var prepares: [ShardID] = []
@@ -112,6 +114,8 @@ final class FakeShards: ShardAccess {
   ) async throws(ShardFailure) { finishes[shardID] = outcome }
 
   func hold(_ name: [UInt8], on shardID: ShardID) async throws(ShardFailure) -> UInt64 { 0 }
+
+  func transactions() async -> [ShardID: ShardTransactions] { reports }
 
   func waits() async -> [ShardWait] { [] }
 

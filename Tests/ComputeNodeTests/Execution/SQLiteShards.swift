@@ -1,4 +1,5 @@
 import ComputeNode
+import Coordination
 import EventLoop
 import Metadata
 import SQLTypes
@@ -15,6 +16,7 @@ final class SQLiteShards: ShardAccess {
   private var open: [ShardID: [UInt8]] = [:]
   private var prepared: [GlobalTransactionID: [ShardID: [UInt8]]] = [:]
   private(set) var requests: [ShardRequest] = []
+  var reports: [ShardID: ShardTransactions] = [:]
   private(set) var commits = 0
 
   init(image: @escaping @LoopActor () -> Image) { self.image = image }
@@ -68,6 +70,8 @@ final class SQLiteShards: ShardAccess {
   }
 
   func hold(_ name: [UInt8], on shardID: ShardID) async throws(ShardFailure) -> UInt64 { 0 }
+
+  func transactions() async -> [ShardID: ShardTransactions] { reports }
 
   func waits() async -> [ShardWait] { [] }
 
