@@ -128,7 +128,8 @@ let package = Package(
     .executableTarget(
       name: "kunlog",
       dependencies: [
-        "AccessControl", "ClusterManager", "ComputeNode", "Coordination", "EventLoop", "Metadata", "MetadataAudit", "MetadataClient",
+        "AccessControl", "ClusterManager", "ComputeNode", "Coordination", "EventLoop", "Metadata", "MetadataAudit",
+        "MetadataClient",
         "MetadataLog", "MetadataService", "MetadataWire", "Metrics", "Monitoring", "PostgresWire", "ProtocolEtcd",
         "ProtocolMetadata",
         "RPC", "SQLTypes", "SQLite", "SQLiteEngine", "SegmentedLog",
@@ -140,7 +141,8 @@ let package = Package(
     tests(
       "ComputeNodeTests",
       [
-        "ComputeNode", "Coordination", "EventLoop", "Metadata", "MetadataClient", "PostgresWire", "SQLite", "SQLParser", "SQLPlan",
+        "ComputeNode", "Coordination", "EventLoop", "Metadata", "MetadataClient", "PostgresWire", "SQLite", "SQLParser",
+        "SQLPlan",
         "SQLTree", "SQLTypes",
       ]),
     tests("CoordinationTests", ["Coordination", "Metadata"]),

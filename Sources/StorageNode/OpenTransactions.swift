@@ -47,7 +47,9 @@ final class OpenTransactions {
 
   init(engine: any StorageEngine) {
     self.engine = engine
-    timer = LoopTimer(afterMilliseconds: Self.reapMilliseconds, repeatMilliseconds: Self.reapMilliseconds) { [weak self] in self?.reap() }
+    timer = LoopTimer(afterMilliseconds: Self.reapMilliseconds, repeatMilliseconds: Self.reapMilliseconds) {
+      [weak self] in self?.reap()
+    }
   }
 
   var count: Int { entries.count }

@@ -25,6 +25,10 @@ extension RealProcesses {
       let failed = try cluster.psql("BEGIN; UPDATE a SET v = 5; INSERT INTO b VALUES (1, 1); COMMIT", node: 2)
       #expect(failed.errors.contains("duplicate key value violates unique constraint \"b_pkey\""))
       #expect(try cluster.query("SELECT a.v, b.v FROM a, b") == "90|110")
+      let idle = try cluster.psql(
+        "SET idle_in_transaction_session_timeout = 200; BEGIN; UPDATE a SET v = 1;\n\\! sleep 1\nCOMMIT")
+      #expect(idle.errors.contains("terminating connection due to idle-in-transaction timeout"))
+      #expect(try cluster.query("SELECT a.v, b.v FROM a, b") == "90|110")
       let result = try Program.run(
         Program.python, [Program.root + "/Tests/ClusterTests/Clients/transactions.py", "\(cluster.postgresPort)"])
       #expect(result.status == 0, "\(result.errors)")
@@ -53,13 +57,13 @@ extension RealProcesses {
       #expect(result.status == 0, "\(result.errors)\n\(result.output)")
       struct Report: Codable {
         var acknowledged: Int
-        var consistent_reads: Int
+        var consistentReads: Int
         var kills: [String]
         var violations: [String]
       }
       let report = try JSONDecoder().decode(Report.self, from: Data(result.output.utf8))
       #expect(report.violations == [])
-      #expect(report.acknowledged > 0 && report.consistent_reads > 0 && report.kills.count >= 3, "\(result.output)")
+      #expect(report.acknowledged > 0 && report.consistentReads > 0 && report.kills.count >= 3, "\(result.output)")
     }
   }
 }

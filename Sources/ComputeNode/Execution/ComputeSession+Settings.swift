@@ -187,3 +187,18 @@ extension ComputeSession {
     ResultRows(columns: columns, source: source, scope: scope, tag: tag) { [weak self] in self?.finish(scope) }
   }
 }
+
+extension ComputeSession {
+  var idleLimit: (milliseconds: Int, error: SQLError)? {
+    let isOpen = transactionStatus != .idle
+    let limit = settings.milliseconds(isOpen ? "idle_in_transaction_session_timeout" : "idle_session_timeout")
+    guard limit > 0 else { return nil }
+    return (
+      limit,
+      isOpen
+        ? SQLError(
+          SQLState(rawValue: "25P03"), "terminating connection due to idle-in-transaction timeout")
+        : SQLError(SQLState(rawValue: "57P05"), "terminating connection due to idle-session timeout")
+    )
+  }
+}

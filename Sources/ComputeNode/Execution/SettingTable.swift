@@ -43,6 +43,13 @@ enum SettingTable {
     SettingDefinition(
       name: "default_transaction_isolation", kind: .choice(isolationLevels), standard: "read committed"),
     SettingDefinition(
+      name: "idle_in_transaction_session_timeout",
+      kind: .integer(minimum: 0, maximum: noLimit, unit: .milliseconds), standard: "0",
+      summary: "Longest silence of a client within a transaction; 0: no limit."),
+    SettingDefinition(
+      name: "idle_session_timeout", kind: .integer(minimum: 0, maximum: noLimit, unit: .milliseconds), standard: "0",
+      summary: "Longest silence of a client outside of transactions; 0: no limit."),
+    SettingDefinition(
       name: "kunlog.snapshot", kind: .choice(["shard", "cluster"]), standard: "shard",
       summary: "Whether reads of several shards see one moment of all (cluster) or of each."),
     SettingDefinition(
@@ -70,11 +77,6 @@ enum SettingTable {
       SettingDefinition(name: "default_text_search_config", kind: .text, standard: "pg_catalog.simple"),
       SettingDefinition(
         name: "extra_float_digits", kind: .integer(minimum: -15, maximum: 3, unit: .none), standard: "1"),
-      SettingDefinition(
-        name: "idle_in_transaction_session_timeout",
-        kind: .integer(minimum: 0, maximum: noLimit, unit: .milliseconds), standard: "0"),
-      SettingDefinition(
-        name: "idle_session_timeout", kind: .integer(minimum: 0, maximum: noLimit, unit: .milliseconds), standard: "0"),
       SettingDefinition(name: "lc_messages", kind: .text, standard: "C"),
       SettingDefinition(name: "lc_monetary", kind: .text, standard: "C"),
       SettingDefinition(name: "lc_numeric", kind: .text, standard: "C"),

@@ -157,9 +157,17 @@ final class PostgresSession: SessionClient {
       connection.resumeReading()
     }
     if decoder.bufferedBytes == before {
+      let idleTimer = idleTimer()
       await withUnsafeContinuation { inputWaiter = $0 }
+      idleTimer?.cancel()
     }
     return !isGone
+  }
+
+  /// Ends a session that says nothing for longer than its settings allow; rows of a COPY are waited for without limit.
+  private func idleTimer() -> LoopTimer? {
+    guard copy == nil, let limit = backend?.idleLimit else { return nil }
+    return LoopTimer(afterMilliseconds: limit.milliseconds) { [weak self] in self?.terminate(limit.error) }
   }
 
   /// Hands what is pending to the connection.

@@ -14,6 +14,9 @@ package protocol SessionBackend: AnyObject {
   /// What the text forms of values depend on now (TimeZone, DateStyle, names of objects).
   var conversionContext: ConversionContext { get }
 
+  /// For how long the client may say nothing as things stand, and what it is told then; nil: for ever.
+  var idleLimit: (milliseconds: Int, error: SQLError)? { get }
+
   /// The statements of a simple query's text, in order and without the empty ones between semicolons.
   ///
   /// - Throws: the syntax error of the whole text (position relative to it): nothing of it runs then.
@@ -54,6 +57,10 @@ package protocol SessionBackend: AnyObject {
 
   /// The client has gone: rolls back and frees everything. Called once; no other call comes after it.
   func close()
+}
+
+extension SessionBackend {
+  package var idleLimit: (milliseconds: Int, error: SQLError)? { nil }
 }
 
 /// Gives a connection its role's verifier and, once authenticated, its backend.

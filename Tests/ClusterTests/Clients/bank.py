@@ -192,7 +192,7 @@ class Bank:
         await self.check()
         print(json.dumps({
             "acknowledged": len(self.acknowledged), "refused": len(self.refused), "unknown": len(self.unknown),
-            "consistent_reads": self.reads, "kills": self.kills, "longest_seconds": round(self.longest, 3),
+            "consistentReads": self.reads, "kills": self.kills, "longestSeconds": round(self.longest, 3),
             "violations": self.violations}))
         return not self.violations
 
