@@ -17,6 +17,9 @@ extension ComputeNode {
     set.gauge("kunlog_sql_plan_cache_plans", "Plans in the cache.", plans.count)
     storage.statistics.add(to: &set)
     coordinator.statistics.add(to: &set)
+    set.counter(
+      "kunlog_compute_deadlocks_total", "Transactions that were ended because of a deadlock over several shards.",
+      deadlocks.victims)
     set.add(metadata.metrics)
     set.add(server.metrics)
     return set

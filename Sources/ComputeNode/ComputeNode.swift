@@ -68,6 +68,7 @@ package final class ComputeNode {
   private(set) var isStopped = false
   let plans: PlanCache
   let coordinator: TransactionCoordinator
+  let deadlocks: DeadlockDetector
 
   package init(_ configuration: ComputeNodeConfiguration) {
     self.configuration = configuration
@@ -88,6 +89,7 @@ package final class ComputeNode {
       cryptography: .openSSL, randomBytes: { SecureRandom.bytes($0) })
     plans = services.plans
     coordinator = services.coordinator
+    deadlocks = services.deadlocks
     factory = SessionFactory(services)
   }
 

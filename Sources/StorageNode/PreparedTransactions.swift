@@ -29,8 +29,7 @@ final class PreparedTransactions {
   private var heldBack: [(id: GlobalTransactionID, outcome: TransactionOutcome, index: UInt64)] = []
   private var timer: LoopTimer?
   private let logger = Logger(label: "storage")
-  /// Since the process started: transactions that this leader saw prepared, and that it asked the log to abort.
-  private(set) var preparedCount: UInt64 = 0
+  /// Transactions that this leader asked the log to abort, since the process started.
   private(set) var inDoubtCount: UInt64 = 0
 
   init(
@@ -138,7 +137,6 @@ final class PreparedTransactions {
   private func prepared(_ transaction: PreparedTransaction) {
     guard machine.isLeader else { return }
     let id = transaction.preparation.id
-    preparedCount &+= 1
     since[id] = Loop.now
     for changeset in transaction.changesets { byTablet[changeset.tabletID, default: []].insert(id) }
     step(.prepared(id, participants: transaction.preparation.participants))

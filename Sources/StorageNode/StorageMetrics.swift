@@ -65,6 +65,13 @@ extension StorageService {
     set.counter(
       "kunlog_storage_committed_transactions_total", "Transactions that this replica has applied.",
       machine.committedTransactions)
+    set.gauge(
+      "kunlog_storage_prepared_transactions",
+      "Transactions over several shards that wait for their decision at this leader.",
+      prepared.all.count)
+    set.counter(
+      "kunlog_storage_in_doubt_transactions_total",
+      "Transactions over several shards that this leader asked the metadata log to abort.", prepared.inDoubtCount)
     set.gauge("kunlog_storage_is_leader", "Whether this replica leads its shard and serves.", machine.isLeader)
     set.gauge(
       "kunlog_storage_schema_index", "Up to which record of the metadata log the tablets' schema goes.",

@@ -178,7 +178,8 @@ final class PostgresSession: SessionClient {
 
   /// Waits until the client has taken most of what was written; false where it does not.
   func drain() async -> Bool {
-    guard !isGone else { return false }
+    // A connection that was aborted takes everything and sends nothing; its end is heard of only in a later turn of the loop.
+    guard !isGone, connection.isOpen else { return false }
     guard connection.queuedBytes > Connection.highWaterMarkBytes else { return true }
     let timer = LoopTimer(afterMilliseconds: listener.configuration.stallTimeoutMilliseconds) { [weak self] in
       guard let self else { return }
@@ -186,7 +187,7 @@ final class PostgresSession: SessionClient {
     }
     await withUnsafeContinuation { drainWaiter = $0 }
     timer.cancel()
-    return !isGone
+    return !isGone && connection.isOpen
   }
 
   /// Whether a piece of output is full: then `flushAndDrain` comes before more of it.
