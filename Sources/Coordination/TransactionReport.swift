@@ -5,16 +5,16 @@ package struct ShardTransaction: Sendable, Equatable {
   package struct Wait: Sendable, Equatable {
     package var tablet: TabletID
     /// Names of those who hold the tablet's lock or wait before it.
-    package var blockers: [[UInt8]]
+    package var blockers: [TransactionName]
     package var milliseconds: UInt64
-    package init(tablet: TabletID, blockers: [[UInt8]], milliseconds: UInt64) {
+    package init(tablet: TabletID, blockers: [TransactionName], milliseconds: UInt64) {
       self.tablet = tablet
       self.blockers = blockers
       self.milliseconds = milliseconds
     }
   }
   /// As the compute node chose it.
-  package var name: [UInt8]
+  package var name: TransactionName
   /// Where it is prepared.
   package var id: GlobalTransactionID?
   package var participants: [ShardID]
@@ -23,7 +23,7 @@ package struct ShardTransaction: Sendable, Equatable {
   package var lockedTablets: [TabletID]
   package var wait: Wait?
   package init(
-    name: [UInt8], id: GlobalTransactionID? = nil, participants: [ShardID] = [], ageMilliseconds: UInt64 = 0,
+    name: TransactionName, id: GlobalTransactionID? = nil, participants: [ShardID] = [], ageMilliseconds: UInt64 = 0,
     lockedTablets: [TabletID] = [], wait: Wait? = nil
   ) {
     self.name = name
@@ -68,7 +68,7 @@ package struct TransactionReport: Sendable, Equatable {
   /// From when on a prepared transaction is called in doubt.
   package static let doubtMilliseconds: UInt64 = 1000
 
-  /// `node:start:number` of a compute node's; a shard's own name for single writes that it runs together.
+  /// Of a `TransactionName`; empty where only the log knows it.
   package var name: String
   package var id: GlobalTransactionID?
   package var state: State
@@ -86,18 +86,18 @@ package struct TransactionReport: Sendable, Equatable {
     _ shards: [ShardID: ShardTransactions],
     _ decisions: some Sequence<(key: GlobalTransactionID, value: OpenTransaction)>
   ) -> [TransactionReport] {
-    var byName: [[UInt8]: TransactionReport] = [:]
+    var byName: [TransactionName: TransactionReport] = [:]
     let decided = Dictionary(uniqueKeysWithValues: decisions.map { ($0.key, $0.value) })
     for shard in shards.keys.sorted() {
       for transaction in shards[shard]!.transactions {
         // A shard's own names mean something on that shard only.
         let key =
-          isCompute(transaction.name)
-          ? transaction.name : transaction.name + [UInt8(truncatingIfNeeded: shard.rawValue)]
+          transaction.name.isComputeNodes
+          ? transaction.name : TransactionName(transaction.name.bytes + [UInt8(truncatingIfNeeded: shard.rawValue)])
         var report =
           byName[key]
           ?? TransactionReport(
-            name: text(transaction.name), id: nil, state: .active, ageMilliseconds: 0, shards: [], waitsFor: [])
+            name: "\(transaction.name)", id: nil, state: .active, ageMilliseconds: 0, shards: [], waitsFor: [])
         report.add(transaction, on: shard)
         byName[key] = report
       }
@@ -131,7 +131,7 @@ package struct TransactionReport: Sendable, Equatable {
       state = .prepared
     } else if let wait = transaction.wait {
       if state == .active { state = .waiting }
-      waitsFor += wait.blockers.map(Self.text)
+      waitsFor += wait.blockers.map(\.description)
     }
   }
 
@@ -142,15 +142,5 @@ package struct TransactionReport: Sendable, Equatable {
     case .commit: state = isCarriedOut ? .committed : .committing
     case .abort: state = isCarriedOut ? .aborted : .aborting
     }
-  }
-
-  private static func isCompute(_ name: [UInt8]) -> Bool { name.count == 24 }
-
-  /// A compute node's name is its number, the start of its process and a counter, each of 8 bytes.
-  private static func text(_ name: [UInt8]) -> String {
-    guard isCompute(name) else { return String(decoding: name, as: UTF8.self) }
-    return stride(from: 0, to: 24, by: 8).map { start in
-      "\(name[start..<(start + 8)].reduce(UInt64(0)) { $0 << 8 | UInt64($1) })"
-    }.joined(separator: ":")
   }
 }

@@ -87,8 +87,12 @@ final class PreparedTransactions {
   /// already, so that whoever reads now must see it.
   func settle(_ tablets: some Sequence<TabletID>) async {
     guard !byTablet.isEmpty else { return }
-    let ids = tablets.reduce(into: Set<GlobalTransactionID>()) { $0.formUnion(byTablet[$1] ?? []) }
-    for id in ids { await waitUntilFinished(id) }
+    await waitUntilAllFinished(tablets.reduce(into: Set<GlobalTransactionID>()) { $0.formUnion(byTablet[$1] ?? []) })
+  }
+
+  /// As many as there are at this moment.
+  private func waitUntilAllFinished(_ ids: some Sequence<GlobalTransactionID>) async {
+    for id in Array(ids) { await waitUntilFinished(id) }
   }
 
   // MARK: Snapshots over several shards
@@ -100,13 +104,13 @@ final class PreparedTransactions {
   /// where this replica leads no longer.
   func hold(_ name: [UInt8]) async throws(ReplicaError) -> UInt64 {
     let leadership = machine.leadership
-    for id in Array(machine.state.prepared.keys) { await waitUntilFinished(id) }
+    await waitUntilAllFinished(machine.state.prepared.keys)
     guard machine.isLeader, machine.leadership == leadership else { throw .lostLeadership }
     if holds.isEmpty { heldFrom = machine.state.decisionIndex }
     holds[name]?.cancel()
     holds[name] = LoopTimer(afterMilliseconds: Self.holdMilliseconds) { [weak self] in self?.release(name) }
     // What is on its way already cannot be called back.
-    for id in finishing { await waitUntilFinished(id) }
+    await waitUntilAllFinished(finishing)
     guard machine.isLeader, machine.leadership == leadership else { throw .lostLeadership }
     return machine.state.decisionIndex
   }
@@ -116,20 +120,22 @@ final class PreparedTransactions {
     guard holds[name] != nil else { return false }
     heldFrom = max(heldFrom, index)
     readDecisions()
-    let due = heldBack.filter { $0.index <= heldFrom }
-    heldBack.removeAll { $0.index <= heldFrom }
-    for decision in due { run(.finish(decision.id, decision.outcome, index: decision.index)) }
-    for id in finishing { await waitUntilFinished(id) }
+    carryOutHeldBack()
+    await waitUntilAllFinished(finishing)
     return holds[name] != nil && machine.isLeader && machine.state.decisionIndex <= index
   }
 
   /// The snapshot is taken.
   func release(_ name: [UInt8]) {
     holds.removeValue(forKey: name)?.cancel()
-    guard holds.isEmpty else { return }
-    let waiting = heldBack
+    if holds.isEmpty { carryOutHeldBack() }
+  }
+
+  /// Those decisions that are held back no longer; the others are held back again.
+  private func carryOutHeldBack() {
+    let decisions = heldBack
     heldBack = []
-    for decision in waiting { run(.finish(decision.id, decision.outcome, index: decision.index)) }
+    for decision in decisions { run(.finish(decision.id, decision.outcome, index: decision.index)) }
   }
 
   // MARK: What the state machine says
@@ -147,12 +153,14 @@ final class PreparedTransactions {
     }
   }
 
-  private func finished(_ id: GlobalTransactionID) {
+  private func finished(_ transaction: PreparedTransaction) {
+    let id = transaction.preparation.id
     step(.finished(id))
     finishing.remove(id)
     since[id] = nil
-    for (tablet, ids) in byTablet where ids.contains(id) {
-      byTablet[tablet] = ids.count > 1 ? ids.subtracting([id]) : nil
+    for changeset in transaction.changesets {
+      byTablet[changeset.tabletID]?.remove(id)
+      if byTablet[changeset.tabletID]?.isEmpty == true { byTablet[changeset.tabletID] = nil }
     }
     wake(id)
   }

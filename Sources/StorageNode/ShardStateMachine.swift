@@ -50,7 +50,7 @@ final class ShardStateMachine: StateMachine {
   var onLeadership: (@LoopActor (Bool) -> Void)?
   /// Told after a transaction was prepared, and after its decision was carried out.
   var onPrepared: (@LoopActor (PreparedTransaction) -> Void)?
-  var onFinished: (@LoopActor (GlobalTransactionID) -> Void)?
+  var onFinished: (@LoopActor (PreparedTransaction) -> Void)?
   /// Told after schema changes were applied.
   var onSchema: (@LoopActor () -> Void)?
 
@@ -172,7 +172,7 @@ final class ShardStateMachine: StateMachine {
     outputs.reserveCapacity(entries.count)
     var hasSchema = false
     var prepared: [PreparedTransaction] = []
-    var finished: [GlobalTransactionID] = []
+    var finished: [PreparedTransaction] = []
     for entry in entries {
       state.parts.enter(term: entry.term)
       switch try await effect(of: entry) {
@@ -184,8 +184,8 @@ final class ShardStateMachine: StateMachine {
       case .prepared(let transaction):
         prepared.append(transaction)
         outputs.append(entry.index)
-      case .finished(let id, let change):
-        finished.append(id)
+      case .finished(let transaction, let change):
+        finished.append(transaction)
         if let change { batch.append(change) }
         outputs.append(entry.index)
       case .void: outputs.append(0)
@@ -201,7 +201,7 @@ final class ShardStateMachine: StateMachine {
     if appliedIndex - checkpointedIndex >= Self.entriesPerCheckpoint { Task { await self.checkpoint() } }
     if hasSchema { onSchema?() }
     for transaction in prepared { onPrepared?(transaction) }
-    for id in finished { onFinished?(id) }
+    for transaction in finished { onFinished?(transaction) }
     return outputs
   }
 
@@ -212,7 +212,7 @@ final class ShardStateMachine: StateMachine {
     case kept
     case prepared(PreparedTransaction)
     /// A prepared transaction has its decision; it takes effect where it commits.
-    case finished(GlobalTransactionID, EngineEntry?)
+    case finished(PreparedTransaction, EngineEntry?)
     /// The last part of a transaction of which others are missing.
     case void
   }
@@ -274,11 +274,11 @@ final class ShardStateMachine: StateMachine {
     guard let prepared = state.prepared.removeValue(forKey: id) else { return .kept }
     guard outcome == .commit else {
       await engine.rollback(prepared.transaction)
-      return .finished(id, nil)
+      return .finished(prepared, nil)
     }
     committedTransactions &+= 1
     state.decisionIndex = max(state.decisionIndex, decisionIndex)
-    return .finished(id, .commit(prepared.transaction, prepared.changesets, index: index))
+    return .finished(prepared, .commit(prepared.transaction, prepared.changesets, index: index))
   }
 
   func writeSnapshot(to path: String) async throws -> UInt64 {

@@ -25,14 +25,14 @@ extension GlobalTransactionID {
 extension ShardTransaction {
   package init(wire: Kunlog_Storage_V1_ShardTransaction) {
     self.init(
-      name: Array(wire.transactionID),
+      name: TransactionName(Array(wire.transactionID)),
       id: wire.hasGlobalTransaction ? GlobalTransactionID(wire: wire.globalTransaction) : nil,
       participants: wire.participants.map { ShardID(rawValue: $0) }, ageMilliseconds: wire.ageMilliseconds,
       lockedTablets: wire.lockedTablets.map { TabletID(rawValue: $0) },
       wait: wire.awaitedTablet == 0
         ? nil
         : ShardTransaction.Wait(
-          tablet: TabletID(rawValue: wire.awaitedTablet), blockers: wire.waitsFor.map { Array($0) },
+          tablet: TabletID(rawValue: wire.awaitedTablet), blockers: wire.waitsFor.map { TransactionName(Array($0)) },
           milliseconds: wire.waitMilliseconds))
   }
 }

@@ -103,7 +103,7 @@ import Testing
         ($0, OpenTransaction(outcome: .commit, participants: [one, two], index: 10 * $0.sequence))
       })
     let reports: [ShardID: ShardTransactions] = [
-      one: .init(transactions: [ShardTransaction(name: [1], id: ids[1])], metadataIndex: 25),
+      one: .init(transactions: [ShardTransaction(name: TransactionName([1]), id: ids[1])], metadataIndex: 25),
       two: .init(transactions: [], metadataIndex: 40),
     ]
     // The second is still held, the third was decided after the first shard's report.

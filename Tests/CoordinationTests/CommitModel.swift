@@ -194,7 +194,7 @@ struct CommitModel {
     for (id, shard) in shards where shard.isUp && (isComplete || draw.chance(80)) {
       let held = mutant == .resolvesEarly && draw.chance(30) ? [] : shard.prepared.keys.sorted()
       reports[id] = ShardTransactions(
-        transactions: held.map { ShardTransaction(name: [1], id: $0) }, metadataIndex: image.index)
+        transactions: held.map { ShardTransaction(name: TransactionName([1]), id: $0) }, metadataIndex: image.index)
     }
     for id in CommitResolver.resolvable(image.transactions.open, reports) { append([.transaction(.resolve(id))]) }
   }

@@ -86,3 +86,25 @@ def now():
 
 def command_line():
     return " ".join(["tools/bench"] + sys.argv[1:])
+
+
+def machine_text(document):
+    """When, by which program and on what a document was measured."""
+    machine = document["machine"]
+    return (
+        f"{document['date']}, commit {document['commit']}: {machine['processors']} cores ({machine['processor']}),"
+        f" {machine['memory_bytes'] / (1 << 30):.0f} GiB, {machine['file_system']}")
+
+
+def write_report(path, bench, title, head, command, body):
+    """Puts what `tools/bench <bench>` measured between the markers of a Markdown file; what people wrote around them stays."""
+    begin, end = f"<!-- measured by tools/bench {bench} -->", "<!-- end of what was measured -->"
+    block = f"{begin}\n{head}\n\n    {command}\n\n{body}\n{end}"
+    text = f"# {title}\n\n{block}\n"
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            old = file.read()
+        if begin in old and end in old:
+            text = old[:old.index(begin)] + block + old[old.index(end) + len(end):]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,29 +1,18 @@
 """How `tools/bench log` shows its figures."""
 
-import os
-
+from .common import machine_text, write_report
 from .meta_report import rows
-
-BEGIN, END = "<!-- measured by tools/bench log -->", "<!-- end of what was measured -->"
 
 
 def write(document, path):
-    """Puts the tables between the markers of a Markdown file; what people wrote around them stays."""
     machine = document["machine"]
     head = (
-        f"{document['date']}, commit {document['commit']}: {machine['processors']} cores ({machine['processor']}),"
-        f" {machine['memory_bytes'] / (1 << 30):.0f} GiB, {machine['file_system']}, Linux {machine['kernel']}, load average"
+        f"{machine_text(document)}, Linux {machine['kernel']}, load average"
         f" {document['load_average']:.1f} at the beginning; one meta node and the client on this one machine, gRPC over mutual"
         f" TLS, fsync on, the whole history kept.")
-    block = f"{BEGIN}\n{head}\n\n    {document['command']}\n\n{table(document)}\n{END}"
-    text = f"# Audits of a long metadata log, routes of a large catalog\n\n{block}\n"
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            old = file.read()
-        if BEGIN in old and END in old:
-            text = old[:old.index(BEGIN)] + block + old[old.index(END) + len(END):]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    write_report(
+        path, "log", "Audits of a long metadata log, routes of a large catalog", head, document["command"],
+        table(document))
 
 
 def table(document):

@@ -3,6 +3,8 @@
 import math
 import os
 
+from .common import machine_text, write_report
+
 NAMES = {"kunlog": "Kunlog", "etcd": "etcd"}
 LABELS = {
     "append_1": "append, 1 outstanding", "append_64": "append, 64", "append_1000": "append, 1,000",
@@ -42,27 +44,14 @@ def table(document):
     return "\n\n".join(parts)
 
 
-BEGIN, END = "<!-- measured by tools/bench meta -->", "<!-- end of what was measured -->"
-
-
 def write(document, path, plot_path):
-    """Puts the tables between the markers of a Markdown file; what people wrote around them stays."""
     machine = document["machine"]
     head = (
-        f"{document['date']}, commit {document['commit']}: {machine['processors']} cores ({machine['processor']}),"
-        f" {machine['memory_bytes'] / (1 << 30):.0f} GiB, {machine['file_system']} on a virtual disk, Linux"
+        f"{machine_text(document)} on a virtual disk, Linux"
         f" {machine['kernel']}; all six servers and the client on this one machine, {document['transport']}, fsync on,"
         f" values of {document['value_bytes']} B.")
     image = f"\n\n![Throughput and latency]({os.path.basename(plot_path)})" if "systems" in document else ""
-    block = f"{BEGIN}\n{head}\n\n    {document['command']}\n\n{table(document)}{image}\n{END}"
-    text = f"# The metadata log beside etcd\n\n{block}\n"
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            old = file.read()
-        if BEGIN in old and END in old:
-            text = old[:old.index(BEGIN)] + block + old[old.index(END) + len(END):]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    write_report(path, "meta", "The metadata log beside etcd", head, document["command"], table(document) + image)
 
 
 def throughput(document):

@@ -1,32 +1,22 @@
 """How `tools/bench watch` shows its figures."""
 
-import os
-
+from .common import machine_text, write_report
 from .meta_report import NAMES, milliseconds, rows
 
-BEGIN, END = "<!-- measured by tools/bench watch -->", "<!-- end of what was measured -->"
 KIBIBYTE = 1024
 
 
 def write(document, path):
-    """Puts the tables between the markers of a Markdown file; what people wrote around them stays."""
     machine = document["machine"]
     servers = "one server" if document["members"] == 1 else f"{document['members']} servers"
     head = (
-        f"{document['date']}, commit {document['commit']}: {machine['processors']} cores ({machine['processor']}),"
-        f" {machine['memory_bytes'] / (1 << 30):.0f} GiB, {machine['file_system']}, Linux {machine['kernel']};"
+        f"{machine_text(document)}, Linux {machine['kernel']};"
         f" {servers} of each system and the client that appends and subscribes on this one machine, gRPC over mutual TLS,"
         f" fsync on; {document['rate']:,} records/s of {document['value_bytes']} B, medians of {document['rounds']} rounds of"
         f" {document['duration']:.0f} s.")
-    block = f"{BEGIN}\n{head}\n\n    {document['command']}\n\n{table(document)}\n{END}"
-    text = f"# Subscribers of the metadata log beside watchers of etcd\n\n{block}\n"
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            old = file.read()
-        if BEGIN in old and END in old:
-            text = old[:old.index(BEGIN)] + block + old[old.index(END) + len(END):]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    write_report(
+        path, "watch", "Subscribers of the metadata log beside watchers of etcd", head, document["command"],
+        table(document))
 
 
 def table(document):

@@ -15,7 +15,7 @@ extension ComputeSession {
 
   /// In the order of the columns of `kunlog.transactions`.
   private func transactionRows() async -> [[StoredValue]] {
-    let shards = await services.shards.transactions()
+    let shards = await services.shards.transactions(onlyBlocking: false)
     return TransactionReport.all(shards, image.transactions.open).map { transaction in
       [
         transaction.name.isEmpty ? .null : .text(transaction.name), transaction.id.map { .text("\($0)") } ?? .null,

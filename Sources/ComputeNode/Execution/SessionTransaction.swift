@@ -90,7 +90,7 @@ struct Savepoint {
   var hasDefined: Bool
 }
 
-/// Names transactions: node, start of the process, counter. 24 bytes.
+/// Names transactions (`TransactionName`): node, start of the process, counter. 24 bytes.
 @LoopActor
 final class TransactionNames {
   private let prefix: [UInt8]
@@ -112,9 +112,6 @@ final class TransactionNames {
     lastNumber = max(lastNumber + 1, now)
     return lastNumber << 10 | Int64(nodeID.rawValue & 1023)
   }
-
-  /// Whether it can be one of a compute node's, rather than a shard's own.
-  static func isName(_ bytes: [UInt8]) -> Bool { bytes.count == 24 }
 
   func next() -> [UInt8] {
     counter += 1

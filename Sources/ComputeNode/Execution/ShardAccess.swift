@@ -35,11 +35,9 @@ package protocol ShardAccess: AnyObject {
   /// for half a second; answers the last decision that was carried out there.
   func hold(_ name: [UInt8], on shardID: ShardID) async throws(ShardFailure) -> UInt64
 
-  /// All transactions, at the shards whose leaders answer.
-  func transactions() async -> [ShardID: ShardTransactions]
-
-  /// Who waits for a lock, at all shards whose leaders answer quickly.
-  func waits() async -> [ShardWait]
+  /// The transactions at the shards whose leaders answer: all, or those that wait for a lock or hold one that another waits for, at
+  /// the shards that answer quickly.
+  func transactions(onlyBlocking: Bool) async -> [ShardID: ShardTransactions]
 
   /// Undoes a transaction and releases its locks; does not wait for it, and is repeated where it fails.
   func rollback(_ transactionID: [UInt8], on shardID: ShardID)

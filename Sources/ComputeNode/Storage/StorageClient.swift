@@ -187,21 +187,8 @@ package final class StorageClient: ShardAccess {
     }
   }
 
-  package func waits() async -> [ShardWait] {
-    await transactions(onlyBlocking: true, timeoutMilliseconds: Self.waitsMilliseconds).values.flatMap { shard in
-      shard.transactions.compactMap { transaction in
-        transaction.wait.map { ShardWait(waiter: transaction.name, tablet: $0.tablet, blockers: $0.blockers) }
-      }
-    }
-  }
-
-  package func transactions() async -> [ShardID: ShardTransactions] {
-    await transactions(onlyBlocking: false, timeoutMilliseconds: Self.transactionsMilliseconds)
-  }
-
-  private func transactions(
-    onlyBlocking: Bool, timeoutMilliseconds: Int
-  ) async -> [ShardID: ShardTransactions] {
+  package func transactions(onlyBlocking: Bool) async -> [ShardID: ShardTransactions] {
+    let timeout = onlyBlocking ? Self.waitsMilliseconds : Self.transactionsMilliseconds
     let shards = image().shards.values.filter { !$0.replicas.isEmpty }
     let asking = shards.map { shard in
       Task { @LoopActor in
@@ -209,7 +196,7 @@ package final class StorageClient: ShardAccess {
         let known = leaders[shard.id].map { [$0] } ?? []
         return await ShardTransactions.ask(
           shard.id, of: clusterID, replicas: known + shard.replicas.filter { !known.contains($0) },
-          onlyBlocking: onlyBlocking, timeoutMilliseconds: timeoutMilliseconds, channel: { channel(to: $0) })
+          onlyBlocking: onlyBlocking, timeoutMilliseconds: timeout, channel: { channel(to: $0) })
       }
     }
     var all: [ShardID: ShardTransactions] = [:]

@@ -13,8 +13,7 @@ final class ClusterSnapshots {
   private let shards: any ShardAccess
   private let names: TransactionNames
   /// One at a time: two would hold up each other.
-  private var isTaken = false
-  private var waiters: [UnsafeContinuation<Void, Never>] = []
+  private let gate = SerialGate()
 
   init(shards: any ShardAccess, names: TransactionNames) {
     self.shards = shards
@@ -25,8 +24,8 @@ final class ClusterSnapshots {
   func take<Result>(
     _ shardIDs: [ShardID], _ body: (SnapshotPoint) async throws(AttemptFailure) -> Result
   ) async throws(AttemptFailure) -> Result {
-    await enter()
-    defer { leave() }
+    await gate.enter()
+    defer { gate.leave() }
     let name = names.next()
     var index: UInt64 = 0
     for shard in Set(shardIDs).sorted() {
@@ -45,22 +44,6 @@ final class ClusterSnapshots {
       }
     }
     return try await body(SnapshotPoint(hold: name, decisionIndex: index))
-  }
-
-  private func enter() async {
-    guard isTaken else {
-      isTaken = true
-      return
-    }
-    await withUnsafeContinuation { waiters.append($0) }
-  }
-
-  private func leave() {
-    guard !waiters.isEmpty else {
-      isTaken = false
-      return
-    }
-    waiters.removeFirst().resume()
   }
 }
 

@@ -18,7 +18,7 @@ final class DeadlockDetector {
   private static let longIntervalMilliseconds: UInt64 = 500
 
   private struct Waiting {
-    var transaction: [UInt8]
+    var transaction: TransactionName
     var scope: StatementScope
     var since: UInt64
   }
@@ -40,7 +40,7 @@ final class DeadlockDetector {
   /// A request of the transaction is on its way, which may wait for a lock; answers a number for `end`.
   func begin(_ transaction: [UInt8], _ scope: StatementScope) -> Int {
     nextNumber += 1
-    requests[nextNumber] = Waiting(transaction: transaction, scope: scope, since: Loop.now)
+    requests[nextNumber] = Waiting(transaction: TransactionName(transaction), scope: scope, since: Loop.now)
     if timer == nil {
       timer = LoopTimer(
         afterMilliseconds: Self.intervalMilliseconds, repeatMilliseconds: Self.intervalMilliseconds
@@ -62,7 +62,7 @@ final class DeadlockDetector {
     let isUrgent = requests.values.contains { request in
       let age = (now - min(now, request.since)) / 1_000_000
       return age >= Self.suspicionMilliseconds
-        && (age < Self.longMilliseconds || waiters.contains(TransactionName(request.transaction))
+        && (age < Self.longMilliseconds || waiters.contains(request.transaction)
           || now - lastAsked > Self.longIntervalMilliseconds * 1_000_000)
     }
     guard isUrgent, !isAsking else { return }
@@ -75,19 +75,19 @@ final class DeadlockDetector {
   }
 
   private func look() async {
-    let waits = await shards.waits()
+    let waiting = await shards.transactions(onlyBlocking: true).values.flatMap(\.transactions).filter { $0.wait != nil }
     let graph = WaitGraph(
-      waits.flatMap { wait in
+      waiting.flatMap { transaction in
         // Single writes that run as a batch hold one tablet each, and their names are a shard's own.
-        wait.blockers.filter { TransactionNames.isName($0) && TransactionNames.isName(wait.waiter) }.map {
+        transaction.wait!.blockers.filter { $0.isComputeNodes && transaction.name.isComputeNodes }.map {
           WaitGraph<TransactionName>.Wait(
-            waiter: TransactionName(wait.waiter), blocker: TransactionName($0), resource: wait.tablet.rawValue)
+            waiter: transaction.name, blocker: $0, resource: transaction.wait!.tablet.rawValue)
         }
       })
-    waiters = Set(waits.map { TransactionName($0.waiter) })
+    waiters = Set(waiting.map(\.name))
     let victims = graph.confirmed(by: previous).victims()
     previous = graph
-    for request in requests.values where victims.contains(TransactionName(request.transaction)) {
+    for request in requests.values where victims.contains(request.transaction) {
       self.victims &+= 1
       request.scope.stop(
         SQLError(
@@ -95,25 +95,5 @@ final class DeadlockDetector {
           detail: "The transaction waited for another one that, over several shards, waited for it.",
           hint: "Retry the transaction."))
     }
-  }
-}
-
-/// A transaction's name, in the order of its bytes.
-struct TransactionName: Hashable, Comparable, Sendable {
-  var bytes: [UInt8]
-  init(_ bytes: [UInt8]) { self.bytes = bytes }
-  static func < (left: Self, right: Self) -> Bool { left.bytes.lexicographicallyPrecedes(right.bytes) }
-}
-
-/// A transaction that waits for a lock at a shard.
-package struct ShardWait: Sendable, Equatable {
-  package var waiter: [UInt8]
-  package var tablet: TabletID
-  /// Who holds the lock, or waits before it.
-  package var blockers: [[UInt8]]
-  package init(waiter: [UInt8], tablet: TabletID, blockers: [[UInt8]]) {
-    self.waiter = waiter
-    self.tablet = tablet
-    self.blockers = blockers
   }
 }

@@ -139,7 +139,8 @@ final class TransactionCoordinator {
     private let owner: TransactionCoordinator
     private var machine: CommitCoordinator
     private var pending: [CommitCoordinator.Effect]
-    private var answer: CommitCoordinator.Answer??
+    private var answer: CommitCoordinator.Answer?
+    private var hasAnswer = false
     private var waiter: UnsafeContinuation<CommitCoordinator.Answer?, Never>?
     private let startedAt = Loop.now
     /// Why shards did not prepare.
@@ -158,7 +159,7 @@ final class TransactionCoordinator {
     /// Begins, and waits for what the client is answered; nil: it could not be learnt.
     func outcome() async -> CommitCoordinator.Answer? {
       for effect in pending { run(effect) }
-      if let answer { return answer }
+      if hasAnswer { return answer }
       return await withUnsafeContinuation { waiter = $0 }
     }
 
@@ -167,8 +168,9 @@ final class TransactionCoordinator {
     }
 
     private func tell(_ answer: CommitCoordinator.Answer?) {
-      guard self.answer == nil else { return }
-      self.answer = .some(answer)
+      guard !hasAnswer else { return }
+      hasAnswer = true
+      self.answer = answer
       owner.statistics.ended(answer, startedAt: startedAt)
       waiter?.resume(returning: answer)
       waiter = nil

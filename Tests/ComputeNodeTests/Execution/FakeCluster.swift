@@ -115,9 +115,7 @@ final class FakeShards: ShardAccess {
 
   func hold(_ name: [UInt8], on shardID: ShardID) async throws(ShardFailure) -> UInt64 { 0 }
 
-  func transactions() async -> [ShardID: ShardTransactions] { reports }
-
-  func waits() async -> [ShardWait] { [] }
+  func transactions(onlyBlocking: Bool) async -> [ShardID: ShardTransactions] { reports }
 
   func rollback(_ transactionID: [UInt8], on shardID: ShardID) { rollbacks.append(shardID) }
 }

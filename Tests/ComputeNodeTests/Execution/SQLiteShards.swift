@@ -71,9 +71,7 @@ final class SQLiteShards: ShardAccess {
 
   func hold(_ name: [UInt8], on shardID: ShardID) async throws(ShardFailure) -> UInt64 { 0 }
 
-  func transactions() async -> [ShardID: ShardTransactions] { reports }
-
-  func waits() async -> [ShardWait] { [] }
+  func transactions(onlyBlocking: Bool) async -> [ShardID: ShardTransactions] { reports }
 
   func rollback(_ transactionID: [UInt8], on shardID: ShardID) {
     guard open[shardID] == transactionID else { return }

@@ -1,12 +1,12 @@
-import EventLoop
-
 /// Lets one flow of several steps through at a time, in the order of their coming.
 @LoopActor
-final class SerialGate {
+package final class SerialGate {
   private var isTaken = false
   private var waiters: [UnsafeContinuation<Void, Never>] = []
 
-  func enter() async {
+  package init() {}
+
+  package func enter() async {
     guard isTaken else {
       isTaken = true
       return
@@ -14,7 +14,7 @@ final class SerialGate {
     await withUnsafeContinuation { waiters.append($0) }
   }
 
-  func leave() {
+  package func leave() {
     guard !waiters.isEmpty else {
       isTaken = false
       return
