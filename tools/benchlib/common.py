@@ -23,7 +23,7 @@ def run(command, **options):
     except subprocess.TimeoutExpired as late:
         raise Failure(f"{' '.join(command[:4])} … did not end within {late.timeout:.0f} s") from None
     if result.returncode != 0:
-        raise Failure(f"{' '.join(command[:4])} … ended with {result.returncode}:\n{result.stderr.strip()}")
+        raise Failure(f"{' '.join(command[:4])} … ended with {result.returncode}:\n{(result.stderr.strip() or result.stdout.strip())}")
     return result.stdout
 
 
