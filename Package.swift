@@ -59,7 +59,10 @@ let package = Package(
     target("ReplicaCore", ["Raft"]),
     target("SegmentedLog", ["Raft"]),
     .target(
-      name: "Simulator", dependencies: ["Metadata", "MetadataLog", "Raft", "ReplicaCore", "SegmentedLog", "SQLTypes"],
+      name: "Simulator",
+      dependencies: [
+        "Coordination", "Metadata", "MetadataLog", "Raft", "ReplicaCore", "SegmentedLog", "SQLTypes", hashTrees,
+      ],
       swiftSettings: strict + unchecked),
     target("SQLTypes"),
     target("SQLTree", ["SQLTypes"]),

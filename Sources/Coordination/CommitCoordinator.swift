@@ -50,17 +50,21 @@ package struct CommitCoordinator: Sendable, Equatable {
   /// Those that may have prepared.
   private var participants: Set<ShardID>
   private var hasAnswered = false
+  /// What was asked of the log.
+  private var wanted = TransactionOutcome.abort
+  private let mutants: CoordinationMutants
 
-  /// Begins: the effects are the first phase.
+  /// Begins: the effects are the first phase. Mutants are for the simulator.
   package static func begin(
-    _ id: GlobalTransactionID, shards: some Sequence<ShardID>
+    _ id: GlobalTransactionID, shards: some Sequence<ShardID>, mutants: CoordinationMutants = []
   ) -> (coordinator: CommitCoordinator, effects: [Effect]) {
-    let coordinator = CommitCoordinator(id: id, shards: Set(shards))
+    let coordinator = CommitCoordinator(id: id, shards: Set(shards), mutants)
     return (coordinator, coordinator.waiting.sorted().map { .prepare($0) })
   }
 
-  private init(id: GlobalTransactionID, shards: Set<ShardID>) {
+  private init(id: GlobalTransactionID, shards: Set<ShardID>, _ mutants: CoordinationMutants) {
     self.id = id
+    self.mutants = mutants
     waiting = shards
     participants = shards
   }
@@ -79,7 +83,8 @@ package struct CommitCoordinator: Sendable, Equatable {
       if certainly { participants.remove(shard) }
       hasAnswered = true
       return [.answer(.refused(shard))] + decide(.abort)
-    case (.deciding, .decided(let outcome, let index)):
+    case (.deciding, .decided(let standing, let index)):
+      let outcome = mutants.contains(.believesItself) ? wanted : standing
       phase = .finishing
       waiting = participants
       var effects: [Effect] = []
@@ -111,6 +116,18 @@ package struct CommitCoordinator: Sendable, Equatable {
       return [.unused]
     }
     phase = .deciding
-    return [.decide(outcome, participants: participants.sorted())]
+    wanted = outcome
+    return [.decide(outcome, participants: participants.sorted())] + hasty(outcome)
+  }
+
+  /// What mutants do before the log has answered.
+  private mutating func hasty(_ outcome: TransactionOutcome) -> [Effect] {
+    guard outcome == .commit else { return [] }
+    if mutants.contains(.answersBeforeDecision) {
+      hasAnswered = true
+      return [.answer(.committed)]
+    }
+    guard mutants.contains(.finishesBeforeDecision) else { return [] }
+    return participants.sorted().map { .finish($0, .commit, index: .max) }
   }
 }

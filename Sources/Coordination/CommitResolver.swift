@@ -10,12 +10,15 @@ package enum CommitResolver {
   }
 
   /// Decisions of which each participant has reported, after it had consumed them, that it holds the transaction no longer.
+  /// Mutants are for the simulator.
   package static func resolvable(
-    _ open: some Sequence<(key: GlobalTransactionID, value: OpenTransaction)>, _ reports: [ShardID: ShardTransactions]
+    _ open: some Sequence<(key: GlobalTransactionID, value: OpenTransaction)>, _ reports: [ShardID: ShardTransactions],
+    mutants: CoordinationMutants = []
   ) -> [GlobalTransactionID] {
-    open.compactMap { id, transaction in
+    guard !mutants.contains(.neverResolves) else { return [] }
+    return open.compactMap { id, transaction in
       let isFinished = transaction.participants.allSatisfy { shard in
-        guard let report = reports[shard] else { return false }
+        guard let report = reports[shard] else { return mutants.contains(.resolvesUnheard) }
         return report.metadataIndex >= transaction.index && !report.prepared.contains(id)
       }
       return isFinished ? id : nil

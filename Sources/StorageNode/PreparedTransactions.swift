@@ -16,17 +16,11 @@ final class PreparedTransactions {
   private let machine: ShardStateMachine
   private let feed: any MetadataFeed
   private let propose: @LoopActor ([UInt8]) async throws(ReplicaError) -> UInt64
-  private var participant = CommitParticipant(patienceMilliseconds: patienceMilliseconds)
+  private var participant = CommitParticipant(patienceMilliseconds: patienceMilliseconds, decisionIndex: 0)
   /// When this leader saw them prepared, on the loop's clock.
   private var since: [GlobalTransactionID: UInt64] = [:]
-  private var byTablet: [TabletID: Set<GlobalTransactionID>] = [:]
-  private var waiters: [GlobalTransactionID: [UnsafeContinuation<Void, Never>]] = [:]
-  /// Decisions that are on their way into the shard's log.
-  private var finishing: Set<GlobalTransactionID> = []
-  private var holds: [[UInt8]: LoopTimer] = [:]
-  /// While there are holds: later decisions than this are not carried out.
-  private var heldFrom: UInt64 = 0
-  private var heldBack: [(id: GlobalTransactionID, outcome: TransactionOutcome, index: UInt64)] = []
+  private var waiters: [CommitParticipant.Waiter: UnsafeContinuation<CommitParticipant.Effect?, Never>] = [:]
+  private var lastWaiter: CommitParticipant.Waiter = 0
   private var timer: LoopTimer?
   private let logger = Logger(label: "storage")
   /// Transactions that this leader asked the log to abort, since the process started.
@@ -57,16 +51,14 @@ final class PreparedTransactions {
   func age(of id: GlobalTransactionID) -> UInt64 { (Loop.now - (since[id] ?? Loop.now)) / 1_000_000 }
 
   func leadershipChanged(_ isLeader: Bool) {
-    participant = CommitParticipant(patienceMilliseconds: Self.patienceMilliseconds)
+    participant = CommitParticipant(
+      patienceMilliseconds: Self.patienceMilliseconds, decisionIndex: machine.state.decisionIndex)
     since = [:]
-    byTablet = [:]
     timer?.cancel()
     timer = nil
-    finishing = []
-    for hold in holds.values { hold.cancel() }
-    holds = [:]
-    heldBack = []
-    for id in Array(waiters.keys) { wake(id) }
+    let waiting = waiters.values
+    waiters = [:]
+    for waiter in waiting { waiter.resume(returning: nil) }
     guard isLeader else { return }
     for transaction in machine.state.prepared.values { prepared(transaction) }
     readDecisions()
@@ -80,62 +72,45 @@ final class PreparedTransactions {
   /// Waits until the decision on the transaction is carried out here, or this replica leads no longer.
   func waitUntilFinished(_ id: GlobalTransactionID) async {
     guard machine.isLeader, machine.state.prepared[id] != nil else { return }
-    await withUnsafeContinuation { waiters[id, default: []].append($0) }
+    _ = await wait { .wait(id, $0) }
   }
 
   /// Waits for the transactions that are prepared on the tablets at this moment: their commit may have been told to a client
   /// already, so that whoever reads now must see it.
-  func settle(_ tablets: some Sequence<TabletID>) async {
-    guard !byTablet.isEmpty else { return }
-    await waitUntilAllFinished(tablets.reduce(into: Set<GlobalTransactionID>()) { $0.formUnion(byTablet[$1] ?? []) })
+  func settle(_ tablets: [TabletID]) async {
+    guard participant.isUnsettled(tablets) else { return }
+    _ = await wait { .settle(tablets, $0) }
   }
-
-  /// As many as there are at this moment.
-  private func waitUntilAllFinished(_ ids: some Sequence<GlobalTransactionID>) async {
-    for id in Array(ids) { await waitUntilFinished(id) }
-  }
-
-  // MARK: Snapshots over several shards
-
-  /// How long the end of transactions is held back at most.
-  private static let holdMilliseconds = 500
 
   /// Lets what is prepared now end, then holds back the end of all others; answers the last decision that was carried out. Throws
   /// where this replica leads no longer.
   func hold(_ name: [UInt8]) async throws(ReplicaError) -> UInt64 {
-    let leadership = machine.leadership
-    await waitUntilAllFinished(machine.state.prepared.keys)
-    guard machine.isLeader, machine.leadership == leadership else { throw .lostLeadership }
-    if holds.isEmpty { heldFrom = machine.state.decisionIndex }
-    holds[name]?.cancel()
-    holds[name] = LoopTimer(afterMilliseconds: Self.holdMilliseconds) { [weak self] in self?.release(name) }
-    // What is on its way already cannot be called back.
-    await waitUntilAllFinished(finishing)
-    guard machine.isLeader, machine.leadership == leadership else { throw .lostLeadership }
-    return machine.state.decisionIndex
+    guard machine.isLeader, case .held(_, let index) = await wait({ .hold(name, $0) }) else { throw .lostLeadership }
+    return index
   }
 
-  /// Carries out all decisions up to the index; false where the hold is over, or a later decision has been carried out.
+  /// Carries out all decisions up to the index, which the metadata here contain; false where the hold is over, or a later
+  /// decision has been carried out.
   func reach(_ index: UInt64, under name: [UInt8]) async -> Bool {
-    guard holds[name] != nil else { return false }
-    heldFrom = max(heldFrom, index)
+    guard machine.isLeader else { return false }
     readDecisions()
-    carryOutHeldBack()
-    await waitUntilAllFinished(finishing)
-    return holds[name] != nil && machine.isLeader && machine.state.decisionIndex <= index
+    guard case .reached(_, let isReached) = await wait({ .reach(index, name, $0) }) else { return false }
+    return isReached
   }
 
   /// The snapshot is taken.
-  func release(_ name: [UInt8]) {
-    holds.removeValue(forKey: name)?.cancel()
-    if holds.isEmpty { carryOutHeldBack() }
-  }
+  func release(_ name: [UInt8]) { step(.release(name)) }
 
-  /// Those decisions that are held back no longer; the others are held back again.
-  private func carryOutHeldBack() {
-    let decisions = heldBack
-    heldBack = []
-    for decision in decisions { run(.finish(decision.id, decision.outcome, index: decision.index)) }
+  /// What a waiter is told; nil: this replica leads no longer.
+  private func wait(
+    _ input: (CommitParticipant.Waiter) -> CommitParticipant.Input
+  ) async -> CommitParticipant.Effect? {
+    lastWaiter += 1
+    let waiter = lastWaiter
+    return await withUnsafeContinuation {
+      waiters[waiter] = $0
+      step(input(waiter))
+    }
   }
 
   // MARK: What the state machine says
@@ -144,33 +119,18 @@ final class PreparedTransactions {
     guard machine.isLeader else { return }
     let id = transaction.preparation.id
     since[id] = Loop.now
-    for changeset in transaction.changesets { byTablet[changeset.tabletID, default: []].insert(id) }
-    step(.prepared(id, participants: transaction.preparation.participants))
-    if timer == nil {
-      timer = LoopTimer(afterMilliseconds: Self.tickMilliseconds, repeatMilliseconds: Self.tickMilliseconds) {
-        [weak self] in self?.tick()
-      }
-    }
+    step(
+      .prepared(
+        id, participants: transaction.preparation.participants, tablets: Set(transaction.changesets.map(\.tabletID))))
   }
 
   private func finished(_ transaction: PreparedTransaction) {
-    let id = transaction.preparation.id
-    step(.finished(id))
-    finishing.remove(id)
-    since[id] = nil
-    for changeset in transaction.changesets {
-      byTablet[changeset.tabletID]?.remove(id)
-      if byTablet[changeset.tabletID]?.isEmpty == true { byTablet[changeset.tabletID] = nil }
-    }
-    wake(id)
-  }
-
-  private func wake(_ id: GlobalTransactionID) {
-    for waiter in waiters.removeValue(forKey: id) ?? [] { waiter.resume() }
+    since[transaction.preparation.id] = nil
+    step(.finished(transaction.preparation.id, decisionIndex: machine.state.decisionIndex))
   }
 
   private func tick() {
-    guard !participant.isEmpty else {
+    guard !participant.isIdle else {
       timer?.cancel()
       timer = nil
       return
@@ -181,7 +141,7 @@ final class PreparedTransactions {
 
   /// What the metadata say about those that are undecided.
   private func readDecisions() {
-    guard machine.isLeader, !participant.isEmpty else { return }
+    guard machine.isLeader, !participant.isIdle else { return }
     let table = feed.image.transactions
     for id in participant.undecided {
       if let decision = table.open[id] {
@@ -196,27 +156,27 @@ final class PreparedTransactions {
 
   private func step(_ input: CommitParticipant.Input) {
     for effect in participant.step(input, now: Loop.now / 1_000_000) { run(effect) }
+    guard timer == nil, !participant.isIdle else { return }
+    timer = LoopTimer(afterMilliseconds: Self.tickMilliseconds, repeatMilliseconds: Self.tickMilliseconds) {
+      [weak self] in self?.tick()
+    }
   }
 
   private func run(_ effect: CommitParticipant.Effect) {
     let leadership = machine.leadership
     switch effect {
     case .finish(let id, let outcome, let index):
-      guard holds.isEmpty || index <= heldFrom || outcome == .abort else {
-        heldBack.append((id, outcome, index))
-        return
-      }
-      finishing.insert(id)
       LoopActor.start {
         do {
           _ = try await self.propose(self.machine.finish(id, outcome, decisionIndex: index))
         } catch {
           guard self.machine.isLeader, self.machine.leadership == leadership else { return }
-          self.finishing.remove(id)
-          self.wake(id)
+          self.logger.warning("the decision on transaction \(id) is not in the shard's log yet: \(error)")
           self.step(.notFinished(id))
         }
       }
+    case .ready(let waiter), .held(let waiter, _), .reached(let waiter, _):
+      waiters.removeValue(forKey: waiter)?.resume(returning: effect)
     case .askToAbort(let id, let participants):
       inDoubtCount &+= 1
       logger.notice("transaction \(id) waits for its decision since \(age(of: id)) ms: asks the log to abort it")

@@ -61,22 +61,22 @@ import Testing
   private let shards = [ShardID(rawValue: 1), ShardID(rawValue: 2)]
 
   @Test func `It carries out what was decided, once, and tries again where it could not`() {
-    var machine = CommitParticipant(patienceMilliseconds: 100)
+    var machine = CommitParticipant(patienceMilliseconds: 100, decisionIndex: 0)
     #expect(machine.step(.decided(id, .commit, index: 5), now: 0) == [])
-    #expect(machine.step(.prepared(id, participants: shards), now: 0) == [])
+    #expect(machine.step(.prepared(id, participants: shards, tablets: []), now: 0) == [])
     #expect(machine.undecided == [id])
     #expect(machine.step(.decided(id, .commit, index: 5), now: 1) == [.finish(id, .commit, index: 5)])
     #expect(machine.step(.decided(id, .commit, index: 5), now: 2) == [])
     #expect(machine.step(.tick, now: 500) == [])
     _ = machine.step(.notFinished(id), now: 501)
     #expect(machine.step(.tick, now: 502) == [.finish(id, .commit, index: 5)])
-    _ = machine.step(.finished(id), now: 503)
-    #expect(machine.isEmpty)
+    _ = machine.step(.finished(id, decisionIndex: 5), now: 503)
+    #expect(machine.isIdle)
   }
 
   @Test func `It asks for an abort when its patience is over, and again after an answer that never came`() {
-    var machine = CommitParticipant(patienceMilliseconds: 100)
-    _ = machine.step(.prepared(id, participants: shards), now: 0)
+    var machine = CommitParticipant(patienceMilliseconds: 100, decisionIndex: 0)
+    _ = machine.step(.prepared(id, participants: shards, tablets: []), now: 0)
     #expect(machine.step(.tick, now: 99) == [])
     #expect(machine.step(.tick, now: 100) == [.askToAbort(id, participants: shards)])
     #expect(machine.step(.tick, now: 400) == [])
@@ -87,10 +87,98 @@ import Testing
     #expect(machine.step(.decided(id, .commit, index: 8), now: 501) == [.finish(id, .commit, index: 8)])
   }
 
+  @Test func `Who reads a tablet waits for what is prepared there at that moment, and for nothing else`() {
+    let (one, other) = (TabletID(rawValue: 1), TabletID(rawValue: 2))
+    var machine = CommitParticipant(patienceMilliseconds: 100, decisionIndex: 3)
+    _ = machine.step(.prepared(id, participants: shards, tablets: [one]), now: 0)
+    #expect(machine.isUnsettled([one, other]))
+    #expect(!machine.isUnsettled([other]))
+    #expect(machine.step(.settle([other], 1), now: 1) == [.ready(1)])
+    #expect(machine.step(.settle([one, other], 2), now: 1) == [])
+    #expect(machine.step(.wait(id, 3), now: 1) == [])
+    #expect(machine.step(.decided(id, .commit, index: 5), now: 2) == [.finish(id, .commit, index: 5)])
+    // The shard's log had no room: nobody is told that it has ended.
+    #expect(machine.step(.notFinished(id), now: 3) == [])
+    #expect(machine.step(.tick, now: 4) == [.finish(id, .commit, index: 5)])
+    #expect(machine.step(.finished(id, decisionIndex: 5), now: 5) == [.ready(2), .ready(3)])
+    #expect(machine.step(.settle([one], 4), now: 6) == [.ready(4)])
+    #expect(machine.decisionIndex == 5)
+  }
+
+  @Test func `A hold lets end what is prepared, and holds back later commits until it is released`() {
+    let later = GlobalTransactionID(coordinator: NodeID(rawValue: 7), incarnation: 1, sequence: 2)
+    let doomed = GlobalTransactionID(coordinator: NodeID(rawValue: 7), incarnation: 1, sequence: 3)
+    var machine = CommitParticipant(patienceMilliseconds: 100, decisionIndex: 3)
+    _ = machine.step(.prepared(id, participants: shards, tablets: []), now: 0)
+    #expect(machine.step(.hold([1], 1), now: 1) == [])
+    #expect(machine.step(.decided(id, .commit, index: 5), now: 2) == [.finish(id, .commit, index: 5)])
+    #expect(machine.step(.finished(id, decisionIndex: 5), now: 3) == [.held(1, decisionIndex: 5)])
+    for name in [later, doomed] { _ = machine.step(.prepared(name, participants: shards, tablets: []), now: 4) }
+    #expect(machine.step(.decided(later, .commit, index: 8), now: 5) == [])
+    #expect(machine.step(.decided(doomed, .abort, index: 9), now: 5) == [.finish(doomed, .abort, index: 9)])
+    #expect(machine.step(.tick, now: 50) == [])
+    #expect(machine.step(.reach(7, [2], 2), now: 51) == [.reached(2, false)])
+    _ = machine.step(.finished(doomed, decisionIndex: 5), now: 52)
+    #expect(machine.step(.reach(7, [1], 3), now: 53) == [.reached(3, true)])
+    #expect(machine.step(.release([1]), now: 54) == [.finish(later, .commit, index: 8)])
+  }
+
+  @Test func `A snapshot is of its decision: all up to there is carried out first`() {
+    var machine = CommitParticipant(patienceMilliseconds: 100, decisionIndex: 3)
+    #expect(machine.step(.hold([1], 1), now: 0) == [.held(1, decisionIndex: 3)])
+    _ = machine.step(.prepared(id, participants: shards, tablets: []), now: 1)
+    #expect(machine.step(.decided(id, .commit, index: 8), now: 2) == [])
+    #expect(machine.step(.reach(8, [1], 2), now: 3) == [.finish(id, .commit, index: 8)])
+    #expect(machine.step(.finished(id, decisionIndex: 8), now: 4) == [.reached(2, true)])
+    #expect(machine.isIdle == false)
+    // A hold whose snapshot never comes ends by itself.
+    _ = machine.step(.tick, now: CommitParticipant.holdMilliseconds)
+    #expect(machine.isIdle)
+    #expect(machine.step(.reach(8, [1], 3), now: 600) == [.reached(3, false)])
+  }
+
   @Test func `What is past had aborted`() {
-    var machine = CommitParticipant(patienceMilliseconds: 100)
-    _ = machine.step(.prepared(id, participants: shards), now: 0)
+    var machine = CommitParticipant(patienceMilliseconds: 100, decisionIndex: 0)
+    _ = machine.step(.prepared(id, participants: shards, tablets: []), now: 0)
     #expect(machine.step(.past(id), now: 1) == [.finish(id, .abort, index: 0)])
+  }
+}
+
+@Suite("A coordinator's names") struct CommitLedgerTests {
+  private let node = NodeID(rawValue: 7)
+  private func id(_ incarnation: UInt64, _ sequence: UInt64) -> GlobalTransactionID {
+    GlobalTransactionID(coordinator: node, incarnation: incarnation, sequence: sequence)
+  }
+
+  @Test func `Names rise from start to start, although the clock goes back`() {
+    var table = TransactionTable()
+    var ledger = CommitLedger(node: node, startMicroseconds: 1000)
+    #expect([ledger.next(table), ledger.next(table)] == [id(1000, 1), id(1000, 2)])
+    table.coordinators[node] = CoordinatorHistory(incarnation: 1000)
+    var second = CommitLedger(node: node, startMicroseconds: 900)
+    #expect(second.next(table) == id(1001, 1))
+    #expect(second.next(TransactionTable()) == id(1001, 2))
+  }
+
+  @Test func `The log hears of finished transactions, and up to where it need not keep gaps`() {
+    let table = TransactionTable()
+    var ledger = CommitLedger(node: node, startMicroseconds: 5)
+    let names = (0..<4).map { _ in ledger.next(table) }
+    ledger.finish(names[1])
+    ledger.finish(names[0])
+    var told = ledger.takeResolutions(10, table)
+    #expect(told.ids == [names[1], names[0]])
+    #expect(told.commands == [.resolve(names[0]), .resolve(names[1])])
+    // The third was never decided, the last may still be asked for.
+    ledger.giveUp(names[2])
+    told = ledger.takeResolutions(10, table)
+    #expect(told.commands == [.settle(before: names[3])])
+    #expect(ledger.takeResolutions(10, table).commands == [])
+    ledger.finish(names[3])
+    told = ledger.takeResolutions(10, table)
+    #expect(told.commands == [.resolve(names[3])])
+    ledger.failed(told.ids)
+    #expect(ledger.takeResolutions(10, table).commands == [.settle(before: names[3])])
   }
 }
 

@@ -40,7 +40,7 @@ struct CommitModel {
     var open: Set<Int> = []
     /// Durable.
     var prepared: [GlobalTransactionID: (transaction: Int, participants: [ShardID])] = [:]
-    var participant = CommitParticipant(patienceMilliseconds: 1000)
+    var participant = CommitParticipant(patienceMilliseconds: 1000, decisionIndex: 0)
     /// Durable: what became of each transaction that was prepared here.
     var outcomes: [Int: TransactionOutcome] = [:]
   }
@@ -165,9 +165,9 @@ struct CommitModel {
 
   private mutating func start(_ id: ShardID) {
     shards[id]!.isUp = true
-    shards[id]!.participant = CommitParticipant(patienceMilliseconds: 1000)
+    shards[id]!.participant = CommitParticipant(patienceMilliseconds: 1000, decisionIndex: 0)
     for (name, entry) in shards[id]!.prepared.sorted(by: { $0.key < $1.key }) {
-      participate(id, .prepared(name, participants: entry.participants))
+      participate(id, .prepared(name, participants: entry.participants, tablets: []))
     }
   }
 
@@ -256,7 +256,7 @@ struct CommitModel {
     } else if shards[shard]!.open.remove(transaction) != nil {
       shards[shard]!.prepared[id] = (transaction, participants)
       everPrepared[transaction, default: []].insert(shard)
-      participate(shard, .prepared(id, participants: participants))
+      participate(shard, .prepared(id, participants: participants, tablets: []))
       input = .prepared(shard)
     }
     messages.append(.answer(id, transaction, input))
@@ -330,6 +330,7 @@ struct CommitModel {
         } else {
           messages.append(.decide(id, .abort, participants, asker: .shard(shard)))
         }
+      case .ready, .held, .reached: break
       }
     }
   }
@@ -339,7 +340,7 @@ struct CommitModel {
     shards[shard]!.outcomes[entry.transaction] = outcome
     changed.insert(entry.transaction)
     if outcome == .commit { committed += 1 } else { aborted += 1 }
-    participate(shard, .finished(id))
+    participate(shard, .finished(id, decisionIndex: 5))
   }
 
   // MARK: What must hold

@@ -18,24 +18,15 @@ final class TransactionCoordinator {
   private static let resolveBatch = 256
   private static let resolveMilliseconds = 100
 
-  private let nodeID: NodeID
-  private let startMicroseconds: Int64
   private let shards: any ShardAccess
   private let metadata: any MetadataAccess
   private let logger = Logger(label: "compute")
-  private var incarnation: UInt64?
-  private var lastSequence: UInt64 = 0
-  private var finished: [GlobalTransactionID] = []
-  /// Names that a shard may still ask the log about.
-  private var inUse: Set<GlobalTransactionID> = []
-  /// Names were given up without a decision: the log is told that nobody will ask for them.
-  private var hasGaps = false
+  private var ledger: CommitLedger
   private var isResolving = false
   let statistics = CoordinatorStatistics()
 
   init(nodeID: NodeID, startMicroseconds: Int64, shards: any ShardAccess, metadata: any MetadataAccess) {
-    self.nodeID = nodeID
-    self.startMicroseconds = startMicroseconds
+    ledger = CommitLedger(node: nodeID, startMicroseconds: UInt64(max(1, startMicroseconds)))
     self.shards = shards
     self.metadata = metadata
   }
@@ -54,7 +45,7 @@ final class TransactionCoordinator {
           + "\(metadata.image.featureLevel)",
         hint: "Once all nodes run this version: kunlog cluster upgrade")
     }
-    let run = CommitRun(nextID(), transactionID, written, self)
+    let run = CommitRun(ledger.next(metadata.image.transactions), transactionID, written, self)
     switch await run.outcome() {
     case .committed: return
     case .refused(let shard):
@@ -72,58 +63,28 @@ final class TransactionCoordinator {
     }
   }
 
-  /// Names rise from start to start, whatever the clock says.
-  private func nextID() -> GlobalTransactionID {
-    let known = metadata.image.transactions.coordinators[nodeID]?.incarnation ?? 0
-    let present = incarnation ?? max(UInt64(max(1, startMicroseconds)), known + 1)
-    incarnation = present
-    lastSequence += 1
-    let id = GlobalTransactionID(coordinator: nodeID, incarnation: present, sequence: lastSequence)
-    inUse.insert(id)
-    return id
-  }
-
   // MARK: The end of decisions
 
   /// All participants have carried the decision out: the log may forget it.
   fileprivate func resolve(_ id: GlobalTransactionID) {
-    finished.append(id)
+    ledger.finish(id)
     guard !isResolving else { return }
     isResolving = true
     LoopActor.start { await self.resolveAll() }
   }
 
-  fileprivate func unused(_ id: GlobalTransactionID) {
-    inUse.remove(id)
-    hasGaps = true
-  }
-
-  /// The first name that is still in use, where names before it were never decided.
-  private func settlement() -> Command? {
-    guard hasGaps, let incarnation else { return nil }
-    hasGaps = false
-    // A manager has resolved what this node could not.
-    let table = metadata.image.transactions
-    inUse = inUse.filter { !table.isPast($0) }
-    let next = GlobalTransactionID(coordinator: nodeID, incarnation: incarnation, sequence: lastSequence + 1)
-    return .transaction(.settle(before: inUse.min() ?? next))
-  }
+  fileprivate func unused(_ id: GlobalTransactionID) { ledger.giveUp(id) }
 
   private func resolveAll() async {
     defer { isResolving = false }
-    while !finished.isEmpty {
-      if finished.count < Self.resolveBatch { try? await loopSleep(milliseconds: Self.resolveMilliseconds) }
-      // Where this fails, a manager finds out and says so.
-      let batch = Array(finished.prefix(Self.resolveBatch))
-      finished.removeFirst(batch.count)
-      inUse.subtract(batch)
+    while ledger.finishedCount > 0 {
+      if ledger.finishedCount < Self.resolveBatch { try? await loopSleep(milliseconds: Self.resolveMilliseconds) }
+      let (ids, commands) = ledger.takeResolutions(Self.resolveBatch, metadata.image.transactions)
       do {
-        let resolved = batch.sorted().map { Command.transaction(.resolve($0)) }
-        try await metadata.appendTransactions(resolved + [settlement()].compactMap { $0 })
+        try await metadata.appendTransactions(commands.map { .transaction($0) })
       } catch {
-        inUse.formUnion(batch)
-        hasGaps = true
-        logger.warning("\(batch.count) transactions are not resolved yet: \(error)")
+        ledger.failed(ids)
+        logger.warning("\(ids.count) transactions are not resolved yet: \(error)")
       }
     }
   }

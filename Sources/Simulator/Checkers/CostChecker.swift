@@ -54,7 +54,7 @@ struct CostChecker {
 
 /// Whether commits go on once a quorum is well again.
 struct LivenessChecker {
-  private var calmSince: UInt64 = 0
+  private(set) var calmSince: UInt64 = 0
   private var lastAcknowledged: UInt64 = 0
   /// What everybody must have by the end of the calm.
   private(set) var entryGoal: UInt64 = 0

@@ -217,6 +217,7 @@ extension World {
     guard let known = log.hash(at: entry.index) else {
       guard let record = node.state.recent.element(at: entry.index)?.record else { return }
       log.add(record)
+      transactions?.recorded(record)
       if let problem = versions.committed(record) { violated("10 once", problem) }
       return
     }
@@ -364,6 +365,7 @@ extension World {
       }
     }
     for image in images { hash.mix(image.hash) }
+    transactions?.checkEnd()
   }
 
   /// Now and then: nothing grows without bound (reliability.md, 16).

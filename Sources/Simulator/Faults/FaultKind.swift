@@ -19,6 +19,13 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
   case snapshot, forcedQuorum
   // Programs of several versions.
   case version
+  // Compute nodes, shards and the manager.
+  case computeCrash, computePause, shardCrash, shardDeposed, shardPause, shardStall, shardBusy, managerCrash
+
+  /// Those that befall transactions over several shards only.
+  static let ofTransactions: [FaultKind] = [
+    .computeCrash, .computePause, .shardCrash, .shardDeposed, .shardPause, .shardStall, .shardBusy, .managerCrash,
+  ]
 
   /// The name in options and tables.
   package var name: String {
@@ -65,6 +72,14 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
     case .snapshot: "snapshot"
     case .forcedQuorum: "forced-quorum"
     case .version: "version"
+    case .computeCrash: "compute-crash"
+    case .computePause: "compute-pause"
+    case .shardCrash: "shard-crash"
+    case .shardDeposed: "shard-deposed"
+    case .shardPause: "shard-pause"
+    case .shardStall: "shard-stall"
+    case .shardBusy: "shard-busy"
+    case .managerCrash: "manager-crash"
     }
   }
 
@@ -102,6 +117,9 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
     case .changedAddress: 150
     case .forcedQuorum: 900
     case .version: 45
+    case .computeCrash, .shardCrash, .shardDeposed, .shardPause, .computePause: 30
+    case .shardStall, .shardBusy: 40
+    case .managerCrash: 60
     }
   }
 }

@@ -27,9 +27,14 @@ struct FaultState {
   init(_ options: RunOptions) {
     var chance = Chance(seed: options.seed, purpose: 6)
     let possible = options.profile.kinds
+    // Later kinds have draws of their own, so that runs without them stay what they were.
+    var later = Chance(seed: options.seed, purpose: 8)
     for kind in FaultKind.allCases {
+      let isLater = FaultKind.ofTransactions.contains(kind)
+      if isLater { swap(&chance, &later) }
+      defer { if isLater { swap(&chance, &later) } }
       // Drawn for every kind, so that leaving one out changes nothing for the others.
-      let isChosen = options.profile == .swarm ? chance.below(100) < 45 : chance.below(100) < 85
+      let isChosen = chance.below(100) < (options.profile.isSwarm ? 45 : 85)
       let speed = [40, 70, 100, 100, 150, 250][chance.below(6)] as UInt64
       let weight = UInt32(chance.between(1, 10))
       guard possible.contains(FaultKinds(kind)) else { continue }

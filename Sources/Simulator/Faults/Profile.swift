@@ -9,11 +9,20 @@ package enum Profile: String, CaseIterable, Sendable {
   case calm
   /// More damage than the copies can bear: the group must halt rather than lose or invent anything.
   case ruin
+  /// Transactions over several shards beside the group: a random subset of what befalls them, the group and the network.
+  case transactions
+  /// The same with everything at once.
+  case transactionStorm = "transaction-storm"
+  /// Transactions beside a group of which nothing but the leader changes.
+  case commits
 
   /// What the profile may contain.
   var kinds: FaultKinds {
     switch self {
-    case .swarm, .storm: return FaultKinds.all
+    case .swarm, .storm: return FaultKinds.all.subtracting(FaultKinds(FaultKind.ofTransactions))
+    case .transactions, .transactionStorm: return FaultKinds.all.subtracting(FaultKinds(.version))
+    case .commits:
+      return FaultKinds([.drop, .delay, .duplicate, .replay, .oneWay, .split, .transfer] + FaultKind.ofTransactions)
     case .calm: return []
     case .network:
       return FaultKinds([.drop, .duplicate, .replay, .delay, .split, .oneWay, .bridge, .slowLink, .halfOpen, .reset])
@@ -44,6 +53,12 @@ package enum Profile: String, CaseIterable, Sendable {
       ])
     }
   }
+
+  /// Whether compute nodes run transactions over several shards.
+  package var hasTransactions: Bool { self == .transactions || self == .transactionStorm || self == .commits }
+
+  /// Whether a run has about half of the kinds only.
+  var isSwarm: Bool { self == .swarm || self == .transactions }
 
   /// The profiles that a run over all seeds goes through in turn.
   package static let rotation: [Profile] = [

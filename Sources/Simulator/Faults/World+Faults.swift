@@ -41,7 +41,7 @@ extension World {
   }
 
   /// Lets a fault last.
-  private func last(_ episode: FaultState.Episode, microseconds: UInt64) {
+  func last(_ episode: FaultState.Episode, microseconds: UInt64) {
     faults.episodes.append(episode)
     faults.active += 1
     result.overlap = max(result.overlap, faults.active)
@@ -66,6 +66,13 @@ extension World {
     case .forcedQuorum: return forceQuorum()
     case .version: return changeProgram()
     case .stalledSubscriber, .reconnectStorm, .wrongIndex: return beginSubscriberFault(kind)
+    case .computeCrash, .computePause, .shardCrash, .shardDeposed, .shardPause, .shardStall, .shardBusy, .managerCrash:
+      guard let fault = transactions?.begin(kind) else { return false }
+      if fault.microseconds > 0 {
+        last(
+          FaultState.Episode(kind: kind, amount: UInt64(fault.target)), microseconds: fault.microseconds)
+      }
+      return true
     case .snapshot:
       guard let node = anyNode(where: { $0.isRunning && $0.busyUntil <= now }), node.core.beginSnapshot() else {
         return false
@@ -316,7 +323,7 @@ extension World {
     case .clockDrift, .clockFreeze:
       node.clock.setRate(1024, at: now)
       rearm(node)
-    default: break
+    default: transactions?.end(episode.kind, Int(episode.amount))
     }
   }
 

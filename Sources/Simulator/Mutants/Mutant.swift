@@ -1,3 +1,4 @@
+import Coordination
 import MetadataLog
 import Raft
 import ReplicaCore
@@ -41,6 +42,22 @@ package enum Mutant: String, CaseIterable, Sendable {
   case takesForeignDisk = "takes-foreign-disk"
   case keepsOldAddress = "keeps-old-address"
   case forcesStaleSurvivor = "forces-stale-survivor"
+  case abortsAlone = "aborts-without-log"
+  case believesItself = "late-coordinator-decides"
+  case finishesBeforeDecision = "finishes-before-decision"
+  case answersBeforeDecision = "answers-before-decision"
+  case reusesNames = "reuses-transaction-names"
+  case neverResolves = "decisions-grow"
+  case resolvesUnheard = "forgets-decision-early"
+  case forgetsFailedFinish = "forgets-failed-finish"
+  case readsPastPrepared = "reads-past-prepared"
+  case holdsNothing = "snapshot-holds-nothing"
+  case reachesNothing = "snapshot-reaches-nothing"
+  case losesPreparedAtFailover = "loses-prepared-at-failover"
+  case forgetsLocksAtFailover = "forgets-locks-at-failover"
+  case readsUnconfirmed = "deposed-shard-leader-reads"
+  case ignoresDeadlocks = "ignores-deadlocks"
+  case forgetsCommitted = "forgets-committed"
 
   /// Who had the bug; the classic ones are in the papers.
   package var origin: String {
@@ -66,6 +83,14 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .readsWithoutRound: "Raft paper, section 8"
     case .votesBeforeDurable, .skipsLogCheck: "Raft paper, figure 2"
     case .changesMembersAtOnce: "raft-dev, 2015"
+    case .abortsAlone: "citus #1030, #2095"
+    case .believesItself: "Klustron"
+    case .neverResolves: "citus #1614"
+    case .losesPreparedAtFailover: "vitess #2850"
+    case .finishesBeforeDecision, .answersBeforeDecision, .reusesNames, .resolvesUnheard, .forgetsFailedFinish,
+      .readsPastPrepared, .holdsNothing, .reachesNothing, .forgetsLocksAtFailover, .readsUnconfirmed,
+      .ignoresDeadlocks, .forgetsCommitted:
+      "own"
     case .repeatsBatchEnds, .readsBeforeApplied, .forgetsPromise, .takesDamageForTorn, .keepsSpeculation,
       .refusesBeforeFinal, .skipsUnknownEvents, .toleratesRollback, .takesForeignDisk, .keepsOldAddress,
       .forcesStaleSurvivor, .keepsUnknownPromise:
@@ -91,6 +116,10 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .electsSlowVoter, .ignoresRejections, .countsOldTerms, .readsBeforeApplied,
       .skipsLogCheck, .keepsSpeculation, .refusesBeforeFinal:
       [.network, .swarm, .process]
+    case .abortsAlone, .believesItself, .finishesBeforeDecision, .answersBeforeDecision, .reusesNames, .neverResolves,
+      .resolvesUnheard, .forgetsFailedFinish, .readsPastPrepared, .holdsNothing, .reachesNothing,
+      .losesPreparedAtFailover, .forgetsLocksAtFailover, .readsUnconfirmed, .ignoresDeadlocks, .forgetsCommitted:
+      [.commits, .transactions]
     }
   }
 
@@ -132,6 +161,22 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .takesForeignDisk: settings.logMutants = .takesForeignDisk
     case .keepsOldAddress: settings.shellMutants = .keepsOldAddress
     case .forcesStaleSurvivor: settings.shellMutants = .forcesStaleSurvivor
+    case .abortsAlone: settings.coordinationMutants = .abortsAlone
+    case .believesItself: settings.coordinationMutants = .believesItself
+    case .finishesBeforeDecision: settings.coordinationMutants = .finishesBeforeDecision
+    case .answersBeforeDecision: settings.coordinationMutants = .answersBeforeDecision
+    case .reusesNames: settings.coordinationMutants = .reusesNames
+    case .neverResolves: settings.coordinationMutants = .neverResolves
+    case .resolvesUnheard: settings.coordinationMutants = .resolvesUnheard
+    case .forgetsFailedFinish: settings.coordinationMutants = .forgetsFailedFinish
+    case .readsPastPrepared: settings.coordinationMutants = .readsPastPrepared
+    case .holdsNothing: settings.coordinationMutants = .holdsNothing
+    case .reachesNothing: settings.coordinationMutants = .reachesNothing
+    case .losesPreparedAtFailover: settings.shellMutants = .losesPreparedAtFailover
+    case .forgetsLocksAtFailover: settings.shellMutants = .forgetsLocksAtFailover
+    case .readsUnconfirmed: settings.shellMutants = .readsUnconfirmed
+    case .ignoresDeadlocks: settings.shellMutants = .ignoresDeadlocks
+    case .forgetsCommitted: settings.shellMutants = .forgetsCommitted
     }
   }
 }
@@ -148,4 +193,14 @@ struct ShellMutants: OptionSet, Sendable {
   static let keepsOldAddress = ShellMutants(rawValue: 1 << 2)
   /// A survivor that lacks what was committed is made the only voter, as if it had all.
   static let forcesStaleSurvivor = ShellMutants(rawValue: 1 << 3)
+  /// What is prepared on a shard is lost with its leader (vitess #2850).
+  static let losesPreparedAtFailover = ShellMutants(rawValue: 1 << 4)
+  /// A shard's new leader serves without the locks of what is prepared.
+  static let forgetsLocksAtFailover = ShellMutants(rawValue: 1 << 5)
+  /// A shard's leader reads without asking whether it leads still.
+  static let readsUnconfirmed = ShellMutants(rawValue: 1 << 6)
+  /// Nobody looks for transactions that wait for each other on several shards.
+  static let ignoresDeadlocks = ShellMutants(rawValue: 1 << 7)
+  /// A shard does not remember what it has committed: who asks again is told that it is lost.
+  static let forgetsCommitted = ShellMutants(rawValue: 1 << 8)
 }

@@ -10,6 +10,8 @@ enum Packet {
   case reply(Reply)
   case snapshotPart(SnapshotPart)
   case snapshotAnswer(SnapshotAnswer)
+  case shardCall(ShardCall)
+  case shardAnswer(ShardAnswer)
 }
 
 /// A client's request to append. `attempt` lets it tell a late answer from a current one.
@@ -35,6 +37,10 @@ struct Reply {
     case unchanged(UInt64)
     /// The state at the index, and the version of the sequence asked for.
     case state(index: UInt64, version: UInt64)
+    /// The decision on a transaction that stands, and its record.
+    case decision(TransactionOutcome, UInt64)
+    /// The transaction is past: it cannot be decided any more.
+    case past
     /// Refused for good: another request has changed the object since.
     case conflict
     /// Refused for good.

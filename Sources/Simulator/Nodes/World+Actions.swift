@@ -145,7 +145,12 @@ extension World {
   private func outcome(of answer: AppendAnswer) -> Reply.Outcome {
     switch answer {
     case .appended(let index, _, _): .unchanged(index)
-    case .rejected(let rejection): rejection.sqlState == .serializationFailure ? .conflict : .rejected
+    case .rejected(let rejection):
+      switch rejection.sqlState.rawValue {
+      case "40001": .conflict
+      case "08007": .past
+      default: .rejected
+      }
     }
   }
 
@@ -193,6 +198,10 @@ extension World {
   }
 
   func reply(_ node: Node, _ client: UInt8, _ attempt: UInt32, _ outcome: Reply.Outcome) {
+    var outcome = outcome
+    if let transactions, client >= TransactionWorld.firstClient {
+      outcome = transactions.outcome(outcome, of: attempt, from: client, at: node)
+    }
     send(
       .reply(Reply(client: client, attempt: attempt, outcome: outcome)), from: node.slot,
       to: Self.nodeSlots + Int(client))

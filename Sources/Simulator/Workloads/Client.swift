@@ -52,8 +52,9 @@ extension World {
   static let sequences = 3
 
   func makeClients() {
-    let count = options.clients ?? 2 + setupChance.below(4)
-    for number in 0..<max(1, min(count, Network.ends - Self.nodeSlots)) {
+    let count = options.clients ?? (options.profile.hasTransactions ? 2 : 2 + setupChance.below(4))
+    let ends = options.profile.hasTransactions ? TransactionWorld.computeEnds[0] : Network.ends
+    for number in 0..<max(1, min(count, ends - Self.nodeSlots)) {
       clients.append(
         Client(
           number: number, name: "client\(number)", target: setupChance.below(settings.memberCount),
@@ -126,7 +127,10 @@ extension World {
               roleVerifier: nil))
         ], [])
     }
-    guard number == 0, let missing = versions.firstMissing else { return nil }
+    guard number == 0 else { return nil }
+    guard let missing = versions.firstMissing else {
+      return transactions?.foundingRequest().map { request(number, $0, []) }
+    }
     return request(
       number,
       [

@@ -54,6 +54,8 @@ enum EventKind: UInt8, Sendable {
   case spaceCheck
   /// A connection breaks or stands again; the value names both ends.
   case connection
+  /// Something is due for compute nodes, shards or the manager; the value names the timer.
+  case transaction
 }
 
 /// Events in order of time: a heap with four branches, which halves the depth of one with two.

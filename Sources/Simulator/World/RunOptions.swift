@@ -45,6 +45,37 @@ package struct Violation: Sendable, Equatable, CustomStringConvertible {
   }
 }
 
+/// What the transactions of a run, or of many, came to.
+package struct TransactionResult: Sendable {
+  /// Transactions that were begun.
+  package var begun: UInt64 = 0
+  /// Those of which a client was told that they are committed.
+  package var committed: UInt64 = 0
+  /// Of those, the ones that wrote several shards.
+  package var distributed: UInt64 = 0
+  /// Reads of all accounts as of one moment.
+  package var snapshots: UInt64 = 0
+  /// Times that a shard asked the log to abort.
+  package var doubts: UInt64 = 0
+  package var deadlocks: UInt64 = 0
+  /// Errors with SQLSTATE 40001.
+  package var conflicts: UInt64 = 0
+
+  /// Nothing.
+  package init() {}
+
+  /// Adds another run's.
+  package mutating func add(_ other: TransactionResult) {
+    begun += other.begun
+    committed += other.committed
+    distributed += other.distributed
+    snapshots += other.snapshots
+    doubts += other.doubts
+    deadlocks += other.deadlocks
+    conflicts += other.conflicts
+  }
+}
+
 /// What a run has shown.
 package struct RunResult: Sendable {
   /// Of all that happened: two runs with the same hash were the same.
@@ -65,6 +96,8 @@ package struct RunResult: Sendable {
   package var reads: UInt64 = 0
   /// Records that subscribers were given.
   package var delivered: UInt64 = 0
+  /// What transactions came to, where the profile has them.
+  package var transactions = TransactionResult()
   /// Leaders that there were.
   package var terms: UInt64 = 0
   /// Changes of members that were committed.

@@ -54,6 +54,10 @@ extension World {
 
   func arrive(_ event: Event) {
     let end = Int(event.target)
+    if end >= TransactionWorld.computeEnds[0], let transactions {
+      if let packet = network.take(Int(event.value)) { transactions.arrived(packet, at: end) }
+      return
+    }
     if end >= Self.nodeSlots {
       guard let packet = network.take(Int(event.value)), case .reply(let reply) = packet else { return }
       return clientReply(end - Self.nodeSlots, reply)
@@ -84,7 +88,7 @@ extension World {
     case .read(let call): read(call, node)
     case .snapshotPart(let part): receive(part, node)
     case .snapshotAnswer(let answer): receive(answer, node)
-    case .reply: break
+    case .reply, .shardCall, .shardAnswer: break
     }
     pump(node)
   }

@@ -29,6 +29,7 @@ extension World {
     case .calm:
       checkCost()
       checkCatchUp()
+      transactions?.checkCalm(since: liveness.calmSince, costFrom: liveness.calmSince + graceMicroseconds)
       cost.end()
       beginTurmoil()
       steward.phase = .turmoil
@@ -192,7 +193,8 @@ extension World {
     let seconds = (settings.calmMicroseconds - graceMicroseconds) / 1_000_000
     let members = UInt64(settings.memberCount + 1)
     let heartbeats = seconds * 1_000 / settings.replica.raft.heartbeatMilliseconds * members * 2
-    let commits = UInt64(cost.windowCommits)
+    // Those of transactions are not clients'.
+    let commits = UInt64(transactions == nil ? cost.windowCommits : log.records.count - liveness.recordGoal)
     if cost.windowMessages > heartbeats * 2 + commits * members * 20 + 2_000 {
       violated("cost", "\(cost.windowMessages) messages for \(commits) commits in \(seconds) s of calm")
     }

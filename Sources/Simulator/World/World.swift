@@ -1,3 +1,4 @@
+import Coordination
 import Metadata
 import MetadataLog
 import Raft
@@ -29,6 +30,8 @@ package final class World {
   var subscribers: [Subscriber] = []
   var faults: FaultState
   var steward = Steward()
+  /// Transactions over several shards, where the profile has them.
+  private(set) var transactions: TransactionWorld?
 
   // Those who watch.
   var log = CommittedLog()
@@ -72,6 +75,10 @@ package final class World {
     makeClients()
     makeSubscribers()
     scheduleFaults()
+    if options.profile.hasTransactions {
+      transactions = TransactionWorld(self)
+      transactions?.begin()
+    }
     add(.phase, at: 0, after: settings.turmoilMicroseconds, value: 0)
     add(.phase, at: 1, after: 2_000_000, value: 0)
   }
@@ -97,6 +104,7 @@ package final class World {
     result.traceHash = hash.value
     result.terms = elections.count
     cost.report(&result)
+    if let transactions { result.transactions = transactions.history.result }
   }
 
   private func handle(_ event: Event) {
@@ -116,6 +124,7 @@ package final class World {
     case .subscriberTimer: subscriberTimer(Int(event.target))
     case .faultBegins: beginFault(event)
     case .faultEnds: endFault(Int(event.value))
+    case .transaction: transactions?.timer(event.value)
     case .phase: event.target == 0 ? changePhase() : stewardTurn()
     }
   }
@@ -184,6 +193,7 @@ struct WorldSettings {
   var logMutants = LogMutants()
   var metadataMutants = MetadataMutants()
   var shellMutants = ShellMutants()
+  var coordinationMutants = CoordinationMutants()
 
   init(_ chance: inout Chance, _ options: RunOptions) {
     memberCount = chance.below(4) == 0 ? 5 : 3

@@ -25,6 +25,7 @@ struct SeedReport {
   private var appends: UInt64 = 0
   private var reads: UInt64 = 0
   private var delivered: UInt64 = 0
+  private var transactions = TransactionResult()
 
   init(json: Bool) { self.json = json }
 
@@ -52,6 +53,7 @@ struct SeedReport {
     appends += result.appends
     reads += result.reads
     delivered += result.delivered
+    transactions.add(result.transactions)
     if !result.violations.isEmpty, firstFailure == nil { firstFailure = run }
     json ? printJSON(run) : printRow(run)
   }
@@ -77,11 +79,27 @@ struct SeedReport {
       "{\"seed\":\(run.options.seed),\"profile\":\"\(run.options.profile.rawValue)\","
         + "\"trace_hash\":\"\(hexadecimal(result.traceHash))\",\"events\":\(result.events),"
         + "\"faults\":\(result.faultCount),\"faults_at_once\":\(result.overlap),\"appends\":\(result.appends),"
-        + "\"reads\":\(result.reads),\"delivered\":\(result.delivered),\"terms\":\(result.terms),"
+        + "\"reads\":\(result.reads),\"delivered\":\(result.delivered)\(json(result.transactions)),\"terms\":\(result.terms),"
         + "\"membership_changes\":\(result.memberships),\"restarts\":\(result.restarts),"
         + "\"calm_p50_us\":\(result.calmLatency50),\"calm_p99_us\":\(result.calmLatency99),"
         + "\"virtual_seconds\":\(result.microseconds / 1_000_000),\"cpu_seconds\":\(rounded(run.seconds)),"
         + "\"violations\":[\(broken)]}")
+  }
+
+  private func json(_ transactions: TransactionResult) -> String {
+    guard transactions.begun > 0 else { return "" }
+    return ",\"transactions\":\(transactions.begun),\"committed\":\(transactions.committed),"
+      + "\"distributed\":\(transactions.distributed),\"snapshots\":\(transactions.snapshots),"
+      + "\"in_doubt\":\(transactions.doubts),\"deadlocks\":\(transactions.deadlocks),"
+      + "\"conflicts\":\(transactions.conflicts)"
+  }
+
+  private func sentence(_ transactions: TransactionResult) -> String {
+    guard transactions.begun > 0 else { return "" }
+    return
+      "\(transactions.begun) transactions, \(transactions.committed) committed (\(transactions.distributed) over several "
+      + "shards), \(transactions.snapshots) reads of one moment, \(transactions.doubts) times in doubt, "
+      + "\(transactions.deadlocks) deadlocks, \(transactions.conflicts) conflicts\n"
   }
 
   func addShrunk(_ shrinker: Shrinker) {
@@ -103,7 +121,8 @@ struct SeedReport {
         "{\"seeds\":\(runs),\"trace_hash\":\"\(hexadecimal(hash))\",\"events\":\(events),\"faults\":\(faults),"
           + "\"violations\":\(violations),\"virtual_seconds\":\(Int(virtualSeconds)),\"cpu_seconds\":\(rounded(seconds)),"
           + "\"speed\":\(speed),\"faults_per_virtual_hour\":\(perHour),\"runs_with_faults_at_once\":\(overlapping),"
-          + "\"appends\":\(appends),\"reads\":\(reads),\"delivered\":\(delivered),\"faults_by_kind\":{\(byKind)}}")
+          + "\"appends\":\(appends),\"reads\":\(reads),\"delivered\":\(delivered)\(json(transactions)),\"faults_by_kind\":{\(byKind)}}"
+      )
       return
     }
     print("\nfaults:")
@@ -116,7 +135,7 @@ struct SeedReport {
       \(speed) × real time
       \(events) events, \(faults) faults (\(perHour) per virtual hour), two or more at once in \(overlapping) runs
       \(appends) appends, \(reads) linearizable reads, \(delivered) records delivered
-      trace hash \(hexadecimal(hash))
+      \(sentence(transactions))trace hash \(hexadecimal(hash))
       \(violations == 0 ? "no violation" : "\(violations) VIOLATIONS")
       """)
   }

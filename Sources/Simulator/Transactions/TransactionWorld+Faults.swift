@@ -1,0 +1,132 @@
+import Coordination
+import Metadata
+
+/// What befalls compute nodes, shards and the manager; and what must hold once all is well.
+extension TransactionWorld {
+  /// Begins a fault; how long it lasts, in microseconds, or nil where there is nobody whom it could befall. `target` says whom it
+  /// befell, for `end`.
+  func begin(_ kind: FaultKind) -> (microseconds: UInt64, target: Int)? {
+    switch kind {
+    case .computeCrash:
+      let compute = computes[chance.below(computes.count)]
+      guard compute.process.isUp else { return nil }
+      crash(compute, restartsAfter: 100_000 + chance.wait(mean: 2_000_000))
+      return (0, 0)
+    case .computePause:
+      let number = chance.below(computes.count)
+      guard computes[number].process.isUp, !computes[number].process.isPaused else { return nil }
+      computes[number].process.pause()
+      return (chance.wait(mean: 1_500_000), number)
+    case .shardCrash:
+      let shard = shards[chance.below(shards.count)]
+      let replica = chance.below(4) > 0 ? shard.leader?.replica ?? 0 : chance.below(3)
+      return crash(shard, replica) ? (0, 0) : nil
+    case .shardDeposed:
+      let shard = shards[chance.below(shards.count)]
+      guard shard.leader?.isServing == true else { return nil }
+      depose(shard)
+      return (0, 0)
+    case .shardPause:
+      let shard = shards[chance.below(shards.count)]
+      guard let leader = shard.leader, leader.process.isUp, !leader.process.isPaused else { return nil }
+      leader.process.pause()
+      let time = chance.wait(mean: 1_500_000)
+      // The others do not wait for ever.
+      after(600_000, end: shard.end) {
+        if shard.leader === leader, leader.process.isPaused { self.depose(shard) }
+      }
+      return (time, shard.number * 3 + leader.replica)
+    case .shardStall:
+      let shard = shards[chance.below(shards.count)]
+      let time = chance.wait(mean: 2_000_000)
+      shard.stalledUntil = max(shard.stalledUntil, world.now + time)
+      return (time, shard.number)
+    case .shardBusy:
+      let number = chance.below(shards.count)
+      guard !shards[number].isBusy else { return nil }
+      shards[number].isBusy = true
+      return (chance.wait(mean: 3_000_000), number)
+    case .managerCrash:
+      guard manager.isUp else { return nil }
+      crashManager(restartsAfter: 100_000 + chance.wait(mean: 3_000_000))
+      return (0, 0)
+    default: return nil
+    }
+  }
+
+  func end(_ kind: FaultKind, _ target: Int) {
+    switch kind {
+    case .computePause: computes[target].process.resume()
+    case .shardPause: shards[target / 3].replicas[target % 3].resume()
+    case .shardStall: shards[target].stalledUntil = min(shards[target].stalledUntil, world.now)
+    case .shardBusy: shards[target].isBusy = false
+    default: break
+    }
+  }
+
+  private func crash(_ shard: SimulatedShard, _ replica: Int) -> Bool {
+    let process = shard.replicas[replica]
+    guard process.isUp, shard.replicas.filter(\.isUp).count == 3 else { return false }
+    let isLeader = shard.leader?.replica == replica
+    world.tell("replica \(replica) of shard \(shard.id) crashes")
+    process.crash()
+    if isLeader { depose(shard) }
+    shard.deposed.removeAll { $0.replica == replica }
+    after(200_000 + chance.wait(mean: 2_000_000), end: shard.end) { process.start() }
+    return true
+  }
+
+  // MARK: What must hold
+
+  /// The end of a calm: nothing is left of the turmoil.
+  func checkCalm(since calmBegan: UInt64, costFrom: UInt64) {
+    let now = world.now
+    for shard in shards {
+      for prepared in shard.state.prepared.values.sorted(by: { $0.id < $1.id }) where now - prepared.at > 8_000_000 {
+        return violated("\(prepared.id) is prepared on shard \(shard.id) since \((now - prepared.at) / 1_000) ms")
+      }
+      if let wait = shard.leader?.locks.longestWait, now - wait.since > 6_000_000 {
+        return violated("\(wait.name) waits for a lock on shard \(shard.id) since \((now - wait.since) / 1_000) ms")
+      }
+    }
+    let old = history.unresolved.filter { now - $0.value > 20_000_000 }.keys.sorted()
+    if let first = old.first {
+      return violated("the log still holds \(old.count) decisions of long ago, \(first) among them")
+    }
+    checkCost(from: costFrom)
+    if isFounded, now - calmBegan > 20_000_000, history.lastDistributed < calmBegan {
+      violated("no transaction over several shards was committed in \((now - calmBegan) / 1_000_000) s of calm")
+    }
+  }
+
+  /// A protocol that is right but slow must fail as well.
+  private func checkCost(from time: UInt64) {
+    let bound = 40 * (world.settings.networkMicroseconds + world.settings.diskMicroseconds) + 60_000
+    let microseconds = history.commitMicroseconds(since: time)
+    if microseconds > bound {
+      world.violated("cost", "a commit over several shards took \(microseconds) µs in calm, at most \(bound) is right")
+    }
+  }
+
+  private func violated(_ text: String) { world.violated("liveness of transactions", text) }
+
+  /// The end of the run.
+  func checkEnd() {
+    var lists: [Int: [UInt32]] = [:]
+    for shard in shards {
+      for (cell, value) in shard.state.cells {
+        if case .list(let list) = value { lists[cell] = list }
+      }
+    }
+    judge(history.problem(lists))
+    var total: Int64 = 0
+    var isOpen = false
+    for shard in shards {
+      if !shard.state.prepared.isEmpty { isOpen = true }
+      for account in Cells.accounts(of: shard.number) {
+        if case .balance(let balance) = shard.state.cell(account) { total += balance }
+      }
+    }
+    if !isOpen, total != Cells.total { judge("the accounts hold \(total), not \(Cells.total)") }
+  }
+}
