@@ -71,7 +71,7 @@ final class PreparedTransactions {
 
   /// Waits until the decision on the transaction is carried out here, or this replica leads no longer.
   func waitUntilFinished(_ id: GlobalTransactionID) async {
-    guard machine.isLeader, machine.state.prepared[id] != nil else { return }
+    guard machine.isLeader else { return }
     _ = await wait { .wait(id, $0) }
   }
 

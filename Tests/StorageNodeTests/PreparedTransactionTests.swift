@@ -69,6 +69,28 @@ struct PreparedTransactionTests {
     await shard.finish()
   }
 
+  @Test("A read that comes while the decision is carried out sees what it did, however close the two are")
+  func readsAmidTheEnd() async throws {
+    let (shard, first) = try await shardWithTransaction()
+    var transaction = first
+    var stale: [Int64] = []
+    for number in 1...200 {
+      try await prepare(shard, transaction, UInt64(number))
+      // The client has been told: from here on everybody must see it.
+      let finishing = Task { [transaction] in
+        try await shard.client.finish(
+          transaction, as: id(UInt64(number)), .commit, decisionIndex: UInt64(number), on: ShardFixture.shard)
+      }
+      for _ in 0..<3 where try await !shard.ids().contains(Int64(number)) { stale.append(Int64(number)) }
+      try await finishing.value
+      transaction = shard.newID()
+      _ = try await shard.answers(
+        shard.request("INSERT INTO t1 (id, name) VALUES (\(number + 1), 'name \(number + 1)')", in: transaction))
+    }
+    #expect(stale == [])
+    await shard.finish()
+  }
+
   @Test("A shard that hears no decision asks the log to abort; a log that is silent is asked again")
   func asksForAbort() async throws {
     let (shard, transaction) = try await shardWithTransaction()
