@@ -106,13 +106,11 @@ final class TLSSession {
     ERR_clear_error()
   }
 
-  /// Moves what is to be sent to the socket to the queue.
+  /// Moves what is to be sent to the socket to the queue. (Reset, OpenSSL's memory would be zeroed as far as it has ever grown.)
   func moveOutput(to queue: ByteQueue) {
-    var start: UnsafeMutablePointer<CChar>?
-    let count = Int(kunlog_BIO_memory(outgoing, &start))
-    guard count > 0, let start else { return }
-    queue.append(UnsafeRawBufferPointer(start: start, count: count))
-    BIO_ctrl(outgoing, BIO_CTRL_RESET, 0, nil)
+    let count = BIO_ctrl_pending(outgoing)
+    guard count > 0 else { return }
+    queue.append(maximum: count) { max(0, Int(BIO_read(outgoing, $0.baseAddress, Int32(count)))) }
   }
 
   /// Decrypted or not, whether bytes of the peer wait to be read.

@@ -11,10 +11,13 @@ extension RelationAccess {
 
 extension SQLTemplate {
   /// The fragment for these tablets, which are on one shard.
-  func fragment(_ tablets: [TabletTarget], _ values: [StoredValue], isWrite: Bool = false) -> Fragment {
+  func fragment(
+    _ tablets: [TabletTarget], _ values: [StoredValue], isWrite: Bool = false, isKeyed: Bool = false
+  ) -> Fragment {
     Fragment(
       shardID: tablets.first?.shardID ?? ShardID(rawValue: 0), tablets: tablets, sql: sql(tablets),
-      parameters: parameters.map { $0.bound(values) }, columnCount: columnCount, isWrite: isWrite)
+      parameters: parameters.map { $0.bound(values) }, columnCount: columnCount, isWrite: isWrite,
+      isKeyed: isKeyed)
   }
 }
 
@@ -95,7 +98,9 @@ extension ModifyPlan {
   /// One fragment per tablet that is left after pruning.
   package func bind(_ parameters: [StoredValue]) -> [Fragment] {
     let others = others.flatMap { $0.remaining(parameters) }
-    return relation.remaining(parameters).map { template.fragment([$0] + others, parameters, isWrite: true) }
+    return relation.remaining(parameters).map {
+      template.fragment([$0] + others, parameters, isWrite: true, isKeyed: isKeyed)
+    }
   }
 }
 
@@ -106,7 +111,8 @@ extension InsertPlan {
     for (index, row) in rows.enumerated() { byLeaf[try router.leaf(for: row), default: []].append(index) }
     return byLeaf.keys.sorted().map { leaf in
       RoutedRows(
-        fragment: template.fragment([router.tree.leaves[leaf]], parameters, isWrite: true), rows: byLeaf[leaf] ?? [])
+        fragment: template.fragment([router.tree.leaves[leaf]], parameters, isWrite: true, isKeyed: true),
+        rows: byLeaf[leaf] ?? [])
     }
   }
 }

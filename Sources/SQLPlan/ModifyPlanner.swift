@@ -85,7 +85,21 @@ struct ModifyPlanner {
     if let condition { text += " WHERE \(try writer.expression(condition))" }
     if !returning.isEmpty { text += " RETURNING " + (try writer.list(returning).joined(separator: ", ")) }
     return ModifyPlan(
-      relation: access(condition?.conjuncts ?? []), template: writer.template(text, columnCount: returning.count))
+      relation: access(condition?.conjuncts ?? []), template: writer.template(text, columnCount: returning.count),
+      isKeyed: givesKey)
+  }
+
+  /// Whether the condition gives each column of the primary key a value.
+  private var givesKey: Bool {
+    guard let key = analyzer.planner.image.primaryKey(of: table.id) else { return false }
+    var given: Set<Int> = []
+    for case .call(let call) in condition?.conjuncts ?? [] where call.signature.name == "=" && call.arguments.count == 2
+    {
+      let (left, right) = (call.arguments[0], call.arguments[1])
+      if case .column(target, let index, _) = left, right.relations.isEmpty { given.insert(index) }
+      if case .column(target, let index, _) = right, left.relations.isEmpty { given.insert(index) }
+    }
+    return key.parts.allSatisfy { given.contains($0.column - 1) }
   }
 
   /// `UPDATE … SET …` or `DELETE FROM …`.

@@ -143,8 +143,12 @@ package struct Fragment: Sendable, Hashable {
   /// Columns of each row that it answers; 0: none.
   package var columnCount: Int
   package var isWrite: Bool
+  /// It writes at most one row per run: the one of a key that it gives.
+  package var isKeyed: Bool
   package init(
-    shardID: ShardID, tablets: [TabletTarget], sql: String, parameters: [PlanParameter], columnCount: Int, isWrite: Bool
+    shardID: ShardID, tablets: [TabletTarget], sql: String, parameters: [PlanParameter], columnCount: Int,
+    isWrite: Bool,
+    isKeyed: Bool = false
   ) {
     self.shardID = shardID
     self.tablets = tablets
@@ -152,6 +156,7 @@ package struct Fragment: Sendable, Hashable {
     self.parameters = parameters
     self.columnCount = columnCount
     self.isWrite = isWrite
+    self.isKeyed = isKeyed
   }
 }
 
@@ -393,10 +398,15 @@ package struct ModifyPlan: Sendable {
   package var template: SQLTemplate
   /// Further tables that the text reads: slots 1… of the template. Each is one tablet, on the shard of the written one.
   package var others: [RelationAccess]
-  package init(relation: RelationAccess, template: SQLTemplate, others: [RelationAccess] = []) {
+  /// The condition gives the whole primary key: it finds one row at most.
+  package var isKeyed: Bool
+  package init(
+    relation: RelationAccess, template: SQLTemplate, others: [RelationAccess] = [], isKeyed: Bool = false
+  ) {
     self.relation = relation
     self.template = template
     self.others = others
+    self.isKeyed = isKeyed
   }
 }
 

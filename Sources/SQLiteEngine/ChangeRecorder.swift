@@ -47,6 +47,9 @@ final class ChangeRecorder {
     if bytes.capacity <= 1 << 16 { bytes.removeLast(bytes.count - header.count) } else { bytes = header }
   }
 
+  /// Adds changes that were recorded before, without their header.
+  func add(_ changes: ArraySlice<UInt8>) { bytes += changes }
+
   /// Hands the changes out; empty where there is none. Nothing is recorded after it.
   func takeChangeset() -> [UInt8] {
     guard hasChanges else { return [] }

@@ -8,10 +8,14 @@ import StorageEngine
 final class EngineTransaction {
   let id: TransactionID
   let options: TransactionOptions
-  /// Connections within an open write transaction, by tablet; each stands for a lock held.
+  /// Connections within an open write transaction, by tablet, which it holds alone.
   var writers: [TabletID: TabletConnection] = [:]
-  /// Locks of a transaction that another leader had prepared, whose changes are in the log only.
-  var adopted: Set<TabletID> = []
+  /// What it has changed in tablets that it holds beside others, whose rows it has locked.
+  var overlays: [TabletID: TabletOverlay] = [:]
+  /// Tablets that it holds, alone or beside others.
+  var locked: Set<TabletID> = []
+  /// Another leader had prepared it: its changes are in the log only.
+  var isAdopted = false
   /// Open savepoints, outermost first: a writer sets them before its next write.
   var savepoints: [UInt32] = []
   /// REPEATABLE READ: connections that keep snapshots, each of one tablet or of several that a statement reads together.
@@ -29,6 +33,11 @@ final class EngineTransaction {
   var running: TabletConnection?
   private var isEntered = false
   private var leaveWaiters: [UnsafeContinuation<Void, Never>] = []
+
+  /// Whether it has changed the tablet, rather than locked it only.
+  func hasWritten(_ tablet: TabletID) -> Bool {
+    writers[tablet]?.recorder?.hasChanges == true || overlays[tablet]?.isEmpty == false
+  }
 
   init(id: TransactionID, options: TransactionOptions) {
     self.id = id

@@ -7,10 +7,12 @@ import TabletSQL
 extension SQLiteEngine {
   /// A step of applying, on a worker.
   private enum Step: Sendable {
+    /// Undoes what a transaction had executed in tablets of its own: all of it comes by its changes.
+    case undo([TabletConnection])
     /// Makes a transaction that was executed here visible.
     case commit([TabletConnection], index: UInt64)
     /// Applies what another replica recorded.
-    case changes(TabletConnection, [UInt8], index: UInt64)
+    case changes(TabletConnection, [UInt8], index: UInt64, TabletGate)
   }
 
   package func apply(_ entries: [EngineEntry]) async throws(SQLError) {
@@ -34,6 +36,7 @@ extension SQLiteEngine {
   private func applyRows(_ entries: [EngineEntry]) async throws(SQLError) {
     var steps: [Step] = []
     var ended: [EngineTransaction] = []
+    var undone: [TabletConnection] = []
     var appliers: [TabletID: TabletConnection] = [:]
     var indexes: [TabletID: UInt64] = [:]
     do throws(SQLError) {
@@ -42,10 +45,14 @@ extension SQLiteEngine {
         case .commit(let id, let changesets, let index):
           if let transaction = transactions[id], transaction.claimEnd() {
             ended.append(transaction)
-            if transaction.adopted.isEmpty {
+            if !transaction.isAdopted, transaction.overlays.isEmpty {
               for tablet in transaction.writers.keys { indexes[tablet] = index }
               steps.append(.commit(transaction.writers.sorted { $0.key < $1.key }.map(\.value), index: index))
             } else {
+              let own = transaction.writers.sorted { $0.key < $1.key }.map(\.value)
+              if !own.isEmpty { steps.append(.undo(own)) }
+              undone += own
+              transaction.writers = [:]
               steps += try await self.steps(for: changesets, index, &appliers, &indexes)
             }
           } else {
@@ -64,7 +71,7 @@ extension SQLiteEngine {
     }
     for (tablet, index) in indexes { tablets[tablet]?.appliedIndex = index }
     highestIndex = max(highestIndex, indexes.values.max() ?? 0)
-    for applier in appliers.values { pool.give(applier) }
+    for connection in Array(appliers.values) + undone { pool.give(connection) }
     for transaction in ended {
       transactions[transaction.id] = nil
       free(transaction)
@@ -82,7 +89,7 @@ extension SQLiteEngine {
       else { continue }
       let applier = try await applier(of: changeset.tabletID, &appliers)
       indexes[changeset.tabletID] = index
-      steps.append(.changes(applier, changeset.bytes, index: index))
+      steps.append(.changes(applier, changeset.bytes, index: index, tabletGate(of: changeset.tabletID)))
     }
     return steps
   }
@@ -92,7 +99,7 @@ extension SQLiteEngine {
   ) async throws(SQLError) -> TabletConnection {
     if let applier = appliers[tablet] { return applier }
     // A transaction that was executed here and lost its leadership is in the way of what the new leader did.
-    if case .transaction(let id) = tabletLocks.holder(of: tablet), transactions[id]?.writers[tablet] != nil {
+    if case .transaction(let id) = tabletLocks.exclusiveHolder(of: tablet), transactions[id]?.writers[tablet] != nil {
       await rollback(id)
     }
     do throws(EngineFailure) {
@@ -108,23 +115,29 @@ extension SQLiteEngine {
     guard !steps.isEmpty else { return }
     let gate = visibility
     let failure: EngineFailure? = await workers.run {
-      var open: [TabletID: (applier: TabletConnection, index: UInt64)] = [:]
+      var open: [TabletID: (applier: TabletConnection, index: UInt64, gate: TabletGate)] = [:]
+      defer { for (_, _, gate) in open.values { gate.leave() } }
       do throws(EngineFailure) {
         for step in steps {
           switch step {
-          case .changes(let applier, let bytes, let index):
-            if open[applier.tablet] == nil { try applier.run("BEGIN IMMEDIATE") }
-            open[applier.tablet] = (applier, index)
+          case .undo(let connections): for connection in connections { connection.endTransaction("ROLLBACK") }
+          case .changes(let applier, let bytes, let index, let tabletGate):
+            if open[applier.tablet] == nil {
+              tabletGate.enter()
+              open[applier.tablet] = (applier, index, tabletGate)
+              try applier.run("BEGIN IMMEDIATE")
+            }
+            open[applier.tablet]!.index = index
             try ChangeApplier(applier).apply(bytes)
           case .commit(let writers, let index):
             try Self.commit(writers, index, gate)
           }
         }
-        for (applier, index) in open.values { try applier.setAppliedIndex(index) }
+        for (applier, index, _) in open.values { try applier.setAppliedIndex(index) }
         try Self.commit(open.values.map(\.applier), gate)
         return nil
       } catch {
-        for (applier, _) in open.values { applier.endTransaction("ROLLBACK") }
+        for (applier, _, _) in open.values { applier.endTransaction("ROLLBACK") }
         return error
       }
     }
@@ -166,6 +179,8 @@ extension SQLiteEngine {
   private func apply(_ change: TabletChange, at index: UInt64) async throws(SQLError) {
     let id = change.tabletID
     let summary = tablets[id]
+    // An index may be unique.
+    rowLocking[id] = nil
     if let summary, summary.appliedIndex >= index { return }
     let directory = directory
     switch change {

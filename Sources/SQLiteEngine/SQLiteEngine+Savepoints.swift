@@ -17,7 +17,9 @@ extension SQLiteEngine {
       throw EngineFailure(error: error)
     }
     defer { transaction.leave() }
+    for tablet in transaction.overlays.keys { transaction.overlays[tablet]!.rollback(toSavepoint: savepoint) }
     let connections = transaction.writers.keys.sorted().compactMap { transaction.writers[$0] }
+    guard !connections.isEmpty else { return }
     let failure: EngineFailure? = await workers.run {
       do throws(EngineFailure) {
         for connection in connections { try connection.rollback(toSavepoint: savepoint) }

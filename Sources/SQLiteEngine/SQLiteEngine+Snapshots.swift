@@ -92,6 +92,7 @@ extension SQLiteEngine {
       return tablets
     }
     tablets = [:]
+    rowLocking = [:]
     for (id, finding) in found {
       guard case .tablet(let summary) = finding else {
         throw SQLError(.dataCorrupted, "tablet \(id) of the shard's snapshot is damaged")

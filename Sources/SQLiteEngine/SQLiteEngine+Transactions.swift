@@ -66,9 +66,12 @@ extension SQLiteEngine {
     guard !transaction.isSealed else {
       throw SQLError(.invalidTransactionState, "the transaction is being committed")
     }
-    let changed = transaction.writers.compactMap { tablet, connection in
+    var changed = transaction.writers.compactMap { tablet, connection in
       let bytes = connection.recorder?.takeChangeset() ?? []
       return bytes.isEmpty ? nil : TabletChangeset(tabletID: tablet, bytes: bytes)
+    }
+    changed += transaction.overlays.compactMap { tablet, overlay in
+      overlay.isEmpty ? nil : TabletChangeset(tabletID: tablet, bytes: overlay.changes)
     }
     guard changed.reduce(0, { $0 + $1.bytes.count }) <= maximumTransactionBytes else {
       let error = SQLError.transactionTooLarge(maximumBytes: maximumTransactionBytes)
@@ -79,14 +82,14 @@ extension SQLiteEngine {
     return changed.sorted { $0.tabletID < $1.tabletID }
   }
 
-  package func adopt(_ id: TransactionID, tablets: [TabletID]) async {
+  package func adopt(_ id: TransactionID, _ changesets: [TabletChangeset]) async {
     let transaction = EngineTransaction(id: id, options: TransactionOptions())
     transaction.isSealed = true
+    transaction.isAdopted = true
     transactions[id] = transaction
-    for tablet in tablets.sorted() {
-      // Only schema changes under an earlier leadership hold any, which end by themselves.
-      try? await tabletLocks.acquire(tablet, for: .transaction(id), timeoutMilliseconds: 0)
-      transaction.adopted.insert(tablet)
+    for changeset in changesets.sorted(by: { $0.tabletID < $1.tabletID }) {
+      await adopt(changeset, transaction)
+      transaction.locked.insert(changeset.tabletID)
     }
   }
 
@@ -111,14 +114,15 @@ extension SQLiteEngine {
     for tablet in tablets.sorted() {
       let timer = LoopTimer(afterMilliseconds: graceMilliseconds, repeatMilliseconds: max(1, graceMilliseconds)) {
         [weak self] in
-        guard let self, case .transaction(let id) = tabletLocks.holder(of: tablet), let transaction = transactions[id],
-          !transaction.isSealed
-        else { return }
+        guard let self else { return }
         let error = SQLError(
           .serializationFailure, "the transaction held a table that a concurrent statement defines anew",
           hint: "Retry the transaction.")
-        doom(transaction, error)
-        Task { await self.undo(transaction, error) }
+        for case .transaction(let id) in tabletLocks.holders(of: tablet) {
+          guard let transaction = transactions[id], !transaction.isSealed else { continue }
+          doom(transaction, error)
+          Task { await self.undo(transaction, error) }
+        }
       }
       // Schema changes come one after another and wait for nothing else, so that this wait always ends.
       try? await tabletLocks.acquire(tablet, for: .schemaChange, timeoutMilliseconds: 0)
@@ -145,6 +149,7 @@ extension SQLiteEngine {
     }
     let others = fragment.tablets.dropFirst().filter { $0 != target }
     for other in others where transaction.hasWritten(other) { throw severalWritten() }
+    if others.isEmpty, let affected = try await writeRows(fragment, transaction, session, rows) { return affected }
     let connection = try await writer(of: target, transaction)
     let directory = directory
     let savepoints = transaction.savepoints
@@ -155,20 +160,13 @@ extension SQLiteEngine {
     }
   }
 
-  /// The connection that writes the tablet, with the tablet's lock.
-  private func writer(
+  /// The connection that writes the tablet, which is locked for the transaction alone.
+  func writer(
     of tablet: TabletID, _ transaction: EngineTransaction
   ) async throws(EngineFailure) -> TabletConnection {
     if let writer = transaction.writers[tablet] { return writer }
-    let owner = TabletLocks.Owner.transaction(transaction.id)
-    do throws(SQLError) {
-      try await tabletLocks.acquire(
-        tablet, for: owner, timeoutMilliseconds: transaction.options.lockTimeoutMilliseconds)
-    } catch {
-      throw EngineFailure(error: error, tabletID: tablet)
-    }
+    try await lock(tablet, .exclusive, transaction)
     do throws(EngineFailure) {
-      if let doom = transaction.doom { throw EngineFailure(error: doom) }
       guard let summary = tablets[tablet] else { throw missing(tablet) }
       let isStale =
         transaction.snapshotIndexes[tablet].map { $0 != summary.appliedIndex }
@@ -182,12 +180,37 @@ extension SQLiteEngine {
         transaction.snapshotIndex = highestIndex
       }
       let connection = try await pool.take(.writer, [tablet])
+      try await carryOver(tablet, to: connection, transaction)
       transaction.writers[tablet] = connection
       return connection
     } catch {
-      tabletLocks.release(tablet, by: owner)
+      if !transaction.hasWritten(tablet) { unlock(tablet, transaction) }
       throw error
     }
+  }
+
+  /// Takes a tablet's lock for the transaction.
+  func lock(
+    _ tablet: TabletID, _ mode: TabletLocks.Mode, _ transaction: EngineTransaction
+  ) async throws(EngineFailure) {
+    do throws(SQLError) {
+      try await tabletLocks.acquire(
+        tablet, mode, for: .transaction(transaction.id),
+        timeoutMilliseconds: transaction.options.lockTimeoutMilliseconds)
+    } catch {
+      throw EngineFailure(error: error, tabletID: tablet)
+    }
+    transaction.locked.insert(tablet)
+    guard let doom = transaction.doom else { return }
+    if !transaction.hasWritten(tablet) { unlock(tablet, transaction) }
+    throw EngineFailure(error: doom)
+  }
+
+  /// Gives a tablet's lock back, before the transaction's end: it has changed nothing there.
+  func unlock(_ tablet: TabletID, _ transaction: EngineTransaction) {
+    transaction.locked.remove(tablet)
+    transaction.overlays[tablet] = nil
+    tabletLocks.release(tablet, by: .transaction(transaction.id))
   }
 
   // MARK: Reading
@@ -201,7 +224,7 @@ extension SQLiteEngine {
       throw EngineFailure(error: SQLError(.protocolViolation, "a fragment must name the tablets that it reads"))
     }
     // A statement that names a tablet twice, such as a self-join, still reads one.
-    let held = unique(fragment.tablets).filter { transaction.writers[$0] != nil }
+    let held = unique(fragment.tablets).filter { transaction.writers[$0] != nil || transaction.hasWritten($0) }
     let written = held.filter { transaction.hasWritten($0) }
     guard written.count <= 1 else { throw severalWritten() }
     // What is locked only is as others see it.
@@ -248,7 +271,12 @@ extension SQLiteEngine {
           .featureNotSupported,
           "a repeatable read transaction cannot join a table that it has written with another one"))
     }
-    let connection = transaction.writers[own]!
+    if transaction.writers[own] == nil,
+      let count = try await readBesideOthers(fragment, own, others, transaction, session, rows)
+    {
+      return count
+    }
+    let connection = try await writer(of: own, transaction)
     let directory = directory
     return try await stream(fragment, transaction, connection, session, rows) { () throws(EngineFailure) in
       try connection.attach(others, path: { directory.tabletPath($0) })
@@ -375,7 +403,7 @@ extension SQLiteEngine {
   }
 
   /// Work with a transaction's connection, on a worker. A cancelled task, or the transaction's end, interrupts it.
-  private func job<T: Sendable>(
+  func job<T: Sendable>(
     _ transaction: EngineTransaction, _ connection: TabletConnection, _ work: @escaping @Sendable () -> T
   ) async -> T {
     transaction.running = connection
@@ -414,11 +442,12 @@ extension SQLiteEngine {
   func free(_ transaction: EngineTransaction) {
     for connection in transaction.writers.values { pool.give(connection) }
     for snapshot in transaction.snapshots.values { pool.give(snapshot) }
-    for tablet in transaction.adopted.union(transaction.writers.keys).sorted() {
+    for tablet in transaction.locked.sorted() {
       tabletLocks.release(tablet, by: .transaction(transaction.id))
     }
     transaction.writers = [:]
-    transaction.adopted = []
+    transaction.overlays = [:]
+    transaction.locked = []
     transaction.snapshots = [:]
     transaction.finishEnd()
   }
@@ -440,7 +469,7 @@ extension SQLiteEngine {
     throw EngineFailure(error: error, tabletID: tablet)
   }
 
-  private func missing(_ tablet: TabletID) -> EngineFailure {
+  func missing(_ tablet: TabletID) -> EngineFailure {
     EngineFailure(
       error: SQLError(.undefinedTable, "tablet \(tablet) does not exist on this shard"), tabletID: tablet)
   }
@@ -454,9 +483,6 @@ extension SQLiteEngine {
 }
 
 extension EngineTransaction {
-  /// Whether it has changed the tablet, rather than locked it only.
-  fileprivate func hasWritten(_ tablet: TabletID) -> Bool { writers[tablet]?.recorder?.hasChanges == true }
-
   fileprivate func enterOrFail() throws(EngineFailure) {
     do throws(SQLError) { try enter() } catch { throw EngineFailure(error: error) }
   }

@@ -27,8 +27,8 @@ package struct SQLiteEngineConfiguration: Sendable {
 
 /// The embedded engine: each tablet is one SQLite file in WAL mode (design.md §5).
 ///
-/// Writers of a tablet exclude each other by `TabletLocks`; each has its connection until its transaction ends. Readers take
-/// a snapshot from a pool of connections. What writers change is recorded row by row (`ChangeRecorder`) and applied on the
+/// Writers lock rows or whole tablets (`TabletLocks`). Who holds a tablet alone has its connection until its transaction ends; what
+/// others change is kept beside the file until it is logged (`TabletOverlay`). Readers take a snapshot from a pool of connections. What writers change is recorded row by row (`ChangeRecorder`) and applied on the
 /// other replicas (`ChangeApplier`).
 @LoopActor
 package final class SQLiteEngine: StorageEngine {
@@ -43,6 +43,9 @@ package final class SQLiteEngine: StorageEngine {
   /// Held while a transaction over several tablets becomes visible, and while a snapshot over several tablets is taken, so
   /// that the latter never sees half of the former.
   let visibility = VisibilityGate()
+  /// Whether a tablet's rows can be locked one by one, as far as it is known.
+  var rowLocking: [TabletID: Bool] = [:]
+  private var tabletGates: [TabletID: TabletGate] = [:]
   private var sweeper: LoopTimer?
 
   /// Unused connections are closed after so long.
@@ -92,6 +95,14 @@ package final class SQLiteEngine: StorageEngine {
     return state
   }
 
+  /// Held while a tablet's file is changed by entries, or looked at under an overlay.
+  func tabletGate(of tablet: TabletID) -> TabletGate {
+    if let gate = tabletGates[tablet] { return gate }
+    let gate = TabletGate()
+    tabletGates[tablet] = gate
+    return gate
+  }
+
   package func checkpoint(at index: UInt64, nodeState: [UInt8]) async throws(SQLError) {
     let directory = directory
     let state = EngineState(index: index, nodeState: nodeState)
@@ -105,6 +116,7 @@ package final class SQLiteEngine: StorageEngine {
     let directory = directory
     try await onWorker { () throws(FileError) in try directory.discard() }
     tablets = [:]
+    rowLocking = [:]
     highestIndex = 0
   }
 

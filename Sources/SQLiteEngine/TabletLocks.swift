@@ -3,8 +3,9 @@ import Metadata
 import SQLTypes
 import StorageEngine
 
-/// The write locks of the tablets: one holder each, others wait in the order of their coming. A wait that would close a circle
-/// of waits fails at once, for the transaction that would close it.
+/// The write locks of the tablets: a tablet is held by one owner alone, or by several beside each other, each of which then locks
+/// the rows that it writes. Others wait in the order of their coming. A wait that would close a circle of waits fails at once, for
+/// the transaction that would close it.
 @LoopActor
 final class TabletLocks {
   /// Who holds or wants a lock: a transaction, or a schema change.
@@ -14,13 +15,32 @@ final class TabletLocks {
     case schemaChange
   }
 
+  /// How a tablet is held.
+  enum Mode {
+    /// Beside others: rows are locked one by one.
+    case shared
+    case exclusive
+  }
+
+  /// The key of a row: its values as RowCodec writes them.
+  typealias RowKey = [UInt8]
+
   private final class Waiter {
     let owner: Owner
+    let tablet: TabletID
+    let mode: Mode
+    /// nil: waits for the tablet.
+    let key: RowKey?
     let since = Loop.now
     var timer: LoopTimer?
     private var continuation: UnsafeContinuation<SQLError?, Never>?
-    init(owner: Owner, continuation: UnsafeContinuation<SQLError?, Never>) {
+    init(
+      owner: Owner, tablet: TabletID, mode: Mode, key: RowKey?, continuation: UnsafeContinuation<SQLError?, Never>
+    ) {
       self.owner = owner
+      self.tablet = tablet
+      self.mode = mode
+      self.key = key
       self.continuation = continuation
     }
     @LoopActor func resume(_ error: SQLError?) {
@@ -30,107 +50,252 @@ final class TabletLocks {
     }
   }
 
-  private struct Lock {
+  private struct RowLock {
     var holder: Owner
     var waiters: [Waiter] = []
   }
 
+  private struct Lock {
+    var exclusive: Owner?
+    var shared: Set<Owner> = []
+    var waiters: [Waiter] = []
+    var rows: [RowKey: RowLock] = [:]
+
+    var isFree: Bool { exclusive == nil && shared.isEmpty && waiters.isEmpty }
+
+    /// In a fixed order.
+    var holders: [Owner] { exclusive.map { [$0] } ?? shared.sorted { $0.order.lexicographicallyPrecedes($1.order) } }
+
+    func admits(_ mode: Mode, _ owner: Owner) -> Bool {
+      guard exclusive == nil else { return false }
+      return mode == .shared || shared.isEmpty || shared.count == 1 && shared.contains(owner)
+    }
+
+    mutating func hold(_ mode: Mode, _ owner: Owner) {
+      switch mode {
+      case .shared: shared.insert(owner)
+      case .exclusive:
+        shared.remove(owner)
+        exclusive = owner
+      }
+    }
+  }
+
   private var locks: [TabletID: Lock] = [:]
+  /// The rows that each owner has locked, in the order of their locking.
+  private var heldRows: [Owner: [TabletID: [RowKey]]] = [:]
   /// What each waiting transaction waits for; one thing at a time.
-  private var waitingFor: [Owner: TabletID] = [:]
+  private var waitingFor: [Owner: Waiter] = [:]
 
-  /// The holder of a tablet's lock.
-  func holder(of tablet: TabletID) -> Owner? { locks[tablet]?.holder }
+  /// Who holds a tablet alone.
+  func exclusiveHolder(of tablet: TabletID) -> Owner? { locks[tablet]?.exclusive }
 
-  /// Takes the lock, at once or when its turn has come. `timeoutMilliseconds` 0: waits for ever.
-  /// Errors: 40P01, 55P03, and whatever `cancel` is given.
-  func acquire(_ tablet: TabletID, for owner: Owner, timeoutMilliseconds: Int) async throws(SQLError) {
-    guard let lock = locks[tablet] else {
-      locks[tablet] = Lock(holder: owner)
+  /// Whether somebody holds rows of the tablet.
+  func isShared(_ tablet: TabletID) -> Bool { locks[tablet].map { !$0.shared.isEmpty } ?? false }
+
+  /// All who hold a tablet.
+  func holders(of tablet: TabletID) -> [Owner] { locks[tablet]?.holders ?? [] }
+
+  // MARK: Tablets
+
+  /// Takes the lock, at once or when its turn has come. Who holds it beside others may take it alone: that goes before those who
+  /// have nothing. `timeoutMilliseconds` 0: waits for ever. Errors: 40P01, 55P03, and whatever `cancel` is given.
+  func acquire(
+    _ tablet: TabletID, _ mode: Mode = .exclusive, for owner: Owner, timeoutMilliseconds: Int
+  ) async throws(SQLError) {
+    let lock = locks[tablet] ?? Lock()
+    let isShared = lock.shared.contains(owner)
+    if lock.exclusive == owner || mode == .shared && isShared { return }
+    if lock.admits(mode, owner), lock.waiters.isEmpty || isShared {
+      locks[tablet, default: Lock()].hold(mode, owner)
       return
     }
-    if lock.holder == owner { return }
-    if closesCircle(owner, waitingFor: tablet) {
-      throw SQLError(
-        .deadlockDetected, "deadlock detected",
-        detail: "Another transaction holds tablet \(tablet) and waits for one that this transaction holds.",
-        hint: "Retry the transaction.")
+    let goesFirst = isShared || owner == .schemaChange
+    try refuseCircle(owner, tablet, lock.holders + (goesFirst ? [] : lock.waiters.map(\.owner)))
+    try await wait(owner, tablet, mode, nil, timeoutMilliseconds) { waiter in
+      // Nobody can have the tablet alone before those who hold it already and want more.
+      let first = isShared ? 0 : lock.waiters.prefix { lock.shared.contains($0.owner) }.count
+      self.locks[tablet]!.waiters.insert(waiter, at: goesFirst ? first : lock.waiters.count)
     }
-    let error = await withUnsafeContinuation { (continuation: UnsafeContinuation<SQLError?, Never>) in
-      let waiter = Waiter(owner: owner, continuation: continuation)
-      waitingFor[owner] = tablet
-      if owner == .schemaChange {
-        locks[tablet]!.waiters.insert(waiter, at: 0)
+  }
+
+  /// Gives the tablet and its rows to those who wait. A lock that `owner` does not hold is left alone.
+  func release(_ tablet: TabletID, by owner: Owner) {
+    guard var lock = locks[tablet], lock.exclusive == owner || lock.shared.contains(owner) else { return }
+    if lock.exclusive == owner { lock.exclusive = nil } else { lock.shared.remove(owner) }
+    var next: [Waiter] = []
+    for key in heldRows[owner]?.removeValue(forKey: tablet) ?? [] {
+      guard var row = lock.rows[key], row.holder == owner else { continue }
+      if row.waiters.isEmpty {
+        lock.rows[key] = nil
       } else {
-        locks[tablet]!.waiters.append(waiter)
+        let waiter = row.waiters.removeFirst()
+        row.holder = waiter.owner
+        lock.rows[key] = row
+        heldRows[waiter.owner, default: [:]][tablet, default: []].append(key)
+        next.append(waiter)
       }
+    }
+    if heldRows[owner]?.isEmpty == true { heldRows[owner] = nil }
+    next += admit(&lock)
+    locks[tablet] = lock.isFree ? nil : lock
+    for waiter in next {
+      waitingFor[waiter.owner] = nil
+      waiter.resume(nil)
+    }
+  }
+
+  /// Those of a tablet's waiters whose turn has come.
+  private func admit(_ lock: inout Lock) -> [Waiter] {
+    var admitted: [Waiter] = []
+    while let first = lock.waiters.first, lock.admits(first.mode, first.owner) {
+      lock.waiters.removeFirst()
+      lock.hold(first.mode, first.owner)
+      admitted.append(first)
+    }
+    return admitted
+  }
+
+  // MARK: Rows
+
+  /// Locks rows of a tablet that the owner holds beside others: all of them, or none where another one holds one.
+  ///
+  /// - Returns: whether some of them had not been the owner's before; or a row that another one holds.
+  func takeRows(_ tablet: TabletID, _ keys: [RowKey], for owner: Owner) -> Result<Bool, HeldRow> {
+    guard let lock = locks[tablet] else { return .success(false) }
+    var new: [RowKey] = []
+    for key in keys {
+      guard let row = lock.rows[key] else {
+        new.append(key)
+        continue
+      }
+      if row.holder != owner { return .failure(HeldRow(key: key)) }
+    }
+    for key in new { locks[tablet]!.rows[key] = RowLock(holder: owner) }
+    if !new.isEmpty { heldRows[owner, default: [:]][tablet, default: []] += new }
+    return .success(!new.isEmpty)
+  }
+
+  /// A row that another one holds.
+  struct HeldRow: Error {
+    var key: RowKey
+  }
+
+  /// Whether another one holds the row.
+  func isHeld(_ tablet: TabletID, _ key: RowKey, byOtherThan owner: Owner) -> Bool {
+    locks[tablet]?.rows[key].map { $0.holder != owner } ?? false
+  }
+
+  /// Whether others hold rows of the tablet.
+  func hasOthers(_ tablet: TabletID, than owner: Owner) -> Bool {
+    locks[tablet]?.shared.contains { $0 != owner } ?? false
+  }
+
+  /// Locks a row, at once or when its turn has come. Errors: as `acquire` of a tablet.
+  func acquireRow(
+    _ tablet: TabletID, _ key: RowKey, for owner: Owner, timeoutMilliseconds: Int
+  ) async throws(SQLError) {
+    guard let row = locks[tablet]?.rows[key], row.holder != owner else {
+      _ = takeRows(tablet, [key], for: owner)
+      return
+    }
+    try refuseCircle(owner, tablet, [row.holder] + row.waiters.map(\.owner))
+    try await wait(owner, tablet, .shared, key, timeoutMilliseconds) { waiter in
+      self.locks[tablet]!.rows[key]!.waiters.append(waiter)
+    }
+  }
+
+  // MARK: Waiting
+
+  private func wait(
+    _ owner: Owner, _ tablet: TabletID, _ mode: Mode, _ key: RowKey?, _ timeoutMilliseconds: Int,
+    enqueue: @LoopActor (Waiter) -> Void
+  ) async throws(SQLError) {
+    let error = await withUnsafeContinuation { (continuation: UnsafeContinuation<SQLError?, Never>) in
+      let waiter = Waiter(owner: owner, tablet: tablet, mode: mode, key: key, continuation: continuation)
+      waitingFor[owner] = waiter
+      enqueue(waiter)
       guard timeoutMilliseconds > 0 else { return }
       waiter.timer = LoopTimer(afterMilliseconds: timeoutMilliseconds) { [weak self] in
-        self?.remove(
-          waiter, from: tablet, error: SQLError(.lockNotAvailable, "canceling statement due to lock timeout"))
+        self?.remove(waiter, error: SQLError(.lockNotAvailable, "canceling statement due to lock timeout"))
       }
     }
     if let error { throw error }
   }
 
-  /// Gives the lock to the next who waits. A lock that `owner` does not hold is left alone.
-  func release(_ tablet: TabletID, by owner: Owner) {
-    guard var lock = locks[tablet], lock.holder == owner else { return }
-    guard !lock.waiters.isEmpty else {
-      locks[tablet] = nil
-      return
+  /// Ends a transaction's wait with an error, where it waits.
+  func cancel(_ owner: Owner, error: SQLError) {
+    guard let waiter = waitingFor[owner] else { return }
+    remove(waiter, error: error)
+  }
+
+  private func remove(_ waiter: Waiter, error: SQLError) {
+    guard waitingFor[waiter.owner] === waiter, var lock = locks[waiter.tablet] else { return }
+    waitingFor[waiter.owner] = nil
+    var next: [Waiter] = []
+    if let key = waiter.key {
+      lock.rows[key]?.waiters.removeAll { $0 === waiter }
+    } else {
+      lock.waiters.removeAll { $0 === waiter }
+      // Those behind it may have waited for nobody else.
+      next = admit(&lock)
     }
-    let next = lock.waiters.removeFirst()
-    lock.holder = next.owner
-    locks[tablet] = lock
-    waitingFor[next.owner] = nil
-    next.resume(nil)
+    locks[waiter.tablet] = lock.isFree ? nil : lock
+    waiter.resume(error)
+    for other in next {
+      waitingFor[other.owner] = nil
+      other.resume(nil)
+    }
   }
 
   /// All that transactions hold and wait for.
   var all: [TransactionID: TransactionLocks] {
     var all: [TransactionID: TransactionLocks] = [:]
-    for (tablet, lock) in locks {
-      var before: [TransactionID] = []
-      if case .transaction(let id) = lock.holder {
+    for tablet in locks.keys.sorted() {
+      for case .transaction(let id) in locks[tablet]!.holders {
         all[id, default: TransactionLocks()].held.append(tablet)
-        before.append(id)
       }
-      for waiter in lock.waiters {
-        guard case .transaction(let id) = waiter.owner else { continue }
-        all[id, default: TransactionLocks()].wait = TransactionLocks.Wait(
-          tablet: tablet, blockers: before, since: waiter.since)
-        before.append(id)
-      }
+    }
+    for (owner, waiter) in waitingFor {
+      guard case .transaction(let id) = owner else { continue }
+      let blockers = blockers(of: waiter).compactMap { if case .transaction(let other) = $0 { other } else { nil } }
+      all[id, default: TransactionLocks()].wait = TransactionLocks.Wait(
+        tablet: waiter.tablet, blockers: blockers, since: waiter.since)
     }
     return all
   }
 
-  /// Ends a transaction's wait with an error, where it waits.
-  func cancel(_ owner: Owner, error: SQLError) {
-    guard let tablet = waitingFor[owner], let waiter = locks[tablet]?.waiters.first(where: { $0.owner == owner })
-    else { return }
-    remove(waiter, from: tablet, error: error)
-  }
-
-  private func remove(_ waiter: Waiter, from tablet: TabletID, error: SQLError) {
-    guard let place = locks[tablet]?.waiters.firstIndex(where: { $0 === waiter }) else { return }
-    locks[tablet]!.waiters.remove(at: place)
-    waitingFor[waiter.owner] = nil
-    waiter.resume(error)
-  }
-
-  /// Whether a wait of `owner` for the tablet would come back to `owner`: along holders and those who wait before others.
-  private func closesCircle(_ owner: Owner, waitingFor tablet: TabletID) -> Bool {
-    var seen: Set<TabletID> = []
-    var pending = [tablet]
-    while let next = pending.popLast() {
-      guard seen.insert(next).inserted, let lock = locks[next] else { continue }
-      for blocker in [lock.holder] + lock.waiters.map(\.owner) {
-        if blocker == owner { return true }
-        if let further = waitingFor[blocker] { pending.append(further) }
-      }
+  /// Who holds what it waits for, or waits before it.
+  private func blockers(of waiter: Waiter) -> [Owner] {
+    guard let lock = locks[waiter.tablet] else { return [] }
+    if let key = waiter.key {
+      guard let row = lock.rows[key] else { return [] }
+      return [row.holder] + row.waiters.prefix { $0 !== waiter }.map(\.owner)
     }
-    return false
+    return (lock.holders + lock.waiters.prefix { $0 !== waiter }.map(\.owner)).filter { $0 != waiter.owner }
+  }
+
+  /// A wait that would come back to its owner fails.
+  private func refuseCircle(_ owner: Owner, _ tablet: TabletID, _ blockers: [Owner]) throws(SQLError) {
+    var seen: Set<Owner> = [owner]
+    // One that holds a tablet and wants it alone is not in its own way.
+    var pending = blockers.filter { $0 != owner }
+    while let next = pending.popLast() {
+      guard seen.insert(next).inserted, let wait = waitingFor[next] else { continue }
+      let further = self.blockers(of: wait)
+      guard !further.contains(owner) else {
+        throw SQLError(
+          .deadlockDetected, "deadlock detected",
+          detail: "Another transaction holds tablet \(tablet) and waits for one that this transaction holds.",
+          hint: "Retry the transaction.")
+      }
+      pending += further
+    }
+  }
+}
+
+extension TabletLocks.Owner {
+  fileprivate var order: [UInt8] {
+    if case .transaction(let id) = self { id.bytes } else { [] }
   }
 }

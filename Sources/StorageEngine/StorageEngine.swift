@@ -5,8 +5,8 @@ import SQLTypes
 /// What a storage node asks of the engine that holds a replica's tablets. One engine serves one replica of one shard.
 ///
 /// Concurrency: the engine's bookkeeping is confined to the loop, its blocking work runs on threads of its own. Any number of
-/// transactions run side by side; the requests of one transaction come one after another. Writers of one tablet exclude each
-/// other (a lock per tablet, held until the transaction ends); readers see what is committed and never wait for writers.
+/// transactions run side by side; the requests of one transaction come one after another. Writers lock the rows that they change, or
+/// the tablet, until the transaction ends; readers see what is committed and never wait for writers.
 ///
 /// Durability: the shard's log is what is durable. The engine records, with each change and atomically with it, the log index
 /// that a tablet contains, so that replay after a crash applies every entry once.
@@ -45,9 +45,11 @@ package protocol StorageEngine: AnyObject {
   /// What the transaction has changed, by ascending tablet, ready to be logged; empty where it wrote nothing. Asked once. 54000
   /// where it is more than the engine may keep; the transaction can then only be undone.
   func changes(of id: TransactionID) async throws(SQLError) -> [TabletChangeset]
-  /// Holds the locks of a transaction that was prepared under another leader, until its entry comes (`EngineEntry.commit`) or it is
-  /// rolled back. Waits for who still holds them.
-  func adopt(_ id: TransactionID, tablets: [TabletID]) async
+  /// Holds the locks of a transaction that was prepared under another leader, which its changes need, until its entry comes
+  /// (`EngineEntry.commit`) or it is rolled back. Waits for who still holds them.
+  func adopt(_ id: TransactionID, _ changesets: [TabletChangeset]) async
+  /// Whether transactions hold rows of the tablet, rather than the whole of it.
+  func hasLockedRows(_ tablet: TabletID) -> Bool
   /// Which tablets a transaction has locked, and for which it waits.
   var locks: [TransactionID: TransactionLocks] { get }
   /// Undoes the transaction and ends it; unknown ones are ignored.
@@ -243,11 +245,13 @@ package struct EngineFragment: Sendable {
   package var parameterColumns: Int
   package var parameterRows: Int
   package var isWrite: Bool
+  /// The rows that it changes may be locked one by one, where the engine can do that; else the written tablet is locked.
+  package var locksRows: Bool
   /// 0: none.
   package var resultColumns: Int
   package init(
     tablets: [TabletID], sql: String, parameters: [UInt8] = [], parameterColumns: Int = 0, parameterRows: Int = 0,
-    isWrite: Bool, resultColumns: Int
+    isWrite: Bool, locksRows: Bool = false, resultColumns: Int
   ) {
     self.tablets = tablets
     self.sql = sql
@@ -255,6 +259,7 @@ package struct EngineFragment: Sendable {
     self.parameterColumns = parameterColumns
     self.parameterRows = parameterRows
     self.isWrite = isWrite
+    self.locksRows = locksRows
     self.resultColumns = resultColumns
   }
 }

@@ -162,11 +162,17 @@ final class ExecuteCall {
 
   // MARK: A write alone
 
-  /// The quick path: one text on one tablet, committed at once.
+  /// The quick path: one text on one tablet, committed at once. Where others hold rows of the tablet it would wait for all of them:
+  /// then it locks its own rows, as they do.
   private var isSingleWrite: Bool {
     guard request.commit, !request.continues, request.fragments.count == 1, let fragment = request.fragments.first
     else { return false }
-    return fragment.isWrite && fragment.tablets.count == 1 && !request.readOnly && service.transactions[id] == nil
+    guard fragment.isWrite, fragment.tablets.count == 1, !request.readOnly, service.transactions[id] == nil else {
+      return false
+    }
+    // A retry goes the way of the first try.
+    return fragment.locking == .tablet || service.writesAtWork.contains(id)
+      || !service.engine.hasLockedRows(TabletID(rawValue: fragment.tablets[0].tabletID))
   }
 
   private func runSingleWrite() async throws(Stop) {
@@ -305,8 +311,10 @@ final class ExecuteCall {
     guard service.machine.isLeader else { throw .notLeader }
     for (place, fragment) in request.fragments.enumerated() {
       do throws(EngineFailure) {
-        let affected = try await service.engine.execute(engineFragment(fragment), in: id, session: session) { rows in
-          await self.send(rows, fragment: place)
+        var affected = try await execute(fragment, place, id)
+        if affected == 0, Self.isKeyed(fragment), await service.prepared.settle(Self.written(fragment)) {
+          // The row that it did not find may be one that has been committed, and is not carried out here yet.
+          affected = try await execute(fragment, place, id)
         }
         all.append(affected)
         add(done: place, affected: affected)
@@ -317,6 +325,14 @@ final class ExecuteCall {
       }
     }
     return all
+  }
+
+  private func execute(
+    _ fragment: Kunlog_Storage_V1_Fragment, _ place: Int, _ id: TransactionID
+  ) async throws(EngineFailure) -> UInt64 {
+    try await service.engine.execute(engineFragment(fragment), in: id, session: session) { rows in
+      await self.send(rows, fragment: place)
+    }
   }
 
   /// Takes the snapshot that fits with those of other shards, and lets transactions end again.
@@ -338,11 +354,24 @@ final class ExecuteCall {
     service.prepared.release(hold)
   }
 
-  /// What the request reads. The tablet that a fragment writes it waits for by its lock.
+  /// What the request reads. The tablet that a fragment writes it waits for by the tablet's lock, or by that of the row whose key it
+  /// gives; one that looks for the rows to change reads the tablet too.
   private var readTablets: [TabletID] {
-    request.fragments.flatMap {
-      ($0.isWrite ? $0.tablets.dropFirst() : $0.tablets[...]).map { TabletID(rawValue: $0.tabletID) }
+    request.fragments.flatMap { fragment in
+      let waitsByLock = fragment.isWrite && (fragment.locking == .tablet || Self.isKeyed(fragment))
+      return (waitsByLock ? fragment.tablets.dropFirst() : fragment.tablets[...]).map {
+        TabletID(rawValue: $0.tabletID)
+      }
     }
+  }
+
+  /// It touches one row at most, and which is known from its key.
+  private static func isKeyed(_ fragment: Kunlog_Storage_V1_Fragment) -> Bool {
+    fragment.isWrite && fragment.locking == .keyedRows && fragment.parameterRows <= 1
+  }
+
+  private static func written(_ fragment: Kunlog_Storage_V1_Fragment) -> [TabletID] {
+    fragment.tablets.prefix(1).map { TabletID(rawValue: $0.tabletID) }
   }
 
   private func engineFragment(_ fragment: Kunlog_Storage_V1_Fragment) -> EngineFragment {
@@ -350,7 +379,8 @@ final class ExecuteCall {
       tablets: fragment.tablets.map { TabletID(rawValue: $0.tabletID) }, sql: fragment.sql,
       parameters: Array(fragment.parameters), parameterColumns: Int(fragment.parameterColumns),
       parameterRows: Int(fragment.parameterRows), isWrite: fragment.isWrite,
-      resultColumns: Int(fragment.resultColumns))
+      locksRows: fragment.locking == .rows || fragment.locking == .keyedRows, resultColumns: Int(fragment.resultColumns)
+    )
   }
 
   /// What is read must not be older than what another leader has committed.

@@ -76,10 +76,12 @@ final class PreparedTransactions {
   }
 
   /// Waits for the transactions that are prepared on the tablets at this moment: their commit may have been told to a client
-  /// already, so that whoever reads now must see it.
-  func settle(_ tablets: [TabletID]) async {
-    guard participant.isUnsettled(tablets) else { return }
+  /// already, so that whoever reads now must see it. False where there was none.
+  @discardableResult
+  func settle(_ tablets: [TabletID]) async -> Bool {
+    guard participant.isUnsettled(tablets) else { return false }
     _ = await wait { .settle(tablets, $0) }
+    return true
   }
 
   /// Lets what is prepared now end, then holds back the end of all others; answers the last decision that was carried out. Throws

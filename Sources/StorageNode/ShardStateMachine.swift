@@ -328,7 +328,7 @@ final class ShardStateMachine: StateMachine {
   private func adoptPrepared(_ number: UInt64) async {
     for prepared in state.prepared.values.sorted(by: { $0.index < $1.index }) {
       guard isElected, leadership == number else { return }
-      await engine.adopt(prepared.transaction, tablets: prepared.changesets.map(\.tabletID))
+      await engine.adopt(prepared.transaction, prepared.changesets)
     }
     if isElected, leadership == number { lead() }
   }

@@ -215,6 +215,23 @@ import Testing
         """#)
   }
 
+  @Test(
+    "A write that gives the whole key is known to touch one row at most; one that does not is not",
+    arguments: [
+      ("UPDATE items SET qty = qty + 1 WHERE id = 7", true), ("DELETE FROM items WHERE 7 = id AND qty > 2", true),
+      ("UPDATE orders SET total = 1 WHERE id = 7", true), ("UPDATE items SET qty = 1 WHERE id = qty", false),
+      ("UPDATE items SET qty = 1 WHERE id > 7", false), ("UPDATE items SET qty = 1 WHERE id = 7 OR qty = 1", false),
+      ("DELETE FROM events WHERE day = '2025-02-01'", false), ("DELETE FROM items", false),
+    ])
+  func keyedWrites(sql: String, isKeyed: Bool) throws {
+    guard case .write(.modify(let plan)) = try SampleCatalog.standard.analyze(sql).plan else {
+      Issue.record("not at the tablets")
+      return
+    }
+    let fragments = plan.bind([])
+    #expect(!fragments.isEmpty && fragments.allSatisfy { $0.isKeyed == isKeyed })
+  }
+
   @Test func aPlanHoldsUntilSomethingThatItUsesChanges() throws {
     var catalog = SampleCatalog.standard
     let analyzed = try catalog.analyze("SELECT * FROM orders WHERE id = 1")

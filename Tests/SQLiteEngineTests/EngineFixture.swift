@@ -58,14 +58,14 @@ final class EngineFixture {
     id: ObjectID(rawValue: 20002), schemaID: ObjectID(rawValue: 2200), name: "accounts_name_key",
     tableID: ObjectID(rawValue: 20000), parts: [IndexDefinition.Part(column: 2)], isUnique: true, constraint: .unique)
 
-  func createAccounts(_ tablet: UInt64, keyed: Bool = true) async throws {
+  func createAccounts(_ tablet: UInt64, keyed: Bool = true, uniqueName: Bool = true) async throws {
     index += 1
     try await engine.apply([
       .schema(
         [
           .create(
             TabletID(rawValue: tablet), Self.accounts,
-            indexes: keyed ? [Self.primaryKey, Self.uniqueName] : [], generation: 1)
+            indexes: keyed ? [Self.primaryKey] + (uniqueName ? [Self.uniqueName] : []) : [], generation: 1)
         ], index: index)
     ])
   }
@@ -83,12 +83,13 @@ final class EngineFixture {
 
   @discardableResult
   func write(
-    _ sql: String, _ tablet: UInt64, in id: TransactionID, rows: [[StoredValue]] = []
+    _ sql: String, _ tablet: UInt64, in id: TransactionID, rows: [[StoredValue]] = [], locksRows: Bool = false
   ) async throws(EngineFailure) -> UInt64 {
     try await engine.execute(
       EngineFragment(
         tablets: [TabletID(rawValue: tablet)], sql: sql, parameters: rows.flatMap { RowCodec.encode($0) },
-        parameterColumns: rows.first?.count ?? 0, parameterRows: rows.count, isWrite: true, resultColumns: 0),
+        parameterColumns: rows.first?.count ?? 0, parameterRows: rows.count, isWrite: true,
+        locksRows: locksRows, resultColumns: 0),
       in: id, session: Self.session, rows: { _ in true })
   }
 
@@ -114,10 +115,14 @@ final class EngineFixture {
     return rows
   }
 
+  private let applying = SerialGate()
+
   /// Commits as the next entry; answers what was logged.
   @discardableResult
   func commit(_ id: TransactionID) async throws -> [TabletChangeset] {
     let changes = try await engine.changes(of: id)
+    await applying.enter()
+    defer { applying.leave() }
     index += 1
     try await engine.apply([.commit(id, changes, index: index)])
     return changes

@@ -163,6 +163,87 @@ struct PreparedTransactionTests {
     await shard.finish()
   }
 
+  /// A transaction that locks the row which it puts.
+  private func rowTransaction(_ shard: ShardFixture, _ row: Int) async throws -> [UInt8] {
+    let transaction = shard.newID()
+    _ = try await shard.answers(
+      shard.request("INSERT INTO t1 (id, name) VALUES (\(row), 'x')", in: transaction, locking: .keyedRows))
+    return transaction
+  }
+
+  @Test(
+    "Transactions over different rows of a tablet are prepared side by side, and a new leader keeps each one's rows")
+  func rowsSideBySide() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    shard.metadata.createTable(1, uniqueName: false)
+    shard.metadata.isSilent = true
+    for row in 1...3 { #expect(try await prepare(shard, try await rowTransaction(shard, row), UInt64(row))) }
+    await shard.stopNode(try await shard.leader())
+    for row in 1...3 {
+      var second = shard.request(
+        "INSERT INTO t1 (id, name) VALUES (\(row), 'other')", in: shard.newID(), locking: .keyedRows)
+      second.lockTimeoutMilliseconds = 20
+      let refused = await #expect(throws: ShardFailure.self) { try await shard.answers(second) }
+      #expect(refused == .statement(SQLError(.lockNotAvailable, "canceling statement due to lock timeout"), nil))
+    }
+    let free = try await rowTransaction(shard, 4)
+    try await shard.client.commit(free, on: ShardFixture.shard)
+    for (row, outcome) in [(3, TransactionOutcome.commit), (1, .abort), (2, .commit)] {
+      shard.metadata.decide(id(UInt64(row)), outcome, both)
+    }
+    #expect(try await shard.ids() == [2, 3, 4])
+    await shard.finish()
+  }
+
+  @Test("A statement on its own waits for the row that it changes, not for others of the tablet")
+  func statementBesideRows() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    shard.metadata.createTable(1, uniqueName: false)
+    try await shard.insert(1, "one")
+    let transaction = try await rowTransaction(shard, 2)
+    func update(_ row: Int) async throws(ShardFailure) -> [ShardAnswer] {
+      var request = shard.request(
+        "UPDATE t1 SET name = 'new' WHERE id = \(row)", in: shard.newID(), commits: true, locking: .keyedRows)
+      request.lockTimeoutMilliseconds = 1000
+      return try await shard.answers(request)
+    }
+    #expect(try await update(1) == [.done(fragment: 0, affected: 1), .committed])
+    let refused = await #expect(throws: ShardFailure.self) {
+      var request = shard.request(
+        "INSERT INTO t1 (id, name) VALUES (2, 'two')", in: shard.newID(), commits: true, locking: .keyedRows)
+      request.lockTimeoutMilliseconds = 20
+      _ = try await shard.answers(request)
+    }
+    #expect(refused == .statement(SQLError(.lockNotAvailable, "canceling statement due to lock timeout"), nil))
+    try await shard.client.commit(transaction, on: ShardFixture.shard)
+    #expect(try await update(2) == [.done(fragment: 0, affected: 1), .committed])
+    await shard.finish()
+  }
+
+  @Test("A write by key that finds no row waits for what is prepared, since the row may have been told to be there")
+  func keyedWriteWaits() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    shard.metadata.createTable(1, uniqueName: false)
+    for (number, locking) in [(1, WriteLocking.keyedRows), (2, .rows)] {
+      let transaction = try await rowTransaction(shard, number)
+      try await prepare(shard, transaction, UInt64(number))
+      let (other, condition) = (shard.newID(), locking == .rows ? "name = 'x'" : "id = 1")
+      let writing = Task {
+        try await shard.answers(
+          shard.request("UPDATE t1 SET name = 'y' WHERE \(condition)", in: other, locking: locking))
+      }
+      try await loopSleep(milliseconds: 50)
+      try await shard.client.finish(
+        transaction, as: id(UInt64(number)), .commit, decisionIndex: UInt64(number), on: ShardFixture.shard)
+      #expect(try await writing.value == [.done(fragment: 0, affected: 1)])
+      try await shard.client.commit(other, on: ShardFixture.shard)
+    }
+    await shard.finish()
+  }
+
   @Test("All replicas restart, from snapshots and from their logs, and what was prepared is there")
   func restart() async throws {
     let (shard, transaction) = try await shardWithTransaction()

@@ -46,8 +46,10 @@ final class MadeMetadata: MetadataFeed {
 
   /// `accounts (id int8 primary key, name text unique)` on shard 1, as a tablet of the number.
   ///
-  /// - Parameter check: in the engine's SQL.
-  func createTable(_ number: UInt64, check: String? = nil) {
+  /// - Parameters:
+  ///   - check: in the engine's SQL.
+  ///   - uniqueName: without it the primary key is all that is unique.
+  func createTable(_ number: UInt64, check: String? = nil, uniqueName: Bool = true) {
     change { image in
       let table = ObjectID(rawValue: UInt32(20000 + number * 10))
       image.tables[table] = TableDefinition(
@@ -63,7 +65,8 @@ final class MadeMetadata: MetadataFeed {
       image.indexes[name] = IndexDefinition(
         id: name, schemaID: ObjectID(rawValue: 2200), name: "accounts\(number)_name_key", tableID: table,
         parts: [IndexDefinition.Part(column: 2)], isUnique: true, constraint: .unique)
-      image.indexesOfTable[table] = [key, name]
+      if !uniqueName { image.indexes[name] = nil }
+      image.indexesOfTable[table] = uniqueName ? [key, name] : [key]
       let tablet = TabletID(rawValue: number)
       image.tablets[tablet] = TabletDefinition(id: tablet, tableID: table, shardID: ShardID(rawValue: 1))
       image.tabletOfTable[table] = tablet
@@ -162,7 +165,7 @@ final class ShardFixture {
 
   func request(
     _ sql: String, _ tablet: UInt64 = 1, in id: [UInt8], rows: [[StoredValue]] = [], continues: Bool = false,
-    commits: Bool = false, write: Bool = true, columns: Int = 0
+    commits: Bool = false, write: Bool = true, columns: Int = 0, locking: WriteLocking = .tablet
   ) -> ShardRequest {
     ShardRequest(
       shardID: Self.shard, metadataIndex: metadata.image.index, transactionID: id, isContinuation: continues,
@@ -170,7 +173,7 @@ final class ShardFixture {
         ShardFragment(
           tablets: [ShardFragment.Tablet(id: TabletID(rawValue: tablet), epoch: 1)], sql: sql,
           parameters: rows.flatMap { RowCodec.encode($0) }, parameterColumns: rows.first?.count ?? 0,
-          parameterRows: rows.count, isWrite: write, resultColumns: columns)
+          parameterRows: rows.count, isWrite: write, locking: locking, resultColumns: columns)
       ], commits: commits,
       session: ShardSession(
         transactionTimeMicroseconds: 0, statementTimeMicroseconds: 0, timeZone: "UTC", user: "abc",

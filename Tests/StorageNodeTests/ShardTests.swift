@@ -250,4 +250,22 @@ struct ShardTests {
     #expect(error?.description.contains("is in use by process") == true)
     await shard.finish()
   }
+
+  @Test("A request is at work before its answer is asked for, and undone where it is given up then")
+  func sentAtOnce() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    shard.metadata.createTable(1)
+    try await shard.insert(1, "one")
+    let call = shard.client.execute(
+      shard.request("INSERT INTO t1 (id, name) VALUES (2, 'two')", in: shard.newID(), commits: true))
+    for _ in 0..<1000 where try await shard.ids() == [1] { try await loopSleep(milliseconds: 5) }
+    #expect(try await shard.ids() == [1, 2])
+    #expect(try await call.next() == .done(fragment: 0, affected: 1))
+    let abandoned = shard.client.execute(
+      shard.request("INSERT INTO t1 (id, name) VALUES (3, 'three')", in: shard.newID()))
+    abandoned.cancel()
+    #expect(try await shard.insert(3, "III").count == 2)
+    await shard.finish()
+  }
 }

@@ -205,6 +205,8 @@ extension ComputeSession {
   }
 
   func settingsAfterTransaction(isCommitted: Bool) {
+    // Touching them makes all that is known of the session be read anew.
+    guard settings.belongToTransaction else { return }
     if settings.transactionEnded(isCommitted: isCommitted) { reportAllSettings() }
   }
 }

@@ -66,7 +66,7 @@ extension ComputeSession {
         fragment: Fragment(
           shardID: tablet.shardID, tablets: [tablet], sql: "DELETE FROM \"t\(tablet.tabletID)\" WHERE 0",
           parameters: [],
-          columnCount: 0, isWrite: true), rows: [[]])
+          columnCount: 0, isWrite: true), rows: [[]], locksTablet: true)
     }
     var outcome = WriteOutcome(columnCount: 0)
     try await send(fragments, &outcome, scope, mayCommit: false, lockTimeoutMilliseconds: isNoWait ? 1 : nil)

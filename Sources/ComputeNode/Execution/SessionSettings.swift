@@ -27,7 +27,11 @@ struct SessionSettings {
   func flag(_ name: String) -> Bool { known(name) == "on" }
 
   /// A time in milliseconds.
-  func milliseconds(_ name: String) -> Int { Int(SettingDefinition.scaled(known(name), .milliseconds) ?? 0) }
+  func milliseconds(_ name: String) -> Int {
+    let value = known(name)
+    // What most are, and asked for with each statement.
+    return value == "0" ? 0 : Int(SettingDefinition.scaled(value, .milliseconds) ?? 0)
+  }
 
   /// Memory in bytes.
   func bytes(_ name: String) -> Int { Int((SettingDefinition.scaled(known(name), .kilobytes) ?? 0) * 1024) }
@@ -93,11 +97,14 @@ struct SessionSettings {
     defaults[name.lowercased()] = try definition.normalized(value)
   }
 
+  /// Whether the end of the transaction may change any.
+  var belongToTransaction: Bool { !local.isEmpty || saved != nil }
+
   /// The transaction is over: local values end; where it failed, so do the others that it set.
   ///
   /// - Returns: whether anything may have changed.
   mutating func transactionEnded(isCommitted: Bool) -> Bool {
-    guard !local.isEmpty || saved != nil else { return false }
+    guard belongToTransaction else { return false }
     local = [:]
     if !isCommitted, let saved { values = saved }
     saved = nil

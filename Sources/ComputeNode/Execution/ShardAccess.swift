@@ -127,11 +127,12 @@ package struct ShardFragment: Sendable, Equatable {
   /// 0 and 1 both run it once.
   package var parameterRows: Int
   package var isWrite: Bool
+  package var locking: WriteLocking
   /// Columns of each row that it answers; 0: none.
   package var resultColumns: Int
   package init(
     tablets: [Tablet], sql: String, parameters: [UInt8] = [], parameterColumns: Int = 0, parameterRows: Int = 0,
-    isWrite: Bool = false, resultColumns: Int = 0
+    isWrite: Bool = false, locking: WriteLocking = .tablet, resultColumns: Int = 0
   ) {
     self.tablets = tablets
     self.sql = sql
@@ -139,8 +140,19 @@ package struct ShardFragment: Sendable, Equatable {
     self.parameterColumns = parameterColumns
     self.parameterRows = parameterRows
     self.isWrite = isWrite
+    self.locking = locking
     self.resultColumns = resultColumns
   }
+}
+
+/// How a fragment that writes is kept apart from other writers, until its transaction ends.
+package enum WriteLocking: Sendable {
+  /// The written tablet is locked.
+  case tablet
+  /// The rows that it changes are, where the engine can do that.
+  case rows
+  /// The same, of a text that touches at most one row per parameter row: the one of a key that it gives.
+  case keyedRows
 }
 
 /// What functions that look at the session answer on the shard.

@@ -19,6 +19,10 @@ struct WriteFragment {
   var fragment: Fragment
   /// Values of ?1, ?2 … per run; none: one run without values.
   var rows: [[StoredValue]]
+  /// It is there for the tablet's lock.
+  var locksTablet = false
+
+  var locking: WriteLocking { locksTablet ? .tablet : fragment.isKeyed ? .keyedRows : .rows }
 }
 
 /// What UPDATE or DELETE by key does.
@@ -66,7 +70,8 @@ struct WriteChunks {
         ShardFragment(
           tablets: source.fragment.tablets.map { ShardFragment.Tablet(id: $0.tabletID, epoch: $0.epoch) },
           sql: source.fragment.sql, parameters: parameters, parameterColumns: source.rows[first].count,
-          parameterRows: row - first, isWrite: true, resultColumns: source.fragment.columnCount))
+          parameterRows: row - first, isWrite: true, locking: source.locking,
+          resultColumns: source.fragment.columnCount))
       chunk.sources.append((source, first))
     }
     return chunk.fragments.isEmpty ? nil : chunk

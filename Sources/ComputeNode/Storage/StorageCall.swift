@@ -79,15 +79,25 @@ final class StorageCall: ShardCall {
     if outcome == nil { client.forget(request.transactionID, on: request.shardID) }
   }
 
+  /// Sends the request, so that the requests of a statement are at work side by side, whichever answer is taken first. Where nobody
+  /// is known to ask, `next` says so.
+  func start() {
+    if case .created = state { _ = send() }
+  }
+
+  private func send() -> Bool {
+    guard let node = client.leader(of: request.shardID, search), let channel = client.channel(to: node) else {
+      return false
+    }
+    state = .open(channel.serverStream(StorageMethods.execute, message), node)
+    if !request.commits { client.remember(request.transactionID, on: request.shardID, at: node) }
+    return true
+  }
+
   /// Takes the next message, or sends the request (again).
   private func advance() async throws(ShardFailure) {
     switch state {
-    case .created:
-      guard let node = client.leader(of: request.shardID, search), let channel = client.channel(to: node) else {
-        throw .unavailable(search.reason)
-      }
-      state = .open(channel.serverStream(StorageMethods.execute, message), node)
-      if !request.commits { client.remember(request.transactionID, on: request.shardID, at: node) }
+    case .created: guard send() else { throw .unavailable(search.reason) }
     case .open(let reader, let node):
       do throws(RPCError) {
         guard let response = try await reader.next() else {

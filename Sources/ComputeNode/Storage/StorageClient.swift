@@ -59,7 +59,9 @@ package final class StorageClient: ShardAccess {
   }
 
   package func execute(_ request: ShardRequest) -> any ShardCall {
-    StorageCall(client: self, request: request, message: StorageMessages.execute(request, clusterID))
+    let call = StorageCall(client: self, request: request, message: StorageMessages.execute(request, clusterID))
+    call.start()
+    return call
   }
 
   package func commit(_ transactionID: [UInt8], on shardID: ShardID) async throws(ShardFailure) {

@@ -44,6 +44,11 @@ enum StorageMessages {
       $0.parameterColumns = UInt32(clamping: fragment.parameterColumns)
       $0.parameterRows = UInt32(clamping: fragment.parameterRows)
       $0.isWrite = fragment.isWrite
+      switch fragment.locking {
+      case .tablet: break
+      case .rows: $0.locking = .rows
+      case .keyedRows: $0.locking = .keyedRows
+      }
       $0.resultColumns = UInt32(clamping: fragment.resultColumns)
     }
   }

@@ -25,6 +25,50 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+package nonisolated enum Kunlog_Storage_V1_WriteLocking: SwiftProtobuf.Enum, Swift.CaseIterable {
+  package typealias RawValue = Int
+
+  /// The written tablet is locked.
+  case tablet // = 0
+
+  /// The rows that it changes are locked, where the engine can do that.
+  case rows // = 1
+
+  /// The same, of a text that touches at most one row per parameter row: the one of a key that it gives.
+  case keyedRows // = 2
+  case UNRECOGNIZED(Int)
+
+  package init() {
+    self = .tablet
+  }
+
+  package init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .tablet
+    case 1: self = .rows
+    case 2: self = .keyedRows
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  package var rawValue: Int {
+    switch self {
+    case .tablet: return 0
+    case .rows: return 1
+    case .keyedRows: return 2
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  package static let allCases: [Kunlog_Storage_V1_WriteLocking] = [
+    .tablet,
+    .rows,
+    .keyedRows,
+  ]
+
+}
+
 /// The tablet that a fragment touches, and the epoch of the route by which it was planned.
 package nonisolated struct Kunlog_Storage_V1_TabletReference: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -64,6 +108,9 @@ package nonisolated struct Kunlog_Storage_V1_Fragment: Sendable {
 
   /// Number of columns that it returns; 0: none.
   package var resultColumns: UInt32 = 0
+
+  /// How a text that writes is kept apart from other writers, until its transaction ends.
+  package var locking: Kunlog_Storage_V1_WriteLocking = .tablet
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -888,6 +935,10 @@ package nonisolated struct Kunlog_Storage_V1_StatusResponse: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "kunlog.storage.v1"
 
+nonisolated extension Kunlog_Storage_V1_WriteLocking: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0WRITE_LOCKING_TABLET\0\u{1}WRITE_LOCKING_ROWS\0\u{1}WRITE_LOCKING_KEYED_ROWS\0")
+}
+
 nonisolated extension Kunlog_Storage_V1_TabletReference: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TabletReference"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{1}epoch\0")
@@ -925,7 +976,7 @@ nonisolated extension Kunlog_Storage_V1_TabletReference: SwiftProtobuf.Message, 
 
 nonisolated extension Kunlog_Storage_V1_Fragment: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Fragment"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablets\0\u{1}sql\0\u{1}parameters\0\u{3}parameter_columns\0\u{3}parameter_rows\0\u{3}is_write\0\u{3}result_columns\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablets\0\u{1}sql\0\u{1}parameters\0\u{3}parameter_columns\0\u{3}parameter_rows\0\u{3}is_write\0\u{3}result_columns\0\u{1}locking\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -940,6 +991,7 @@ nonisolated extension Kunlog_Storage_V1_Fragment: SwiftProtobuf.Message, SwiftPr
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.parameterRows) }()
       case 6: try { try decoder.decodeSingularBoolField(value: &self.isWrite) }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.resultColumns) }()
+      case 8: try { try decoder.decodeSingularEnumField(value: &self.locking) }()
       default: break
       }
     }
@@ -967,6 +1019,9 @@ nonisolated extension Kunlog_Storage_V1_Fragment: SwiftProtobuf.Message, SwiftPr
     if self.resultColumns != 0 {
       try visitor.visitSingularUInt32Field(value: self.resultColumns, fieldNumber: 7)
     }
+    if self.locking != .tablet {
+      try visitor.visitSingularEnumField(value: self.locking, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -978,6 +1033,7 @@ nonisolated extension Kunlog_Storage_V1_Fragment: SwiftProtobuf.Message, SwiftPr
     if lhs.parameterRows != rhs.parameterRows {return false}
     if lhs.isWrite != rhs.isWrite {return false}
     if lhs.resultColumns != rhs.resultColumns {return false}
+    if lhs.locking != rhs.locking {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
