@@ -30,8 +30,8 @@ package struct ManagerNodeConfiguration: Sendable {
   }
 }
 
-/// A manager: follows the metadata log, watches every node that it names, and lets the log forget what is over. It holds nothing
-/// that the log does not.
+/// A manager: follows the metadata log, watches every node that it names, and lets the log forget what is over. One of all, the
+/// acting one, drives migrations. It holds nothing that the log does not.
 @LoopActor
 package final class ManagerNode {
   /// Told once where the node can go on no more; the process should end.
@@ -47,6 +47,10 @@ package final class ManagerNode {
   private var isProbing = false
   private var probes: UInt64 = 0
   private var resolver: TransactionResolver!
+  private let election: ManagerElection
+  private var migrations: MigrationRunner!
+  private var electionTimer: LoopTimer?
+  private var isElecting = false
 
   package init(_ configuration: ManagerNodeConfiguration) {
     self.configuration = configuration
@@ -58,6 +62,9 @@ package final class ManagerNode {
       host: configuration.host, port: configuration.port, tls: configuration.tls?.acceptingTokens)
     _ = AccessGuard.install(at: server, role: .manager, tls: configuration.tls) { [client] in client.image }
     logger = Logger(label: "manager")
+    election = ManagerElection(nodeID: configuration.nodeID, client: client)
+    migrations = MigrationRunner(client: client) { [unowned self] in channel(to: $0) }
+    election.onChange = { [weak self] epoch in self?.migrations.act(in: epoch) }
     resolver = TransactionResolver(client: client) { [unowned self] in channel(to: $0) }
   }
 
@@ -66,6 +73,16 @@ package final class ManagerNode {
     try server.start()
     client.onOutdated = { [weak self] reason in self?.onFailure?(reason) }
     client.start()
+    electionTimer = LoopTimer(
+      afterMilliseconds: Self.electionMilliseconds, repeatMilliseconds: Self.electionMilliseconds
+    ) { [weak self] in
+      guard let self, !self.isElecting else { return }
+      self.isElecting = true
+      LoopActor.start {
+        await self.election.run { self.isServing[$0] }
+        self.isElecting = false
+      }
+    }
     timer = LoopTimer(
       afterMilliseconds: configuration.probeIntervalMilliseconds,
       repeatMilliseconds: configuration.probeIntervalMilliseconds
@@ -80,8 +97,14 @@ package final class ManagerNode {
     }
   }
 
+  /// How often it looks whether a manager acts.
+  private static let electionMilliseconds = 200
+
   package func stop() async {
     timer?.cancel()
+    electionTimer?.cancel()
+    migrations.stop()
+    await election.resign()
     client.stop()
     for channel in channels.values { channel.close() }
     await server.shutdown(graceMilliseconds: 500)
@@ -107,6 +130,8 @@ package final class ManagerNode {
     set.counter(
       "kunlog_manager_resolved_transactions_total", "Transactions that this manager resolved for their coordinators.",
       resolver.resolvedCount)
+    set.gauge("kunlog_manager_is_acting", "Whether this manager acts, as the metadata log says.", election.epoch != nil)
+    migrations.addMetrics(to: &set)
     set.counter("kunlog_manager_probes_total", "Times that this manager has asked all nodes.", probes)
     set.add(client.metrics)
     set.add(server.metrics)

@@ -107,6 +107,9 @@ package enum AccessMethod: String, Sendable, Hashable, CaseIterable {
   case rollback = "kunlog.storage.v1.Storage/Rollback"
   case keepAlive = "kunlog.storage.v1.Storage/KeepAlive"
   case storageStatus = "kunlog.storage.v1.Storage/Status"
+  case moveStep = "kunlog.storage.v1.Moves/Step"
+  case readMovedRows = "kunlog.storage.v1.Moves/ReadRows"
+  case readMovedChanges = "kunlog.storage.v1.Moves/ReadChanges"
   case healthCheck = "grpc.health.v1.Health/Check"
   case healthWatch = "grpc.health.v1.Health/Watch"
   case reflection = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
@@ -125,6 +128,8 @@ extension AccessPolicy {
     case .changeMembers, .transferLeadership: [.admin, .operator]
     case .exchange, .installSnapshot: AccessRoles(node)
     case .execute, .commit, .prepare, .finish, .hold, .rollback, .keepAlive: .compute
+    case .moveStep: [.manager, .admin]
+    case .readMovedRows, .readMovedChanges: .storage
     case .transactions: [.compute, .manager, .admin, .operator, .reader]
     case .storageStatus, .healthCheck, .healthWatch, .reflection, .reflectionAlpha: .everybody
     }

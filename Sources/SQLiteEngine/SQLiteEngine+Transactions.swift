@@ -134,6 +134,13 @@ extension SQLiteEngine {
     for tablet in tablets { tabletLocks.release(tablet, by: .schemaChange) }
   }
 
+  /// Ends a transaction for a reason, unless its changes are on their way to the log.
+  func end(_ id: TransactionID, _ error: SQLError) {
+    guard let transaction = transactions[id], !transaction.isSealed else { return }
+    doom(transaction, error)
+    Task { await self.undo(transaction, error) }
+  }
+
   // MARK: Writing
 
   private func write(

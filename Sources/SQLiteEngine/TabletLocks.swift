@@ -13,6 +13,10 @@ final class TabletLocks {
     case transaction(TransactionID)
     /// Goes before all who wait.
     case schemaChange
+    /// Goes before all who wait, too, for one tablet.
+    case fence(TabletID)
+
+    var goesFirst: Bool { if case .transaction = self { false } else { true } }
   }
 
   /// How a tablet is held.
@@ -86,6 +90,8 @@ final class TabletLocks {
   private var heldRows: [Owner: [TabletID: [RowKey]]] = [:]
   /// What each waiting transaction waits for; one thing at a time.
   private var waitingFor: [Owner: Waiter] = [:]
+  /// Tablets that transactions do not get; see `StorageEngine.fence`.
+  private(set) var fenced: Set<TabletID> = []
 
   /// Who holds a tablet alone.
   func exclusiveHolder(of tablet: TabletID) -> Owner? { locks[tablet]?.exclusive }
@@ -106,11 +112,12 @@ final class TabletLocks {
     let lock = locks[tablet] ?? Lock()
     let isShared = lock.shared.contains(owner)
     if lock.exclusive == owner || mode == .shared && isShared { return }
+    if !owner.goesFirst, fenced.contains(tablet) { throw .fenced(tablet) }
     if lock.admits(mode, owner), lock.waiters.isEmpty || isShared {
       locks[tablet, default: Lock()].hold(mode, owner)
       return
     }
-    let goesFirst = isShared || owner == .schemaChange
+    let goesFirst = isShared || owner.goesFirst
     try refuseCircle(owner, tablet, lock.holders + (goesFirst ? [] : lock.waiters.map(\.owner)))
     try await wait(owner, tablet, mode, nil, timeoutMilliseconds) { waiter in
       // Nobody can have the tablet alone before those who hold it already and want more.
@@ -245,6 +252,16 @@ final class TabletLocks {
     for other in next {
       waitingFor[other.owner] = nil
       other.resume(nil)
+    }
+  }
+
+  /// Refuses these tablets to transactions, among them those that wait.
+  func setFences(_ tablets: Set<TabletID>) {
+    fenced = tablets
+    for tablet in tablets {
+      for waiter in locks[tablet]?.waiters ?? [] where !waiter.owner.goesFirst {
+        remove(waiter, error: .fenced(tablet))
+      }
     }
   }
 

@@ -62,6 +62,20 @@ package protocol StorageEngine: AnyObject {
   /// Gives up what `lockExclusive` took.
   func releaseExclusive(_ tablets: [TabletID])
 
+  // Tablets that move from shard to shard.
+
+  /// Waits until no transaction holds the tablet, then refuses it to all (`SQLError.fenced`), those that wait included.
+  /// Transactions that still hold it after `graceMilliseconds` are undone.
+  func fence(_ tablet: TabletID, graceMilliseconds: Int) async
+  /// Refuses these tablets to transactions, and no others.
+  func setFences(_ tablets: Set<TabletID>)
+  /// The tablet's rows as they are now, whatever is applied later.
+  func readRows(of tablet: TabletID) async throws(SQLError) -> any TabletRows
+  /// Cuts changes into changes of about `pieceBytes`, which do the same one after another.
+  func split(_ changes: [UInt8], pieceBytes: Int) throws(SQLError) -> [[UInt8]]
+  /// Changes of one tablet as one.
+  func join(_ changes: [[UInt8]]) -> [UInt8]
+
   // What the shard's log says, at every replica.
 
   /// Applies entries in order. One call at a time. A tablet that already contains an entry leaves it alone, so that replay
@@ -86,6 +100,30 @@ package protocol StorageEngine: AnyObject {
   func statistics() async -> EngineStatistics
   /// Ends all transactions, makes what is applied durable and closes.
   func close() async
+}
+
+/// The rows of a tablet as of a moment, by ascending key.
+@LoopActor
+package protocol TabletRows: AnyObject {
+  /// Inserts of the next rows, of about so many bytes; nil after the last. The same rows give the same bytes on every replica
+  /// of every shard.
+  func next(limitBytes: Int) async throws(SQLError) -> [UInt8]?
+  /// Begins again with the first row.
+  func rewind() async
+  /// Rows that were given out.
+  var count: UInt64 { get }
+  func close()
+}
+
+extension SQLState {
+  /// Within a storage node: the tablet is about to move to another shard, and writes wait. Not shown to clients.
+  package static let tabletFenced = SQLState(rawValue: "KL001")
+}
+
+extension SQLError {
+  package static func fenced(_ tablet: TabletID) -> SQLError {
+    SQLError(.tabletFenced, "tablet \(tablet) is about to move to another shard")
+  }
 }
 
 /// What an engine's directory or a snapshot contains.

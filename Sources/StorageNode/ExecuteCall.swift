@@ -11,7 +11,7 @@ import StorageEngine
 @LoopActor
 final class ExecuteCall {
   /// How a call ends other than well.
-  private enum Stop: Error {
+  enum Stop: Error {
     case failure(Kunlog_Storage_V1_SQLFailure)
     case notLeader
     case staleRoute(TabletID, requiredIndex: UInt64)
@@ -22,10 +22,10 @@ final class ExecuteCall {
   /// Rows are sent when so many bytes have gathered, and at the end.
   private static let messageBytes = 32 << 10
 
-  private let service: StorageService
-  private let request: Kunlog_Storage_V1_ExecuteRequest
+  let service: StorageService
+  let request: Kunlog_Storage_V1_ExecuteRequest
   private let writer: RPCWriter<Kunlog_Storage_V1_ExecuteResponse>
-  private let context: RPCContext
+  let context: RPCContext
   private let id: TransactionID
   private let session: EngineSession
   private var pending = Kunlog_Storage_V1_ExecuteResponse()
@@ -69,6 +69,9 @@ final class ExecuteCall {
       case .notLeader:
         result = .notLeader
         pending.notLeader = service.notLeader
+      case .staleRoute where answerFromMemory():
+        // A retry: the first try was carried out before the tablet moved.
+        break
       case .staleRoute(let tablet, let index):
         result = .staleRoute
         pending.staleRoute.tabletID = tablet.rawValue
@@ -117,6 +120,11 @@ final class ExecuteCall {
         )
       }
     }
+    try checkRoutes()
+    try await passFences()
+  }
+
+  func checkRoutes() throws(Stop) {
     let image = service.feed.image
     for reference in request.fragments.lazy.flatMap(\.tablets) {
       let tablet = TabletID(rawValue: reference.tabletID)
@@ -193,7 +201,9 @@ final class ExecuteCall {
       for rows in outcome.rows { guard await send(rows, fragment: 0) else { throw .gone } }
       add(done: 0, affected: outcome.affected)
       pending.committed.committedIndex = index
-    case .failed(let failure): throw .failure(Failures.message(failure, fragment: 0))
+    case .failed(let failure):
+      try await replanWhereMoved(failure)
+      throw .failure(Failures.message(failure, fragment: 0))
     case .tooLarge: try await runInTransaction()
     case .replica(let error): throw stop(error)
     case .abandoned: throw .gone
@@ -239,7 +249,10 @@ final class ExecuteCall {
       if case .failure(let failure) = pending.committed.kind { throw .failure(failure) }
     } catch {
       pending.clearCommitted()
-      if request.commit {
+      var isUnbegun = false
+      if case .staleRoute = error { isUnbegun = !request.continues }
+      if request.commit || isUnbegun {
+        // Whoever plans anew begins anew.
         await transactions.rollback(entry)
         transactions.close(entry)
       } else {
@@ -321,7 +334,8 @@ final class ExecuteCall {
       } catch {
         if context.isCancelled { throw .gone }
         if !service.machine.isLeader { throw .notLeader }
-        throw .failure(Failures.message(error, fragment: place))
+        if all.isEmpty || request.commit { try await replanWhereMoved(error) }
+        throw .failure(Failures.message(error.forClients, fragment: place))
       }
     }
     return all

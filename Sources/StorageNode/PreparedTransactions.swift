@@ -48,7 +48,10 @@ final class PreparedTransactions {
   subscript(id: GlobalTransactionID) -> PreparedTransaction? { machine.state.prepared[id] }
 
   /// Milliseconds since this leader saw it prepared.
-  func age(of id: GlobalTransactionID) -> UInt64 { (Loop.now - (since[id] ?? Loop.now)) / 1_000_000 }
+  func age(of id: GlobalTransactionID) -> UInt64 {
+    let now = Loop.now
+    return (now - min(now, since[id] ?? now)) / 1_000_000
+  }
 
   func leadershipChanged(_ isLeader: Bool) {
     participant = CommitParticipant(

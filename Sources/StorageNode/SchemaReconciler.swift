@@ -94,7 +94,7 @@ final class SchemaReconciler {
       let image = feed.image
       // An image older than what the shard has followed already would undo it.
       guard image.index > consumedIndex, image.index >= machine.state.metadataIndex else { return }
-      let changes = Self.changes(image, shardID, machine.engine.tablets)
+      let changes = Self.changes(image, shardID, machine.engine.tablets, fenced: Set(machine.state.fences.keys))
       if changes.isEmpty {
         consumed(image.index)
         continue
@@ -142,13 +142,14 @@ final class SchemaReconciler {
     for waiter in ready { finish(waiter, .done) }
   }
 
-  /// What makes the tablets those of the image, by ascending tablet.
+  /// What makes the tablets those of the image, by ascending tablet. Those that move are left as they are: the target takes the
+  /// source's changes in their order, and a fenced one does not change.
   nonisolated static func changes(
-    _ image: Image, _ shardID: ShardID, _ tablets: [TabletID: TabletSummary]
+    _ image: Image, _ shardID: ShardID, _ tablets: [TabletID: TabletSummary], fenced: Set<TabletID> = []
   ) -> [TabletChange] {
     var changes: [TabletChange] = []
     let wanted = image.tablets.values.filter { $0.shardID == shardID }.sorted { $0.id < $1.id }
-    for tablet in wanted {
+    for tablet in wanted where !fenced.contains(tablet.id) {
       guard let table = image.tables[tablet.tableID] else { continue }
       let indexes = image.indexes(of: table.id).sorted { $0.id < $1.id }
       guard let present = tablets[tablet.id] else {
@@ -166,7 +167,9 @@ final class SchemaReconciler {
         changes.append(.createIndex(tablet.id, table, index))
       }
     }
-    for id in Set(tablets.keys).subtracting(wanted.map(\.id)).sorted() { changes.append(.drop(id)) }
+    for id in Set(tablets.keys).subtracting(wanted.map(\.id)).sorted() where !image.isKept(id, on: shardID) {
+      changes.append(.drop(id))
+    }
     return changes
   }
 }

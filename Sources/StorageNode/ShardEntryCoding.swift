@@ -26,6 +26,10 @@ struct ShardEntry: Equatable {
     case part(transaction: UInt64, number: UInt32, piece: [UInt8], isLast: Bool)
     /// The parts of the transaction will not be completed.
     case abandoned(transaction: UInt64)
+    /// A tablet that moves away.
+    case fence(TabletID, FenceEntry)
+    /// A tablet that comes from another shard.
+    case arrival(TabletID, ArrivalEntry)
   }
   /// One of the transactions that commit with an entry.
   struct Member: Equatable {
@@ -72,6 +76,8 @@ extension ShardEntry {
         $0.part.isLast = isLast
       case .abandoned(let transaction):
         $0.abandoned = transaction
+      case .fence(let tablet, let fence): $0.fence = fence.message(tablet)
+      case .arrival(let tablet, let arrival): $0.arrival = arrival.message(tablet)
       case .schema(let metadataIndex, let changes):
         $0.schema.metadataIndex = metadataIndex
         $0.schema.changes = changes.map(TabletChangeCoding.message)
@@ -108,6 +114,10 @@ extension ShardEntry {
         transaction: part.transaction, number: part.number, piece: Array(part.piece), isLast: part.isLast)
     case .abandoned(let transaction):
       kind = .abandoned(transaction: transaction)
+    case .fence(let fence):
+      kind = .fence(TabletID(rawValue: fence.tabletID), try FenceEntry(fence))
+    case .arrival(let arrival):
+      kind = .arrival(TabletID(rawValue: arrival.tabletID), try ArrivalEntry(arrival))
     case .schema(let entry):
       kind = .schema(metadataIndex: entry.metadataIndex, try entry.changes.map(TabletChangeCoding.change))
     case nil:
@@ -198,6 +208,10 @@ struct ShardState: Equatable, Sendable {
   var prepared: [GlobalTransactionID: PreparedTransaction] = [:]
   /// The latest record of the metadata log whose decision to commit was carried out here.
   var decisionIndex: UInt64 = 0
+  /// Tablets that move away and are not written, or not read either, any more.
+  var fences: [TabletID: TabletFence] = [:]
+  /// Tablets that come from other shards.
+  var arrivals: [TabletID: TabletArrival] = [:]
 }
 
 /// A transaction that is durable here, and undecided.
@@ -238,6 +252,8 @@ extension ShardState {
           $0.index = prepared.index
         }
       }
+      $0.fences = fences.sorted { $0.key < $1.key }.map { $0.value.message($0.key) }
+      $0.arrivals = arrivals.sorted { $0.key < $1.key }.map { $0.value.message($0.key) }
     }.serializedBytes()
   }
 
@@ -263,5 +279,7 @@ extension ShardState {
         transaction: TransactionID(bytes: Array(entry.transactionID)), preparation: preparation,
         changesets: entry.changesets.map(ShardEntry.changeset), index: entry.index)
     }
+    for fence in message.fences { fences[TabletID(rawValue: fence.tabletID)] = TabletFence(fence) }
+    for arrival in message.arrivals { arrivals[TabletID(rawValue: arrival.tabletID)] = TabletArrival(arrival) }
   }
 }

@@ -53,11 +53,17 @@ final class ShardStateMachine: StateMachine {
   var onFinished: (@LoopActor (PreparedTransaction) -> Void)?
   /// Told after schema changes were applied.
   var onSchema: (@LoopActor () -> Void)?
+  /// Told after fences were set or lifted.
+  var onFences: (@LoopActor () -> Void)?
+  /// Told after entries were applied.
+  var onApplied: (@LoopActor () -> Void)?
+  /// From which entry on the log is needed by what moves away; see `StateMachine.heldIndex`.
+  var oldestNeededIndex: (@LoopActor () -> UInt64?)?
 
   private var held: [UInt64: Held] = [:]
   private var sequence: UInt64 = 0
   /// Entries are not applied while the tablets' content is being fixed for a snapshot.
-  private let gate = SerialGate()
+  let gate = SerialGate()
   /// Undoes what was open when the leadership was lost.
   private var demotion: Task<Void, Never>?
   /// Takes the locks of prepared transactions before this replica serves as leader.
@@ -155,12 +161,22 @@ final class ShardStateMachine: StateMachine {
   /// The proposal is known not to be in the log.
   func forget(_ sequence: UInt64) { held[sequence] = nil }
 
+  /// An entry about a tablet that moves away.
+  func fenceEntry(_ tablet: TabletID, _ fence: FenceEntry) throws -> [UInt8] { try entry(.fence(tablet, fence)) }
+
+  /// An entry about a tablet that comes from another shard.
+  func arrivalEntry(_ tablet: TabletID, _ arrival: ArrivalEntry) throws -> [UInt8] {
+    try entry(.arrival(tablet, arrival))
+  }
+
   /// An entry that changes the schema.
   func schemaEntry(metadataIndex: UInt64, _ changes: [TabletChange]) throws -> [UInt8] {
     try entry(.schema(metadataIndex: metadataIndex, changes))
   }
 
   // MARK: StateMachine
+
+  var heldIndex: UInt64? { oldestNeededIndex?() }
 
   func apply(_ entries: [CommittedEntry]) async throws -> [UInt64] {
     await demotion?.value
@@ -173,6 +189,7 @@ final class ShardStateMachine: StateMachine {
     var hasSchema = false
     var prepared: [PreparedTransaction] = []
     var finished: [PreparedTransaction] = []
+    let fences = state.fences
     for entry in entries {
       state.parts.enter(term: entry.term)
       switch try await effect(of: entry) {
@@ -202,6 +219,8 @@ final class ShardStateMachine: StateMachine {
     if hasSchema { onSchema?() }
     for transaction in prepared { onPrepared?(transaction) }
     for transaction in finished { onFinished?(transaction) }
+    if state.fences != fences { onFences?() }
+    onApplied?()
     return outputs
   }
 
@@ -233,7 +252,18 @@ final class ShardStateMachine: StateMachine {
     case .finish(let id, let outcome, let decision): return await finish(id, outcome, decision, entry.index)
     case .schema(let metadataIndex, let changes):
       state.metadataIndex = max(state.metadataIndex, metadataIndex)
+      for case .drop(let tablet) in changes { state.dropped(tablet) }
       return .engine(.schema(changes, index: entry.index))
+    case .fence(let tablet, let fence):
+      return state.apply(fence, to: tablet, at: entry.index) ? .kept : .void
+    case .arrival(let tablet, let arrival):
+      switch state.apply(arrival, of: tablet) {
+      case ArrivalEffect.none?: return .kept
+      case .rows(let bytes)?:
+        return .engine(.changes([TabletChangeset(tabletID: tablet, bytes: bytes)], index: entry.index))
+      case .schema(let change)?: return .engine(.schema([change], index: entry.index))
+      case nil: return .void
+      }
     case .part(let transaction, let number, let piece, let isLast):
       let key = TransactionParts.Key(nodeID: origin.nodeID, life: origin.life, transaction: transaction)
       guard isLast else {
@@ -309,6 +339,7 @@ final class ShardStateMachine: StateMachine {
     appliedIndex = index
     checkpointedIndex = index
     onSchema?()
+    onFences?()
   }
 
   func leadershipChanged(isLeader: Bool, term: UInt64) {
@@ -316,6 +347,7 @@ final class ShardStateMachine: StateMachine {
     isElected = isLeader
     guard isLeader else { return stepDown() }
     leadership += 1
+    engine.setFences(Set(state.fences.keys))
     guard demotion != nil || !state.prepared.isEmpty else { return lead() }
     let (number, earlier) = (leadership, demotion)
     adoption = Task {
@@ -347,6 +379,7 @@ final class ShardStateMachine: StateMachine {
       await earlier?.value
       await adopting?.value
       await engine.rollbackAll()
+      if !isElected { engine.setFences([]) }
     }
     guard isLeader else { return }
     isLeader = false

@@ -67,7 +67,8 @@ package final class StorageNode {
       feed: feed, machine: machine, shardID: configuration.shardID, logger: logger,
       propose: { (payload) async throws(ReplicaError) in try await replica.propose(payload) })
     let service = StorageService(
-      configuration: configuration, feed: feed, machine: machine, replica: replica, reconciler: reconciler)
+      configuration: configuration, feed: feed, machine: machine, replica: replica, reconciler: reconciler,
+      logger: logger)
     machine.onLeadership = { [weak self] isLeader in
       reconciler.leadershipChanged(isLeader)
       service.leadershipChanged(isLeader)

@@ -1,5 +1,6 @@
 import EventLoop
 import FoundationEssentials
+import Logging
 import Metadata
 import ProtocolStorage
 import RPC
@@ -24,6 +25,7 @@ final class StorageService {
   let engine: any StorageEngine
   let transactions: OpenTransactions
   let prepared: PreparedTransactions
+  let moves: MoveDesk
   private(set) var batcher: WriteBatcher!
   /// Writes on their own that are at work, by name: a retry waits for the first.
   var writesAtWork: Set<TransactionID> = []
@@ -33,7 +35,7 @@ final class StorageService {
 
   init(
     configuration: StorageNodeConfiguration, feed: any MetadataFeed, machine: ShardStateMachine,
-    replica: Replica<ShardStateMachine>, reconciler: SchemaReconciler
+    replica: Replica<ShardStateMachine>, reconciler: SchemaReconciler, logger: Logger
   ) {
     self.configuration = configuration
     self.feed = feed
@@ -41,6 +43,9 @@ final class StorageService {
     self.replica = replica
     self.reconciler = reconciler
     engine = machine.engine
+    moves = MoveDesk(
+      configuration: configuration, feed: feed, machine: machine, replica: replica, reconciler: reconciler,
+      logger: logger)
     transactions = OpenTransactions(engine: machine.engine)
     prepared = PreparedTransactions(machine: machine, feed: feed) { (payload) async throws(ReplicaError) in
       try await replica.propose(payload)
@@ -54,6 +59,7 @@ final class StorageService {
   }
 
   func register(on server: RPCServer) {
+    moves.register(on: server)
     server.handleStream(StorageMethods.execute) { [unowned self] request, writer, context in
       try check(request.clusterID, request.shardID)
       guard requestsAtWork < Self.maximumRequests else {
@@ -106,11 +112,13 @@ final class StorageService {
   func leadershipChanged(_ isLeader: Bool) {
     if !isLeader { transactions.forgetAll() }
     prepared.leadershipChanged(isLeader)
+    moves.leadershipChanged(isLeader)
   }
 
   func stop() async {
     transactions.stop()
     prepared.stop()
+    moves.stop()
   }
 
   /// Who leads, for those who asked the wrong replica.

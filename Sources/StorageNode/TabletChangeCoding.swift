@@ -29,10 +29,7 @@ enum TabletChangeCoding {
   static func change(_ message: Kunlog_Storage_V1_LoggedTabletChange) throws -> TabletChange {
     let id = TabletID(rawValue: message.tabletID)
     switch message.kind {
-    case .create(let create):
-      let table = table(create.table)
-      return .create(
-        id, table, indexes: try create.indexes.map { try index($0, of: table) }, generation: create.generation)
+    case .create(let create): return try self.create(id, create)
     case .drop:
       return .drop(id)
     case .createIndex(let create):
@@ -45,6 +42,13 @@ enum TabletChangeCoding {
     case nil:
       throw DamagedEntry(reason: "it has a change of tablet \(id) that this version does not know")
     }
+  }
+
+  /// A tablet as it is made.
+  static func create(_ id: TabletID, _ message: Kunlog_Storage_V1_CreateTablet) throws -> TabletChange {
+    let table = table(message.table)
+    return .create(
+      id, table, indexes: try message.indexes.map { try index($0, of: table) }, generation: message.generation)
   }
 
   private static func message(_ table: TableDefinition) -> Kunlog_Storage_V1_LoggedTable {

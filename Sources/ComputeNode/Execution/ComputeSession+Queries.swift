@@ -240,7 +240,11 @@ extension ComputeSession {
       try await reader.prime()
     } catch {
       switch error {
-      case .staleRoute(let index): throw .replan(atLeast: index)
+      case .staleRoute(let index):
+        if !reader.request.transactionID.isEmpty, !reader.request.isContinuation {
+          transaction?.leave(reader.request.shardID)
+        }
+        throw .replan(atLeast: index)
       case .transactionLost where reader.request.snapshot != nil: throw .snapshotLost
       default: throw .failed(reader.sqlError(error))
       }

@@ -251,7 +251,9 @@ extension ComputeSession {
     isComplete: Bool
   ) async throws(AttemptFailure) {
     switch failure {
-    case .staleRoute(let index) where isFirst: throw .replan(atLeast: index)
+    case .staleRoute(let index) where isFirst:
+      if !request.commits, !request.isContinuation { transaction?.leave(request.shardID) }
+      throw .replan(atLeast: index)
     case .interrupted where request.commits, .cancelled where request.commits:
       do {
         try await services.shards.commit(request.transactionID, on: request.shardID)

@@ -54,6 +54,7 @@ extension Event {
     case .sequenceCreated, .sequenceAltered, .sequenceDropped, .sequenceReserved, .sequenceValueSet, .viewCreated,
       .viewReplaced, .viewDropped, .columnDefaultChanged, .databaseCreated, .schemaCreated, .schemaDropped:
       false
+    case .migration(.routed): true
     default: family == .catalog || family == .placement
     }
   }

@@ -64,6 +64,12 @@ final class SessionTransaction {
         name: name, number: lastSavepoint, settings: settings, written: written, hasDefined: hasDefined))
   }
 
+  /// A first request to the shard was not carried out: the shard does not know it.
+  func leave(_ shard: ShardID) {
+    joined.remove(shard)
+    written.remove(shard)
+  }
+
   /// Its shards have been told its end, but it goes on: they know it by a new name from now on.
   func startAnew(id: [UInt8]) {
     forgetShards()

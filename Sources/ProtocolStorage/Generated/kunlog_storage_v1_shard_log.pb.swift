@@ -75,6 +75,22 @@ package nonisolated struct Kunlog_Storage_V1_ShardEntry: Sendable {
     set {kind = .finish(newValue)}
   }
 
+  package var fence: Kunlog_Storage_V1_FenceEntry {
+    get {
+      if case .fence(let v)? = kind {return v}
+      return Kunlog_Storage_V1_FenceEntry()
+    }
+    set {kind = .fence(newValue)}
+  }
+
+  package var arrival: Kunlog_Storage_V1_ArrivalEntry {
+    get {
+      if case .arrival(let v)? = kind {return v}
+      return Kunlog_Storage_V1_ArrivalEntry()
+    }
+    set {kind = .arrival(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -84,10 +100,258 @@ package nonisolated struct Kunlog_Storage_V1_ShardEntry: Sendable {
     /// Parts that will not be completed, by their number.
     case abandoned(UInt64)
     case finish(Kunlog_Storage_V1_FinishEntry)
+    case fence(Kunlog_Storage_V1_FenceEntry)
+    case arrival(Kunlog_Storage_V1_ArrivalEntry)
 
   }
 
   package init() {}
+}
+
+/// A tablet that moves away. From the index of this entry on the log holds no changes of its rows, until the fence is lifted or the
+/// tablet dropped.
+package nonisolated struct Kunlog_Storage_V1_FenceEntry: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var tabletID: UInt64 = 0
+
+  package var migrationID: UInt64 = 0
+
+  package var attempt: UInt32 = 0
+
+  package var action: Kunlog_Storage_V1_FenceEntry.Action = .writes
+
+  /// The metadata at which the leader made it: older ones know nothing of it.
+  package var metadataIndex: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum Action: SwiftProtobuf.Enum, Swift.CaseIterable {
+    package typealias RawValue = Int
+    case writes // = 0
+    case reads // = 1
+    case lift // = 2
+    case UNRECOGNIZED(Int)
+
+    package init() {
+      self = .writes
+    }
+
+    package init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .writes
+      case 1: self = .reads
+      case 2: self = .lift
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    package var rawValue: Int {
+      switch self {
+      case .writes: return 0
+      case .reads: return 1
+      case .lift: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    package static let allCases: [Kunlog_Storage_V1_FenceEntry.Action] = [
+      .writes,
+      .reads,
+      .lift,
+    ]
+
+  }
+
+  package init() {}
+}
+
+/// A tablet that comes from another shard. What does not follow what is there has no effect, so that entries may come twice.
+package nonisolated struct Kunlog_Storage_V1_ArrivalEntry: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var tabletID: UInt64 = 0
+
+  package var migrationID: UInt64 = 0
+
+  package var step: Kunlog_Storage_V1_ArrivalEntry.OneOf_Step? = nil
+
+  package var begin: Kunlog_Storage_V1_BeginArrival {
+    get {
+      if case .begin(let v)? = step {return v}
+      return Kunlog_Storage_V1_BeginArrival()
+    }
+    set {step = .begin(newValue)}
+  }
+
+  package var rows: Kunlog_Storage_V1_ArrivedRows {
+    get {
+      if case .rows(let v)? = step {return v}
+      return Kunlog_Storage_V1_ArrivedRows()
+    }
+    set {step = .rows(newValue)}
+  }
+
+  /// All rows of the snapshot are there.
+  package var loaded: Bool {
+    get {
+      if case .loaded(let v)? = step {return v}
+      return false
+    }
+    set {step = .loaded(newValue)}
+  }
+
+  package var changes: Kunlog_Storage_V1_ArrivedChanges {
+    get {
+      if case .changes(let v)? = step {return v}
+      return Kunlog_Storage_V1_ArrivedChanges()
+    }
+    set {step = .changes(newValue)}
+  }
+
+  /// It belongs to this shard now.
+  package var ended: Bool {
+    get {
+      if case .ended(let v)? = step {return v}
+      return false
+    }
+    set {step = .ended(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Step: Equatable, Sendable {
+    case begin(Kunlog_Storage_V1_BeginArrival)
+    case rows(Kunlog_Storage_V1_ArrivedRows)
+    /// All rows of the snapshot are there.
+    case loaded(Bool)
+    case changes(Kunlog_Storage_V1_ArrivedChanges)
+    /// It belongs to this shard now.
+    case ended(Bool)
+
+  }
+
+  package init() {}
+}
+
+/// The tablet is made anew, without rows.
+package nonisolated struct Kunlog_Storage_V1_BeginArrival: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var tablet: Kunlog_Storage_V1_CreateTablet {
+    get {_tablet ?? Kunlog_Storage_V1_CreateTablet()}
+    set {_tablet = newValue}
+  }
+  /// Returns true if `tablet` has been explicitly set.
+  package var hasTablet: Bool {self._tablet != nil}
+  /// Clears the value of `tablet`. Subsequent reads from it will return its default value.
+  package mutating func clearTablet() {self._tablet = nil}
+
+  /// The snapshot: the index of the source's log, and the checksum of its rows.
+  package var sourceIndex: UInt64 = 0
+
+  package var checksum: Data = Data()
+
+  package var metadataIndex: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _tablet: Kunlog_Storage_V1_CreateTablet? = nil
+}
+
+package nonisolated struct Kunlog_Storage_V1_ArrivedRows: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// From 0.
+  package var number: UInt64 = 0
+
+  package var changes: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// How much of the source's log a tablet contains: all before an index, and so many pieces of the entry there; the highest number
+/// of pieces that there is: all of it.
+package nonisolated struct Kunlog_Storage_V1_MovePosition: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var index: UInt64 = 0
+
+  package var pieces: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Kunlog_Storage_V1_ArrivedChanges: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var after: Kunlog_Storage_V1_MovePosition {
+    get {_after ?? Kunlog_Storage_V1_MovePosition()}
+    set {_after = newValue}
+  }
+  /// Returns true if `after` has been explicitly set.
+  package var hasAfter: Bool {self._after != nil}
+  /// Clears the value of `after`. Subsequent reads from it will return its default value.
+  package mutating func clearAfter() {self._after = nil}
+
+  package var upTo: Kunlog_Storage_V1_MovePosition {
+    get {_upTo ?? Kunlog_Storage_V1_MovePosition()}
+    set {_upTo = newValue}
+  }
+  /// Returns true if `upTo` has been explicitly set.
+  package var hasUpTo: Bool {self._upTo != nil}
+  /// Clears the value of `upTo`. Subsequent reads from it will return its default value.
+  package mutating func clearUpTo() {self._upTo = nil}
+
+  package var kind: Kunlog_Storage_V1_ArrivedChanges.OneOf_Kind? = nil
+
+  package var changes: Data {
+    get {
+      if case .changes(let v)? = kind {return v}
+      return Data()
+    }
+    set {kind = .changes(newValue)}
+  }
+
+  package var schema: Kunlog_Storage_V1_LoggedTabletChange {
+    get {
+      if case .schema(let v)? = kind {return v}
+      return Kunlog_Storage_V1_LoggedTabletChange()
+    }
+    set {kind = .schema(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package nonisolated enum OneOf_Kind: Equatable, Sendable {
+    case changes(Data)
+    case schema(Kunlog_Storage_V1_LoggedTabletChange)
+
+  }
+
+  package init() {}
+
+  fileprivate var _after: Kunlog_Storage_V1_MovePosition? = nil
+  fileprivate var _upTo: Kunlog_Storage_V1_MovePosition? = nil
 }
 
 /// The decision on a prepared transaction: its changes take effect, or are dropped. One that is not prepared (any more) is
@@ -468,9 +732,71 @@ package nonisolated struct Kunlog_Storage_V1_ShardState: Sendable {
   /// The last decision to commit that was carried out here: a record of the metadata log.
   package var decisionIndex: UInt64 = 0
 
+  package var fences: [Kunlog_Storage_V1_TabletFence] = []
+
+  package var arrivals: [Kunlog_Storage_V1_TabletArrival] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+}
+
+package nonisolated struct Kunlog_Storage_V1_TabletFence: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var tabletID: UInt64 = 0
+
+  package var migrationID: UInt64 = 0
+
+  package var attempt: UInt32 = 0
+
+  /// The entry from which on there are no changes.
+  package var index: UInt64 = 0
+
+  package var reads: Bool = false
+
+  package var metadataIndex: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Kunlog_Storage_V1_TabletArrival: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var tabletID: UInt64 = 0
+
+  package var migrationID: UInt64 = 0
+
+  package var checksum: Data = Data()
+
+  /// Of the snapshot.
+  package var sourceIndex: UInt64 = 0
+
+  /// Messages of rows that are there.
+  package var loaded: UInt64 = 0
+
+  package var isLoaded: Bool = false
+
+  package var position: Kunlog_Storage_V1_MovePosition {
+    get {_position ?? Kunlog_Storage_V1_MovePosition()}
+    set {_position = newValue}
+  }
+  /// Returns true if `position` has been explicitly set.
+  package var hasPosition: Bool {self._position != nil}
+  /// Clears the value of `position`. Subsequent reads from it will return its default value.
+  package mutating func clearPosition() {self._position = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _position: Kunlog_Storage_V1_MovePosition? = nil
 }
 
 package nonisolated struct Kunlog_Storage_V1_PreparedTransaction: Sendable {
@@ -543,7 +869,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.storage.v1"
 
 nonisolated extension Kunlog_Storage_V1_ShardEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ShardEntry"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}transaction\0\u{1}schema\0\u{1}part\0\u{1}abandoned\0\u{1}finish\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}transaction\0\u{1}schema\0\u{1}part\0\u{1}abandoned\0\u{1}finish\0\u{1}fence\0\u{1}arrival\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -611,6 +937,32 @@ nonisolated extension Kunlog_Storage_V1_ShardEntry: SwiftProtobuf.Message, Swift
           self.kind = .finish(v)
         }
       }()
+      case 6: try {
+        var v: Kunlog_Storage_V1_FenceEntry?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .fence(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .fence(v)
+        }
+      }()
+      case 7: try {
+        var v: Kunlog_Storage_V1_ArrivalEntry?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .arrival(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .arrival(v)
+        }
+      }()
       default: break
       }
     }
@@ -642,12 +994,383 @@ nonisolated extension Kunlog_Storage_V1_ShardEntry: SwiftProtobuf.Message, Swift
       guard case .finish(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
     }()
+    case .fence?: try {
+      guard case .fence(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    }()
+    case .arrival?: try {
+      guard case .arrival(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Kunlog_Storage_V1_ShardEntry, rhs: Kunlog_Storage_V1_ShardEntry) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_FenceEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".FenceEntry"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{3}migration_id\0\u{1}attempt\0\u{1}action\0\u{3}metadata_index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.tabletID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.migrationID) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.attempt) }()
+      case 4: try { try decoder.decodeSingularEnumField(value: &self.action) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.metadataIndex) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.tabletID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.tabletID, fieldNumber: 1)
+    }
+    if self.migrationID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.migrationID, fieldNumber: 2)
+    }
+    if self.attempt != 0 {
+      try visitor.visitSingularUInt32Field(value: self.attempt, fieldNumber: 3)
+    }
+    if self.action != .writes {
+      try visitor.visitSingularEnumField(value: self.action, fieldNumber: 4)
+    }
+    if self.metadataIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.metadataIndex, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_FenceEntry, rhs: Kunlog_Storage_V1_FenceEntry) -> Bool {
+    if lhs.tabletID != rhs.tabletID {return false}
+    if lhs.migrationID != rhs.migrationID {return false}
+    if lhs.attempt != rhs.attempt {return false}
+    if lhs.action != rhs.action {return false}
+    if lhs.metadataIndex != rhs.metadataIndex {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_FenceEntry.Action: SwiftProtobuf._ProtoNameProviding {
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0WRITES\0\u{1}READS\0\u{1}LIFT\0")
+}
+
+nonisolated extension Kunlog_Storage_V1_ArrivalEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ArrivalEntry"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{3}migration_id\0\u{1}begin\0\u{1}rows\0\u{1}loaded\0\u{1}changes\0\u{1}ended\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.tabletID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.migrationID) }()
+      case 3: try {
+        var v: Kunlog_Storage_V1_BeginArrival?
+        var hadOneofValue = false
+        if let current = self.step {
+          hadOneofValue = true
+          if case .begin(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.step = .begin(v)
+        }
+      }()
+      case 4: try {
+        var v: Kunlog_Storage_V1_ArrivedRows?
+        var hadOneofValue = false
+        if let current = self.step {
+          hadOneofValue = true
+          if case .rows(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.step = .rows(v)
+        }
+      }()
+      case 5: try {
+        var v: Bool?
+        try decoder.decodeSingularBoolField(value: &v)
+        if let v = v {
+          if self.step != nil {try decoder.handleConflictingOneOf()}
+          self.step = .loaded(v)
+        }
+      }()
+      case 6: try {
+        var v: Kunlog_Storage_V1_ArrivedChanges?
+        var hadOneofValue = false
+        if let current = self.step {
+          hadOneofValue = true
+          if case .changes(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.step = .changes(v)
+        }
+      }()
+      case 7: try {
+        var v: Bool?
+        try decoder.decodeSingularBoolField(value: &v)
+        if let v = v {
+          if self.step != nil {try decoder.handleConflictingOneOf()}
+          self.step = .ended(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.tabletID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.tabletID, fieldNumber: 1)
+    }
+    if self.migrationID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.migrationID, fieldNumber: 2)
+    }
+    switch self.step {
+    case .begin?: try {
+      guard case .begin(let v)? = self.step else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .rows?: try {
+      guard case .rows(let v)? = self.step else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case .loaded?: try {
+      guard case .loaded(let v)? = self.step else { preconditionFailure() }
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 5)
+    }()
+    case .changes?: try {
+      guard case .changes(let v)? = self.step else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    }()
+    case .ended?: try {
+      guard case .ended(let v)? = self.step else { preconditionFailure() }
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 7)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_ArrivalEntry, rhs: Kunlog_Storage_V1_ArrivalEntry) -> Bool {
+    if lhs.tabletID != rhs.tabletID {return false}
+    if lhs.migrationID != rhs.migrationID {return false}
+    if lhs.step != rhs.step {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_BeginArrival: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".BeginArrival"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{3}source_index\0\u{1}checksum\0\u{3}metadata_index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._tablet) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.sourceIndex) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.checksum) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.metadataIndex) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._tablet {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.sourceIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sourceIndex, fieldNumber: 2)
+    }
+    if !self.checksum.isEmpty {
+      try visitor.visitSingularBytesField(value: self.checksum, fieldNumber: 3)
+    }
+    if self.metadataIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.metadataIndex, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_BeginArrival, rhs: Kunlog_Storage_V1_BeginArrival) -> Bool {
+    if lhs._tablet != rhs._tablet {return false}
+    if lhs.sourceIndex != rhs.sourceIndex {return false}
+    if lhs.checksum != rhs.checksum {return false}
+    if lhs.metadataIndex != rhs.metadataIndex {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_ArrivedRows: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ArrivedRows"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}changes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.number) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.changes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.number != 0 {
+      try visitor.visitSingularUInt64Field(value: self.number, fieldNumber: 1)
+    }
+    if !self.changes.isEmpty {
+      try visitor.visitSingularBytesField(value: self.changes, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_ArrivedRows, rhs: Kunlog_Storage_V1_ArrivedRows) -> Bool {
+    if lhs.number != rhs.number {return false}
+    if lhs.changes != rhs.changes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_MovePosition: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MovePosition"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}pieces\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.index) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.pieces) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.index != 0 {
+      try visitor.visitSingularUInt64Field(value: self.index, fieldNumber: 1)
+    }
+    if self.pieces != 0 {
+      try visitor.visitSingularUInt64Field(value: self.pieces, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_MovePosition, rhs: Kunlog_Storage_V1_MovePosition) -> Bool {
+    if lhs.index != rhs.index {return false}
+    if lhs.pieces != rhs.pieces {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_ArrivedChanges: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ArrivedChanges"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}after\0\u{3}up_to\0\u{1}changes\0\u{1}schema\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._after) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._upTo) }()
+      case 3: try {
+        var v: Data?
+        try decoder.decodeSingularBytesField(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .changes(v)
+        }
+      }()
+      case 4: try {
+        var v: Kunlog_Storage_V1_LoggedTabletChange?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .schema(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .schema(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._after {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._upTo {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    switch self.kind {
+    case .changes?: try {
+      guard case .changes(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 3)
+    }()
+    case .schema?: try {
+      guard case .schema(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_ArrivedChanges, rhs: Kunlog_Storage_V1_ArrivedChanges) -> Bool {
+    if lhs._after != rhs._after {return false}
+    if lhs._upTo != rhs._upTo {return false}
     if lhs.kind != rhs.kind {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -1344,7 +2067,7 @@ nonisolated extension Kunlog_Storage_V1_LoggedIndexPart: SwiftProtobuf.Message, 
 
 nonisolated extension Kunlog_Storage_V1_ShardState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ShardState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}metadata_index\0\u{1}recent\0\u{1}pending\0\u{1}prepared\0\u{3}decision_index\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}metadata_index\0\u{1}recent\0\u{1}pending\0\u{1}prepared\0\u{3}decision_index\0\u{1}fences\0\u{1}arrivals\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1357,6 +2080,8 @@ nonisolated extension Kunlog_Storage_V1_ShardState: SwiftProtobuf.Message, Swift
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.pending) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.prepared) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.decisionIndex) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.fences) }()
+      case 7: try { try decoder.decodeRepeatedMessageField(value: &self.arrivals) }()
       default: break
       }
     }
@@ -1378,6 +2103,12 @@ nonisolated extension Kunlog_Storage_V1_ShardState: SwiftProtobuf.Message, Swift
     if self.decisionIndex != 0 {
       try visitor.visitSingularUInt64Field(value: self.decisionIndex, fieldNumber: 5)
     }
+    if !self.fences.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.fences, fieldNumber: 6)
+    }
+    if !self.arrivals.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.arrivals, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1387,6 +2118,127 @@ nonisolated extension Kunlog_Storage_V1_ShardState: SwiftProtobuf.Message, Swift
     if lhs.pending != rhs.pending {return false}
     if lhs.prepared != rhs.prepared {return false}
     if lhs.decisionIndex != rhs.decisionIndex {return false}
+    if lhs.fences != rhs.fences {return false}
+    if lhs.arrivals != rhs.arrivals {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_TabletFence: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TabletFence"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{3}migration_id\0\u{1}attempt\0\u{1}index\0\u{1}reads\0\u{3}metadata_index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.tabletID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.migrationID) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.attempt) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.index) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.reads) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.metadataIndex) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.tabletID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.tabletID, fieldNumber: 1)
+    }
+    if self.migrationID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.migrationID, fieldNumber: 2)
+    }
+    if self.attempt != 0 {
+      try visitor.visitSingularUInt32Field(value: self.attempt, fieldNumber: 3)
+    }
+    if self.index != 0 {
+      try visitor.visitSingularUInt64Field(value: self.index, fieldNumber: 4)
+    }
+    if self.reads != false {
+      try visitor.visitSingularBoolField(value: self.reads, fieldNumber: 5)
+    }
+    if self.metadataIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.metadataIndex, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_TabletFence, rhs: Kunlog_Storage_V1_TabletFence) -> Bool {
+    if lhs.tabletID != rhs.tabletID {return false}
+    if lhs.migrationID != rhs.migrationID {return false}
+    if lhs.attempt != rhs.attempt {return false}
+    if lhs.index != rhs.index {return false}
+    if lhs.reads != rhs.reads {return false}
+    if lhs.metadataIndex != rhs.metadataIndex {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_TabletArrival: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TabletArrival"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{3}migration_id\0\u{1}checksum\0\u{3}source_index\0\u{1}loaded\0\u{3}is_loaded\0\u{1}position\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.tabletID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.migrationID) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.checksum) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.sourceIndex) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.loaded) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.isLoaded) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._position) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.tabletID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.tabletID, fieldNumber: 1)
+    }
+    if self.migrationID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.migrationID, fieldNumber: 2)
+    }
+    if !self.checksum.isEmpty {
+      try visitor.visitSingularBytesField(value: self.checksum, fieldNumber: 3)
+    }
+    if self.sourceIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sourceIndex, fieldNumber: 4)
+    }
+    if self.loaded != 0 {
+      try visitor.visitSingularUInt64Field(value: self.loaded, fieldNumber: 5)
+    }
+    if self.isLoaded != false {
+      try visitor.visitSingularBoolField(value: self.isLoaded, fieldNumber: 6)
+    }
+    try { if let v = self._position {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_TabletArrival, rhs: Kunlog_Storage_V1_TabletArrival) -> Bool {
+    if lhs.tabletID != rhs.tabletID {return false}
+    if lhs.migrationID != rhs.migrationID {return false}
+    if lhs.checksum != rhs.checksum {return false}
+    if lhs.sourceIndex != rhs.sourceIndex {return false}
+    if lhs.loaded != rhs.loaded {return false}
+    if lhs.isLoaded != rhs.isLoaded {return false}
+    if lhs._position != rhs._position {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -7,8 +7,8 @@ import MetadataClient
 /// `kunlog table`: tables as the metadata knows them.
 struct TableCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "table", abstract: "Look at tables, now or as they were.",
-    subcommands: [TableList.self, TableShow.self])
+    commandName: "table", abstract: "Look at tables, now or as they were, and move them from shard to shard.",
+    subcommands: [TableList.self, TableShow.self, TableMove.self])
 }
 
 /// `kunlog table list`.

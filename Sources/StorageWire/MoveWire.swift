@@ -1,0 +1,78 @@
+import Coordination
+import EventLoop
+import FoundationEssentials
+import Metadata
+import ProtocolStorage
+import RPC
+
+/// What a storage node answers to whoever asks for a step of a migration.
+package enum MoveAnswer: Sendable {
+  case done(MigrationDriver.StepResult)
+  /// It goes on. `totalBytes` 0: not known.
+  case working(bytes: UInt64, totalBytes: UInt64)
+  case failed(MigrationDriver.FailureKind, reason: String)
+  /// Another replica leads, where that is known.
+  case notLeader(NodeID?)
+}
+
+extension MigrationDriver.Step {
+  /// Whether it is the source's.
+  package var isOfSource: Bool {
+    switch self {
+    case .snapshot, .checksumSource, .fence, .cleanSource: true
+    case .load, .catchUp, .checksumTarget, .cleanTarget: false
+    }
+  }
+
+  /// Asks a storage node for the step; the node answers within about a second.
+  @LoopActor
+  package func ask(
+    _ channel: RPCChannel, of clusterID: ClusterID, _ migration: Migration, metadataIndex: UInt64,
+    timeoutMilliseconds: Int
+  ) async throws(RPCError) -> MoveAnswer {
+    let response = try await channel.unary(
+      MoveMethods.step,
+      .with {
+        $0.clusterID = Data(clusterID.rawValue)
+        $0.shardID = (isOfSource ? migration.plan.source : migration.plan.target).rawValue
+        $0.metadataIndex = metadataIndex
+        $0.migrationID = migration.plan.id.rawValue
+        $0.attempt = migration.attempt
+        switch self {
+        case .snapshot: $0.snapshot = true
+        case .load: $0.load = true
+        case .catchUp(let through): $0.catchUpThrough = through
+        case .checksumSource, .checksumTarget: $0.checksum = true
+        case .fence(let reads): $0.fence.reads = reads
+        case .cleanSource, .cleanTarget: $0.clean = true
+        }
+      }, timeoutMilliseconds: timeoutMilliseconds)
+    switch response.kind {
+    case .done(let done):
+      return .done(
+        MigrationDriver.StepResult(
+          shardIndex: done.shardIndex, checksum: Array(done.checksum), lengthBytes: done.lengthBytes))
+    case .working(let progress): return .working(bytes: progress.bytes, totalBytes: progress.totalBytes)
+    case .failure(let failure):
+      return .failed(
+        failure.isFinal ? .final : failure.snapshotLost ? .snapshotLost : .transient, reason: failure.message)
+    case .notLeader(let other):
+      return .notLeader(other.leaderNodeID == 0 ? nil : NodeID(rawValue: other.leaderNodeID))
+    case nil: throw RPCError(.unknown, "an answer of an unknown kind")
+    }
+  }
+}
+
+/// A storage node's account of itself, as far as it says who may give a snapshot.
+package struct ReplicaRole: Sendable {
+  package var isLeader: Bool
+  package var appliedIndex: UInt64
+
+  /// Asks a storage node.
+  @LoopActor
+  package static func ask(_ channel: RPCChannel, timeoutMilliseconds: Int) async throws(RPCError) -> ReplicaRole {
+    let status = try await channel.unary(
+      StorageMethods.status, Kunlog_Storage_V1_StatusRequest(), timeoutMilliseconds: timeoutMilliseconds)
+    return ReplicaRole(isLeader: status.role == "leader", appliedIndex: status.appliedIndex)
+  }
+}

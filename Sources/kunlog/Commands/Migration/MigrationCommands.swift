@@ -1,0 +1,256 @@
+import ArgumentParser
+import EventLoop
+import Metadata
+import MetadataClient
+
+/// `kunlog migration`: moves of tablets from shard to shard.
+struct MigrationCommands: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "migration", abstract: "Look at moves from shard to shard, and pause or end them.",
+    subcommands: [
+      MigrationList.self, MigrationShow.self, MigrationWatchCommand.self, MigrationPause.self, MigrationResume.self,
+      MigrationAbort.self,
+    ])
+}
+
+/// A migration as JSON and in tables.
+struct MigrationDocument: Encodable {
+  var id: UInt64
+  var tablet: UInt64
+  /// With its schema; nil: it was dropped.
+  var table: String?
+  var source: UInt32
+  var target: UInt32
+  var state: String
+  var percent: Int
+  var attempt: UInt32
+  var isPaused: Bool
+  var remark: String
+  var reason: String
+  var snapshotBytes: UInt64?
+  var startedIndex: UInt64
+  var changedIndex: UInt64
+
+  init(_ migration: Migration, _ image: Image) {
+    let plan = migration.plan
+    id = plan.id.rawValue
+    tablet = plan.tabletID.rawValue
+    table = image.tablets[plan.tabletID].flatMap { image.tables[$0.tableID] }.map { table in
+      "\(image.schemas[table.schemaID]?.name ?? "").\(table.name)"
+    }
+    source = plan.source.rawValue
+    target = plan.target.rawValue
+    state = migration.outcome?.text ?? migration.phase.text
+    percent = Self.percent(migration)
+    attempt = migration.attempt
+    isPaused = migration.isPaused
+    remark = migration.remark
+    reason = plan.reason
+    snapshotBytes = migration.snapshot?.lengthBytes
+    startedIndex = migration.startedIndex
+    changedIndex = migration.changedIndex
+  }
+
+  /// How many of its steps are done, roughly by the time that they take.
+  static func percent(_ migration: Migration) -> Int {
+    guard migration.outcome == nil else { return 100 }
+    return switch migration.phase {
+    case .planned, .failed: 0
+    case .snapshotTaken: 20
+    case .transferred: 60
+    case .loaded: 70
+    case .caughtUp: 90
+    case .writesCut: 95
+    case .routed, .finishing, .reversing, .routedBack: 99
+    }
+  }
+}
+
+extension Image {
+  /// One that is under way or among the last that have ended.
+  func migration(argument: UInt64) throws -> Migration {
+    let id = MigrationID(rawValue: argument)
+    if let migration = migrations.open[id] ?? migrations.ended[id] { return migration }
+    throw CommandFailure(
+      description: id < migrations.nextID
+        ? "Migration \(id) has ended long ago: kunlog log show --family migrations has its history."
+        : "There is no migration \(id). See kunlog migration list.")
+  }
+}
+
+/// `kunlog migration list`.
+struct MigrationList: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "List moves that are under way, and the last ones that have ended.")
+
+  @OptionGroup var cluster: ClusterOptions
+
+  @Flag(name: .long, help: "Only those that are under way.")
+  var open = false
+
+  @Flag(name: .long, help: "One JSON document on standard output.")
+  var json = false
+
+  private struct Document: Encodable {
+    var index: UInt64
+    var migrations: [MigrationDocument]
+  }
+
+  @LoopActor
+  func run() async throws {
+    let client = try await cluster.connect(principal: "operator")
+    defer { client.stop() }
+    let image = client.image
+    var all = image.migrations.open.values.sorted { $0.plan.id < $1.plan.id }
+    if !open { all += image.migrations.ended.values.sorted { $0.changedIndex > $1.changedIndex } }
+    let documents = all.map { MigrationDocument($0, image) }
+    StandardStream.output.write(
+      (json ? JSONDocument.text(Document(index: image.index, migrations: documents)) : Self.text(documents)) + "\n")
+  }
+
+  static func text(_ migrations: [MigrationDocument]) -> String {
+    guard !migrations.isEmpty else { return "no migrations" }
+    var text = TextTable(header: ["id", "table", "tablet", "from", "to", "state", "%", "attempt", "remark"])
+    for migration in migrations {
+      text.add([
+        "\(migration.id)", migration.table ?? "", "\(migration.tablet)", "\(migration.source)", "\(migration.target)",
+        migration.isPaused ? "\(migration.state), paused" : migration.state, "\(migration.percent)",
+        "\(migration.attempt + 1)", migration.remark,
+      ])
+    }
+    return text.text
+  }
+}
+
+/// `kunlog migration show`.
+struct MigrationShow: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Show one move; kunlog log history migration ID has its history.")
+
+  @OptionGroup var cluster: ClusterOptions
+
+  @Flag(name: .long, help: "One JSON document on standard output.")
+  var json = false
+
+  @Argument(help: "Its number, as kunlog migration list shows it.")
+  var id: UInt64
+
+  @LoopActor
+  func run() async throws {
+    let client = try await cluster.connect(principal: "operator")
+    defer { client.stop() }
+    let document = MigrationDocument(try client.image.migration(argument: id), client.image)
+    guard !json else { return StandardStream.output.write(JSONDocument.text(document) + "\n") }
+    var lines = ["migration \(document.id)"]
+    lines.append("  table     \(document.table ?? "dropped") (tablet \(document.tablet))")
+    lines.append("  from, to  shard \(document.source), shard \(document.target)")
+    lines.append("  state     \(document.state)\(document.isPaused ? ", paused" : ""), \(document.percent) %")
+    lines.append("  attempt   \(document.attempt + 1)")
+    if let bytes = document.snapshotBytes { lines.append("  snapshot  \(bytes) bytes") }
+    if !document.remark.isEmpty { lines.append("  remark    \(document.remark)") }
+    if !document.reason.isEmpty { lines.append("  reason    \(document.reason)") }
+    lines.append("  records   \(document.startedIndex) to \(document.changedIndex)")
+    StandardStream.output.write(lines.joined(separator: "\n") + "\n")
+  }
+}
+
+/// `kunlog migration watch`.
+struct MigrationWatchCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "watch", abstract: "Follow moves until they have ended.")
+
+  @OptionGroup var cluster: ClusterOptions
+
+  @Argument(help: "Their numbers; none: all that are under way.")
+  var ids: [UInt64] = []
+
+  @LoopActor
+  func run() async throws {
+    let client = try await cluster.connect(principal: "operator")
+    defer { client.stop() }
+    for id in ids { _ = try client.image.migration(argument: id) }
+    let watched = ids.isEmpty ? client.image.migrations.open.keys.sorted() : ids.map { MigrationID(rawValue: $0) }
+    guard !watched.isEmpty else { return print("no migrations are under way") }
+    try await MigrationWatch(client, watched).untilEnded()
+  }
+}
+
+/// What the commands have in common that change a migration.
+struct MigrationChange: ParsableArguments {
+  @OptionGroup var cluster: ClusterOptions
+
+  @Option(name: .long, help: "Why, for the history.")
+  var reason = "asked for by an operator"
+
+  @Argument(help: "Its number, as kunlog migration list shows it.")
+  var id: UInt64
+
+  @LoopActor
+  func run(_ command: (MigrationID) -> MigrationCommand) async throws -> MetadataClient {
+    let client = try await cluster.connect(principal: "operator")
+    do {
+      try await client.catchUp()
+      _ = try client.image.migration(argument: id)
+      _ = try await client.append([.migration(command(MigrationID(rawValue: id)))])
+      return client
+    } catch let error as MetadataError {
+      client.stop()
+      throw CommandFailure(description: "\(error)")
+    } catch {
+      client.stop()
+      throw error
+    }
+  }
+}
+
+/// `kunlog migration pause`.
+struct MigrationPause: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "pause", abstract: "Let a move rest before its next step; not while writes are cut.")
+
+  @OptionGroup var change: MigrationChange
+
+  @LoopActor
+  func run() async throws {
+    try await change.run { .pause($0, reason: change.reason) }.stop()
+    print("migration \(change.id) is paused")
+  }
+}
+
+/// `kunlog migration resume`.
+struct MigrationResume: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "resume", abstract: "Let a paused move go on.")
+
+  @OptionGroup var change: MigrationChange
+
+  @LoopActor
+  func run() async throws {
+    try await change.run { .resume($0) }.stop()
+    print("migration \(change.id) goes on")
+  }
+}
+
+/// `kunlog migration abort`.
+struct MigrationAbort: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "abort",
+    abstract: "End a move before its route has moved: the table stays where it is, what was copied is deleted.")
+
+  @OptionGroup var change: MigrationChange
+
+  @LoopActor
+  func run() async throws {
+    let client = try await change.run { .fail($0, reason: change.reason) }
+    defer { client.stop() }
+    print("migration \(change.id) ends; its copy is being deleted")
+    if client.image.manager.nodeID == nil {
+      return StandardStream.error.write("No manager acts at the moment: one has to run for that (kunlog manager).\n")
+    }
+    while client.image.migrations.open[MigrationID(rawValue: change.id)] != nil {
+      try await loopSleep(milliseconds: 20)
+    }
+    print(
+      "migration \(change.id): \(client.image.migrations.ended[MigrationID(rawValue: change.id)]?.outcome?.text ?? "ended")"
+    )
+  }
+}

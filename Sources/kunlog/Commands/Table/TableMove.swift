@@ -1,0 +1,138 @@
+import ArgumentParser
+import EventLoop
+import Metadata
+import MetadataAudit
+import MetadataClient
+
+/// `kunlog table move`.
+struct TableMove: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "move", abstract: "Move tables or partitions to another shard, while they are read and written.",
+    discussion: """
+      Rows are copied, what changes meanwhile is taken over, both sides are compared, and the route moves: for that moment, some \
+      ten milliseconds, statements wait; none fails. Transactions that keep a table locked for longer than a quarter of a second at \
+      that moment are rolled back (40001).
+
+      The cluster's manager does it: this command only asks for it and watches. Ctrl-C ends the watching, not the move; \
+      kunlog migration list shows it, kunlog migration abort ends it.
+      """)
+
+  @OptionGroup var cluster: ClusterOptions
+
+  @Option(name: .long, help: "The shard to move to: its number or its name.")
+  var to: String
+
+  @Flag(name: .long, help: "Say what would be moved, and move nothing.")
+  var dryRun = false
+
+  @Flag(name: .long, help: "Ask for the move and return at once.")
+  var noWait = false
+
+  @Option(name: .long, help: "How often a step that failed is tried again before the move is undone.")
+  var retries = MigrationPlan.standardRetries
+
+  @Option(name: .long, help: "Why, for the history.")
+  var reason = ""
+
+  @Argument(
+    help: "Tables: NAME, SCHEMA.NAME, or an id. A partitioned table stands for all of its partitions.")
+  var tables: [String]
+
+  private struct Planned {
+    var tablet: TabletDefinition
+    var name: String
+  }
+
+  func validate() throws {
+    guard !tables.isEmpty else { throw ValidationError("Name the tables to move.") }
+    _ = try tables.map(reference)
+  }
+
+  private func reference(_ table: String) throws -> ObjectReference {
+    do throws(ObjectReference.Malformed) { return try ObjectReference(words: ["table", table]) } catch {
+      throw ValidationError(error.description)
+    }
+  }
+
+  @LoopActor
+  func run() async throws {
+    let client = try await cluster.connect(principal: "operator")
+    defer { client.stop() }
+    try await client.catchUp()
+    let image = client.image
+    guard let target = image.shardDetails(to) else {
+      let all = image.shardSummaries.map { "\($0.id) (\($0.name))" }.joined(separator: ", ")
+      throw CommandFailure(
+        description: "There is no shard \(to). " + (all.isEmpty ? "There are no shards." : "Shards: \(all)."))
+    }
+    let shard = ShardID(rawValue: target.shard.id)
+    let planned = try plan(image, to: shard)
+    for move in planned {
+      let verb = dryRun ? "would move" : "moves"
+      print("\(verb) \(move.name) (tablet \(move.tablet.id)) from shard \(move.tablet.shardID) to shard \(shard)")
+    }
+    guard !dryRun else { return }
+    let ids = try await ask(client, planned, shard)
+    if client.image.manager.nodeID == nil {
+      StandardStream.error.write("No manager acts at the moment: the move begins once one runs (kunlog manager).\n")
+    }
+    guard !noWait else { return }
+    try await MigrationWatch(client, ids).untilEnded()
+  }
+
+  /// What there is to move; those that are there already are left out.
+  @LoopActor
+  private func plan(_ image: Image, to shard: ShardID) throws -> [Planned] {
+    var planned: [Planned] = []
+    for name in tables {
+      let reference = try reference(name)
+      if ["pg_catalog", "information_schema", "kunlog"].contains(reference.schema) {
+        throw CommandFailure(
+          description:
+            "\(reference.schema).\(reference.name) is a system table: it is on no shard, and cannot be moved.")
+      }
+      guard let details = image.tableDetails(reference) else {
+        let near = image.tablesLike(reference)
+        throw CommandFailure(
+          description: "There is no table \(reference.schema).\(reference.name)."
+            + (near.isEmpty ? "" : " Did you mean \(near.joined(separator: ", "))?"))
+      }
+      let tablets = details.tablets.compactMap { image.tablets[TabletID(rawValue: $0.id)] }
+      guard tablets.contains(where: { $0.shardID != shard }) else {
+        throw CommandFailure(
+          description: tablets.isEmpty
+            ? "\(details.table.name) has no partitions yet: there is nothing to move."
+            : "\(details.table.name) is on shard \(shard) already.")
+      }
+      for tablet in tablets where tablet.shardID != shard {
+        if let known = image.migrations.open(of: tablet.id) {
+          throw CommandFailure(
+            description: "\(details.table.name) is being moved already: \(known.text). "
+              + "Wait for its end (kunlog migration show \(known.plan.id)), or end it: kunlog migration abort "
+              + "\(known.plan.id).")
+        }
+        guard !planned.contains(where: { $0.tablet.id == tablet.id }) else { continue }
+        let table = image.tables[tablet.tableID]
+        let schema = table.flatMap { image.schemas[$0.schemaID]?.name } ?? ""
+        planned.append(Planned(tablet: tablet, name: "\(schema).\(table?.name ?? "\(tablet.tableID)")"))
+      }
+    }
+    return planned
+  }
+
+  /// One record for all.
+  @LoopActor
+  private func ask(_ client: MetadataClient, _ planned: [Planned], _ shard: ShardID) async throws -> [MigrationID] {
+    do throws(MetadataError) {
+      let result = try await client.append(
+        planned.map {
+          .migration(
+            .plan(
+              $0.tablet.id, target: shard, epoch: $0.tablet.epoch, maximumRetries: retries, reason: reason))
+        })
+      return result.events.compactMap { if case .migration(.planned(let plan)) = $0 { plan.id } else { nil } }
+    } catch {
+      throw CommandFailure(description: "The move was not begun: \(error)")
+    }
+  }
+}
