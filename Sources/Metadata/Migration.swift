@@ -231,4 +231,18 @@ package struct Migration: Sendable, Hashable {
     "migration \(plan.id) of tablet \(plan.tabletID) from shard \(plan.source) to shard \(plan.target), "
       + (outcome?.text ?? (isPaused ? "\(phase.text), paused" : phase.text))
   }
+
+  /// How far it is, in steps that weigh about what they take; 100: it has ended.
+  package var percent: Int {
+    guard outcome == nil else { return 100 }
+    return switch phase {
+    case .planned, .failed: 0
+    case .snapshotTaken: 20
+    case .transferred: 60
+    case .loaded: 70
+    case .caughtUp: 90
+    case .writesCut: 95
+    case .routed, .finishing, .reversing, .routedBack: 99
+    }
+  }
 }

@@ -106,7 +106,8 @@ final class ExecuteCall {
   /// The shard first reaches the metadata that the request was planned at; then its routes must still hold.
   private func catchUp() async throws(Stop) {
     let patience = min(context.remainingMilliseconds ?? .max, StorageService.patienceMilliseconds)
-    let index = max(request.metadataIndex, request.snapshot.decisionIndex)
+    // Nor does it serve by metadata that are older than its tablets.
+    let index = max(request.metadataIndex, request.snapshot.decisionIndex, service.machine.state.metadataIndex)
     if service.reconciler.consumedIndex < index {
       switch await service.reconciler.catchUp(to: index, timeoutMilliseconds: patience) {
       case .done: break

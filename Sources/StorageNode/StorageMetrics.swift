@@ -76,6 +76,7 @@ extension StorageService {
     set.gauge(
       "kunlog_storage_schema_index", "Up to which record of the metadata log the tablets' schema goes.",
       machine.isLeader ? reconciler.consumedIndex : machine.state.metadataIndex)
+    moves.addMetrics(to: &set)
     let tablets = await engine.statistics()
     set.gauge("kunlog_storage_tablets", "Tablets of this replica.", tablets.tablets)
     set.gauge("kunlog_storage_tablets_size_bytes", "Files of the tablets.", tablets.sizeBytes)

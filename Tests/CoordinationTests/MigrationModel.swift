@@ -19,10 +19,10 @@ struct MigrationModel {
     case leavesFence
     /// The source goes on answering reads until it has heard of the route.
     case readsLate
-    /// A shard takes steps of an earlier attempt.
-    case takesOldAttempts
     /// The source lifts a fence by metadata that are older than it.
     case liftsByOldMetadata
+    /// A leader serves by metadata that are older than its tablets.
+    case servesByOldMetadata
     /// The snapshot and the changes since do not join, and nobody compares.
     case losesChangesAfterSnapshot
   }
@@ -45,9 +45,11 @@ struct MigrationModel {
     var snapshots: [[UInt8]: (index: Int, rows: [Int])] = [:]
     /// The metadata that the leader has consumed.
     var image: Image
+    /// What another replica, that may lead next, has consumed.
+    var earlier: Image?
     var hasLeader = true
-    /// The metadata by which the tablet came here.
-    var begunAt: UInt64?
+    /// Replicated: the metadata by which tablets came and went. A leader that has older ones does not serve.
+    var metadataIndex: UInt64 = 0
     /// Writes of a mutant, let in and not logged.
     var inFlight: [Int] = []
   }
@@ -182,6 +184,10 @@ struct MigrationModel {
     faults += 1
     let id = ShardID(rawValue: UInt32(1 + draw.next(2)))
     shards[id]!.hasLeader = draw.chance(30)
+    if draw.chance(50), let earlier = shards[id]!.earlier {
+      shards[id]!.image = earlier
+      tidy(id)
+    }
     shards[id]!.inFlight = []
     if draw.chance(40) { shards[id]!.snapshots = [:] }
   }
@@ -191,6 +197,7 @@ struct MigrationModel {
   /// The leader reads the metadata, and does what they make necessary.
   private mutating func consume(_ id: ShardID) {
     guard shards[id]!.hasLeader else { return }
+    if draw.chance(30) { shards[id]!.earlier = shards[id]!.image }
     shards[id]!.image = image
     tidy(id)
   }
@@ -213,10 +220,11 @@ struct MigrationModel {
       case .planned?, .snapshotTaken?, .transferred?, .loaded?, .caughtUp?, .writesCut?: migration!.plan.target == id
       default: false
       }
-    let isOrphan = mutant == .leavesOrphan && migration?.phase == .failed
+    let isOrphan = mutant == .leavesOrphan && shard.arrival != nil
     guard shard.exists, !isOwner, !isKept, !isOrphan else { return }
     // A leader whose metadata are older than those by which the tablet came leaves it alone.
-    guard image.index >= (shard.begunAt ?? 0) else { return }
+    guard image.index >= shard.metadataIndex else { return }
+    shard.metadataIndex = image.index
     shard.exists = false
     shard.rows = []
     shard.fence = nil
@@ -304,7 +312,7 @@ struct MigrationModel {
     if shards[id]!.image.index < plannedAt { consume(id) }
     let shard = shards[id]!
     let known = shard.image.tablets[Self.tablet]!
-    guard known.shardID == id, known.epoch <= route.epoch, shard.exists else { return }
+    guard known.shardID == id, known.epoch <= route.epoch, shard.exists, serves(shard) else { return }
     if mutant == .lateWrite, shard.fence != nil, let row = shard.inFlight.first {
       shards[id]!.inFlight.removeFirst()
       shards[id]!.log.append(.row(row))
@@ -324,10 +332,14 @@ struct MigrationModel {
     if owner != id { violations.append("row \(lastRow) was written at shard \(id), which does not own the tablet") }
   }
 
+  private func serves(_ shard: Shard) -> Bool {
+    mutant == .servesByOldMetadata || shard.image.index >= shard.metadataIndex
+  }
+
   private mutating func read() {
     let id = ShardID(rawValue: UInt32(1 + draw.next(2)))
     let shard = shards[id]!
-    guard shard.hasLeader, shard.image.tablets[Self.tablet]!.shardID == id, shard.exists else { return }
+    guard shard.hasLeader, shard.image.tablets[Self.tablet]!.shardID == id, shard.exists, serves(shard) else { return }
     guard mutant == .readsLate || shard.fence?.reads != true, draw.chance(30) else { return }
     if shard.rows.count != acknowledged.count || Set(shard.rows) != Set(acknowledged) {
       violations.append("a read at shard \(id) saw \(shard.rows.count) rows, not \(acknowledged.count)")
@@ -352,14 +364,14 @@ struct MigrationModel {
     guard shards[here]!.hasLeader else { return failed("no leader") }
     if shards[here]!.image.index < index { consume(here) }
     guard let known = shards[here]!.image.migrations.open[migration.plan.id],
-      known.attempt == migration.attempt || mutant == .takesOldAttempts, fits(step, known.phase)
+      known.attempt == migration.attempt, fits(step, known.phase)
     else { return failed("it does not fit") }
     // What is needed of the other side.
     switch step {
     case .load, .catchUp: guard shards[source]!.hasLeader else { return failed("the source has no leader") }
     default: break
     }
-    let attempt = mutant == .takesOldAttempts ? migration.attempt : known.attempt
+    let attempt = known.attempt
     switch step {
     case .snapshot:
       tokens &+= 1
@@ -425,7 +437,7 @@ struct MigrationModel {
         return .failed(number, .snapshotLost, reason: "it is gone")
       }
       shards[target]!.exists = true
-      shards[target]!.begunAt = shards[target]!.image.index
+      shards[target]!.metadataIndex = max(shards[target]!.metadataIndex, shards[target]!.image.index)
       shards[target]!.rows = snapshot.rows
       shards[target]!.arrival = Arrival(token: recorded.checksum, position: snapshot.index)
     }

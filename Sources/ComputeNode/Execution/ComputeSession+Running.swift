@@ -9,6 +9,7 @@ extension ComputeSession {
     guard relation.schema == "kunlog" else { return nil }
     switch relation.name {
     case "transactions": return await transactionRows()
+    case "migrations": return migrationRows()
     default: return nil
     }
   }
@@ -23,6 +24,26 @@ extension ComputeSession {
         .text(transaction.shards.map { "\($0)" }.joined(separator: ", ")),
         transaction.waitsFor.isEmpty ? .null : .text(transaction.waitsFor.joined(separator: ", ")),
         transaction.decisionIndex.map { .integer(Int64(clamping: $0)) } ?? .null,
+      ]
+    }
+  }
+
+  /// In the order of the columns of `kunlog.migrations`: those that are under way and the last ones that have ended.
+  private func migrationRows() -> [[StoredValue]] {
+    let image = image
+    let all = Array(image.migrations.open.values) + Array(image.migrations.ended.values)
+    return all.sorted { $0.plan.id < $1.plan.id }.map { migration in
+      let plan = migration.plan
+      let table = image.tablets[plan.tabletID].flatMap { image.tables[$0.tableID] }
+      let name = table.map { "\(image.schemas[$0.schemaID]?.name ?? "").\($0.name)" }
+      return [
+        .integer(Int64(clamping: plan.id.rawValue)), name.map { .text($0) } ?? .null,
+        .integer(Int64(clamping: plan.tabletID.rawValue)), .integer(Int64(plan.source.rawValue)),
+        .integer(Int64(plan.target.rawValue)), .text(migration.outcome?.text ?? migration.phase.text),
+        .integer(Int64(migration.percent)), .integer(Int64(migration.attempt) + 1),
+        .integer(migration.isPaused ? 1 : 0), migration.remark.isEmpty ? .null : .text(migration.remark),
+        migration.snapshot.map { .integer(Int64(clamping: $0.lengthBytes)) } ?? .null,
+        .integer(Int64(clamping: migration.startedIndex)), .integer(Int64(clamping: migration.changedIndex)),
       ]
     }
   }

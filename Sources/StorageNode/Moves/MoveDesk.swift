@@ -2,6 +2,7 @@ import EventLoop
 import FoundationEssentials
 import Logging
 import Metadata
+import Metrics
 import ProtocolStorage
 import RPC
 import Replica
@@ -58,8 +59,19 @@ final class MoveDesk {
     if isLeader { tidy() }
   }
 
-  /// Steps that are under way.
-  var stepsUnderWay: Int { jobs.count }
+  func addMetrics(to set: inout MetricSet) {
+    set.gauge("kunlog_storage_move_steps", "Steps of moves from shard to shard that are at work here.", jobs.count)
+    set.gauge(
+      "kunlog_storage_move_snapshots", "Snapshots of tablets that are kept for moves.", source.snapshotCount)
+    set.counter(
+      "kunlog_storage_moved_bytes_total", "Rows and changes that came from other shards and were logged here.",
+      target.arrivedBytes)
+    set.gauge(
+      "kunlog_storage_fenced_tablets", "Tablets whose writes wait because they are about to move.",
+      machine.state.fences.count)
+    set.counter(
+      "kunlog_storage_fence_waits_total", "Requests that waited because a tablet was about to move.", waitedStatements)
+  }
 
   // MARK: Statements
 

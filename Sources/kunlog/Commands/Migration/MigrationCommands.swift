@@ -41,7 +41,7 @@ struct MigrationDocument: Encodable {
     source = plan.source.rawValue
     target = plan.target.rawValue
     state = migration.outcome?.text ?? migration.phase.text
-    percent = Self.percent(migration)
+    percent = migration.percent
     attempt = migration.attempt
     isPaused = migration.isPaused
     remark = migration.remark
@@ -49,20 +49,6 @@ struct MigrationDocument: Encodable {
     snapshotBytes = migration.snapshot?.lengthBytes
     startedIndex = migration.startedIndex
     changedIndex = migration.changedIndex
-  }
-
-  /// How many of its steps are done, roughly by the time that they take.
-  static func percent(_ migration: Migration) -> Int {
-    guard migration.outcome == nil else { return 100 }
-    return switch migration.phase {
-    case .planned, .failed: 0
-    case .snapshotTaken: 20
-    case .transferred: 60
-    case .loaded: 70
-    case .caughtUp: 90
-    case .writesCut: 95
-    case .routed, .finishing, .reversing, .routedBack: 99
-    }
   }
 }
 

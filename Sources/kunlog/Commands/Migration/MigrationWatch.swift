@@ -50,7 +50,7 @@ final class MigrationWatch {
   /// How far it is.
   nonisolated static func line(_ migration: Migration) -> String {
     if let outcome = migration.outcome { return outcome.text }
-    var line = "\(MigrationDocument.percent(migration)) % \(migration.phase.text)"
+    var line = "\(migration.percent) % \(migration.phase.text)"
     if migration.phase == .snapshotTaken, let snapshot = migration.snapshot {
       line += ", \(snapshot.lengthBytes) bytes"
     }
