@@ -38,6 +38,9 @@ final class ShardStateMachine: StateMachine {
   private let logger: Logger
   private(set) var appliedIndex: UInt64
   private(set) var state: ShardState
+  /// The first entry since which there have always been parts of transactions whose last one has not come; nil: there are none, 0:
+  /// it is not known.
+  private(set) var partsSince: UInt64?
   /// Leads, and serves: all that it needs for that is there.
   private(set) var isLeader = false
   /// Leads, as consensus says.
@@ -80,6 +83,7 @@ final class ShardStateMachine: StateMachine {
     self.logger = logger
     life = UInt64.random(in: 1...UInt64.max)
     state = try ShardState(encoded: opened.nodeState)
+    partsSince = state.parts.isEmpty ? nil : 0
     appliedIndex = opened.index
     checkpointedIndex = opened.index
     checkpointTimer = LoopTimer(
@@ -207,6 +211,7 @@ final class ShardStateMachine: StateMachine {
         outputs.append(entry.index)
       case .void: outputs.append(0)
       }
+      partsSince = state.parts.isEmpty ? nil : partsSince ?? entry.index
     }
     do {
       try await engine.apply(batch)
@@ -336,6 +341,7 @@ final class ShardStateMachine: StateMachine {
       throw DamagedEntry(reason: "the snapshot contains index \(restored.index), not \(index)")
     }
     state = try ShardState(encoded: restored.nodeState)
+    partsSince = state.parts.isEmpty ? nil : 0
     appliedIndex = index
     checkpointedIndex = index
     onSchema?()

@@ -272,6 +272,9 @@ package nonisolated struct Kunlog_Storage_V1_ReadRowsResponse: Sendable {
   /// Clears the value of `tablet`. Subsequent reads from it will return its default value.
   package mutating func clearTablet() {self._tablet = nil}
 
+  /// See BeginArrival.
+  package var logFrom: UInt64 = 0
+
   /// Inserts, as the shard's log holds them.
   package var changes: Data = Data()
 
@@ -306,6 +309,9 @@ package nonisolated struct Kunlog_Storage_V1_ReadChangesRequest: Sendable {
 
   /// The stream ends with this index of the shard's log; 0: with what is applied now.
   package var through: UInt64 = 0
+
+  /// See BeginArrival.
+  package var logFrom: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -780,7 +786,7 @@ nonisolated extension Kunlog_Storage_V1_ReadRowsRequest: SwiftProtobuf.Message, 
 
 nonisolated extension Kunlog_Storage_V1_ReadRowsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReadRowsResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{1}changes\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{1}changes\0\u{3}log_from\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -790,6 +796,7 @@ nonisolated extension Kunlog_Storage_V1_ReadRowsResponse: SwiftProtobuf.Message,
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._tablet) }()
       case 2: try { try decoder.decodeSingularBytesField(value: &self.changes) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.logFrom) }()
       default: break
       }
     }
@@ -806,11 +813,15 @@ nonisolated extension Kunlog_Storage_V1_ReadRowsResponse: SwiftProtobuf.Message,
     if !self.changes.isEmpty {
       try visitor.visitSingularBytesField(value: self.changes, fieldNumber: 2)
     }
+    if self.logFrom != 0 {
+      try visitor.visitSingularUInt64Field(value: self.logFrom, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Kunlog_Storage_V1_ReadRowsResponse, rhs: Kunlog_Storage_V1_ReadRowsResponse) -> Bool {
     if lhs._tablet != rhs._tablet {return false}
+    if lhs.logFrom != rhs.logFrom {return false}
     if lhs.changes != rhs.changes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -819,7 +830,7 @@ nonisolated extension Kunlog_Storage_V1_ReadRowsResponse: SwiftProtobuf.Message,
 
 nonisolated extension Kunlog_Storage_V1_ReadChangesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReadChangesRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}shard_id\0\u{3}metadata_index\0\u{3}migration_id\0\u{1}after\0\u{1}through\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}shard_id\0\u{3}metadata_index\0\u{3}migration_id\0\u{1}after\0\u{1}through\0\u{3}log_from\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -833,6 +844,7 @@ nonisolated extension Kunlog_Storage_V1_ReadChangesRequest: SwiftProtobuf.Messag
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.migrationID) }()
       case 5: try { try decoder.decodeSingularMessageField(value: &self._after) }()
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.through) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.logFrom) }()
       default: break
       }
     }
@@ -861,6 +873,9 @@ nonisolated extension Kunlog_Storage_V1_ReadChangesRequest: SwiftProtobuf.Messag
     if self.through != 0 {
       try visitor.visitSingularUInt64Field(value: self.through, fieldNumber: 6)
     }
+    if self.logFrom != 0 {
+      try visitor.visitSingularUInt64Field(value: self.logFrom, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -871,6 +886,7 @@ nonisolated extension Kunlog_Storage_V1_ReadChangesRequest: SwiftProtobuf.Messag
     if lhs.migrationID != rhs.migrationID {return false}
     if lhs._after != rhs._after {return false}
     if lhs.through != rhs.through {return false}
+    if lhs.logFrom != rhs.logFrom {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

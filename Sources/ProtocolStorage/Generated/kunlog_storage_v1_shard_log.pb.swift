@@ -261,6 +261,10 @@ package nonisolated struct Kunlog_Storage_V1_BeginArrival: Sendable {
 
   package var metadataIndex: UInt64 = 0
 
+  /// After which entry of the source's log it is read for what takes effect after the snapshot: transactions that were under way
+  /// at that moment began after it.
+  package var logFrom: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -792,6 +796,8 @@ package nonisolated struct Kunlog_Storage_V1_TabletArrival: Sendable {
   /// Clears the value of `position`. Subsequent reads from it will return its default value.
   package mutating func clearPosition() {self._position = nil}
 
+  package var logFrom: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1188,7 +1194,7 @@ nonisolated extension Kunlog_Storage_V1_ArrivalEntry: SwiftProtobuf.Message, Swi
 
 nonisolated extension Kunlog_Storage_V1_BeginArrival: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".BeginArrival"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{3}source_index\0\u{1}checksum\0\u{3}metadata_index\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{3}source_index\0\u{1}checksum\0\u{3}metadata_index\0\u{3}log_from\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1200,6 +1206,7 @@ nonisolated extension Kunlog_Storage_V1_BeginArrival: SwiftProtobuf.Message, Swi
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.sourceIndex) }()
       case 3: try { try decoder.decodeSingularBytesField(value: &self.checksum) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.metadataIndex) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.logFrom) }()
       default: break
       }
     }
@@ -1222,6 +1229,9 @@ nonisolated extension Kunlog_Storage_V1_BeginArrival: SwiftProtobuf.Message, Swi
     if self.metadataIndex != 0 {
       try visitor.visitSingularUInt64Field(value: self.metadataIndex, fieldNumber: 4)
     }
+    if self.logFrom != 0 {
+      try visitor.visitSingularUInt64Field(value: self.logFrom, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1230,6 +1240,7 @@ nonisolated extension Kunlog_Storage_V1_BeginArrival: SwiftProtobuf.Message, Swi
     if lhs.sourceIndex != rhs.sourceIndex {return false}
     if lhs.checksum != rhs.checksum {return false}
     if lhs.metadataIndex != rhs.metadataIndex {return false}
+    if lhs.logFrom != rhs.logFrom {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2182,7 +2193,7 @@ nonisolated extension Kunlog_Storage_V1_TabletFence: SwiftProtobuf.Message, Swif
 
 nonisolated extension Kunlog_Storage_V1_TabletArrival: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TabletArrival"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{3}migration_id\0\u{1}checksum\0\u{3}source_index\0\u{1}loaded\0\u{3}is_loaded\0\u{1}position\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{3}migration_id\0\u{1}checksum\0\u{3}source_index\0\u{1}loaded\0\u{3}is_loaded\0\u{1}position\0\u{3}log_from\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2197,6 +2208,7 @@ nonisolated extension Kunlog_Storage_V1_TabletArrival: SwiftProtobuf.Message, Sw
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.loaded) }()
       case 6: try { try decoder.decodeSingularBoolField(value: &self.isLoaded) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._position) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.logFrom) }()
       default: break
       }
     }
@@ -2228,6 +2240,9 @@ nonisolated extension Kunlog_Storage_V1_TabletArrival: SwiftProtobuf.Message, Sw
     try { if let v = self._position {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     } }()
+    if self.logFrom != 0 {
+      try visitor.visitSingularUInt64Field(value: self.logFrom, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2239,6 +2254,7 @@ nonisolated extension Kunlog_Storage_V1_TabletArrival: SwiftProtobuf.Message, Sw
     if lhs.loaded != rhs.loaded {return false}
     if lhs.isLoaded != rhs.isLoaded {return false}
     if lhs._position != rhs._position {return false}
+    if lhs.logFrom != rhs.logFrom {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

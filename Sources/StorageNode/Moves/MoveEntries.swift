@@ -24,7 +24,8 @@ struct FenceEntry: Equatable, Sendable {
 struct ArrivalEntry: Equatable, Sendable {
   enum Step: Equatable, Sendable {
     /// `tablet`: how it is made.
-    case begin(TabletChange, sourceIndex: UInt64, checksum: [UInt8], metadataIndex: UInt64)
+    case begin(
+      TabletChange, sourceIndex: UInt64, logFrom: UInt64, checksum: [UInt8], metadataIndex: UInt64)
     case rows(number: UInt64, changes: [UInt8])
     case loaded
     case changes(ArrivedChanges)
@@ -81,6 +82,8 @@ struct TabletArrival: Equatable, Sendable {
   /// The snapshot that it began with: its rows, and the index of the source's log.
   var checksum: [UInt8]
   var sourceIndex: UInt64
+  /// After which entry the source's log is read: transactions that were under way at the snapshot began after it.
+  var logFrom: UInt64
   /// Messages of rows that are there.
   var loaded: UInt64 = 0
   var isLoaded = false
@@ -110,10 +113,10 @@ extension ShardState {
 
   /// Takes an arrival entry in; answers what the engine has to do. nil: it does not follow what is there.
   mutating func apply(_ entry: ArrivalEntry, of tablet: TabletID) -> ArrivalEffect? {
-    if case .begin(let change, let sourceIndex, let checksum, let metadataIndex) = entry.step {
+    if case .begin(let change, let sourceIndex, let logFrom, let checksum, let metadataIndex) = entry.step {
       self.metadataIndex = max(self.metadataIndex, metadataIndex)
       arrivals[tablet] = TabletArrival(
-        migrationID: entry.migrationID, checksum: checksum, sourceIndex: sourceIndex,
+        migrationID: entry.migrationID, checksum: checksum, sourceIndex: sourceIndex, logFrom: logFrom,
         position: MovePosition(whole: sourceIndex))
       return .schema(change)
     }
@@ -194,7 +197,7 @@ extension ArrivalEntry {
     switch message.step {
     case .begin(let begin):
       step = .begin(
-        try TabletChangeCoding.create(tablet, begin.tablet), sourceIndex: begin.sourceIndex,
+        try TabletChangeCoding.create(tablet, begin.tablet), sourceIndex: begin.sourceIndex, logFrom: begin.logFrom,
         checksum: Array(begin.checksum), metadataIndex: begin.metadataIndex)
     case .rows(let rows): step = .rows(number: rows.number, changes: Array(rows.changes))
     case .loaded: step = .loaded
@@ -209,9 +212,10 @@ extension ArrivalEntry {
       $0.tabletID = tablet.rawValue
       $0.migrationID = migrationID.rawValue
       switch step {
-      case .begin(let change, let sourceIndex, let checksum, let metadataIndex):
+      case .begin(let change, let sourceIndex, let logFrom, let checksum, let metadataIndex):
         $0.begin.tablet = TabletChangeCoding.message(change).create
         $0.begin.sourceIndex = sourceIndex
+        $0.begin.logFrom = logFrom
         $0.begin.checksum = Data(checksum)
         $0.begin.metadataIndex = metadataIndex
       case .rows(let number, let changes):
@@ -285,7 +289,7 @@ extension TabletArrival {
   init(_ message: Kunlog_Storage_V1_TabletArrival) {
     self.init(
       migrationID: MigrationID(rawValue: message.migrationID), checksum: Array(message.checksum),
-      sourceIndex: message.sourceIndex, loaded: message.loaded, isLoaded: message.isLoaded,
+      sourceIndex: message.sourceIndex, logFrom: message.logFrom, loaded: message.loaded, isLoaded: message.isLoaded,
       position: MovePosition(message.position))
   }
 
@@ -295,6 +299,7 @@ extension TabletArrival {
       $0.migrationID = migrationID.rawValue
       $0.checksum = Data(checksum)
       $0.sourceIndex = sourceIndex
+      $0.logFrom = logFrom
       $0.loaded = loaded
       $0.isLoaded = isLoaded
       $0.position = position.message

@@ -50,7 +50,7 @@ enum MoveLimits {
   static let bytesPerSecond = 48 << 20
   /// How long a fence waits for transactions that hold the tablet before it ends them.
   static let graceMilliseconds = 250
-  /// How long a snapshot waits for a moment without transactions that are under way.
+  /// How long a snapshot waits for a moment at which it can be taken.
   static let quietMilliseconds = 5000
   /// How long a call for a step waits for its end.
   static let stepMilliseconds = 1000

@@ -16,14 +16,17 @@ final class MoveSource {
   private final class Snapshot {
     let attempt: UInt32
     let index: UInt64
+    /// After which entry the log is needed: transactions that are under way at the snapshot began after it.
+    let logFrom: UInt64
     let rows: any TabletRows
     let tablet: TabletChange
     var result: MoveStepResult?
     /// Who reads it: of two, the later one.
     var readers = 0
-    init(attempt: UInt32, index: UInt64, rows: any TabletRows, tablet: TabletChange) {
+    init(attempt: UInt32, index: UInt64, logFrom: UInt64, rows: any TabletRows, tablet: TabletChange) {
       self.attempt = attempt
       self.index = index
+      self.logFrom = logFrom
       self.rows = rows
       self.tablet = tablet
     }
@@ -60,7 +63,7 @@ final class MoveSource {
     let recorded = feed.image.migrations.open.values.lazy.filter { [configuration] in
       $0.plan.source == configuration.shardID && $0.phase.needsSource
     }.compactMap { $0.snapshot?.shardIndex }.min()
-    return [recorded, snapshots.values.map(\.index).min()].compactMap(\.self).min().map { $0 + 1 }
+    return [recorded, snapshots.values.map(\.logFrom).min()].compactMap(\.self).min().map { $0 + 1 }
   }
 
   /// Snapshots that nobody needs any more are let go.
@@ -100,8 +103,8 @@ final class MoveSource {
       known.rows.close()
       snapshots[id] = nil
     }
-    let (index, rows, tablet) = try await fix(migration.plan.tabletID, needsQuiet: true)
-    let snapshot = Snapshot(attempt: migration.attempt, index: index, rows: rows, tablet: tablet)
+    let (index, logFrom, rows, tablet) = try await fix(migration.plan.tabletID)
+    let snapshot = Snapshot(attempt: migration.attempt, index: index, logFrom: logFrom, rows: rows, tablet: tablet)
     snapshots[id] = snapshot
     do {
       var result = try await digest(rows, progress)
@@ -118,17 +121,17 @@ final class MoveSource {
 
   /// The checksum of the rows as they are now, and the index of the log that they are of.
   func checksum(_ migration: Migration, _ progress: MoveProgress) async throws -> MoveStepResult {
-    let (index, rows, _) = try await fix(migration.plan.tabletID, needsQuiet: false)
+    let (index, _, rows, _) = try await fix(migration.plan.tabletID)
     defer { rows.close() }
     var result = try await digest(rows, progress)
     result.shardIndex = index
     return result
   }
 
-  /// - Parameter needsQuiet: at a moment at which no transaction of the tablet is in the log and not in its rows.
+  /// The rows of one moment, at which no entry is being applied.
   private func fix(
-    _ tablet: TabletID, needsQuiet: Bool
-  ) async throws -> (index: UInt64, rows: any TabletRows, tablet: TabletChange) {
+    _ tablet: TabletID
+  ) async throws -> (index: UInt64, logFrom: UInt64, rows: any TabletRows, tablet: TabletChange) {
     let deadline = Loop.now + UInt64(MoveLimits.quietMilliseconds) * 1_000_000
     var reason = ""
     while Loop.now < deadline {
@@ -136,13 +139,19 @@ final class MoveSource {
       do {
         defer { machine.gate.leave() }
         let definition = try definition(of: tablet)
-        let isQuiet =
-          machine.state.parts.isEmpty
-          && !machine.state.prepared.values.contains { $0.changesets.contains { $0.tabletID == tablet } }
-        if let definition, isQuiet || !needsQuiet {
-          return (machine.appliedIndex, try await machine.engine.readRows(of: tablet), definition)
+        // What was found in the state at the start may have begun anywhere.
+        let isKnown = machine.partsSince != 0
+        if let definition, isKnown {
+          let prepared = machine.state.prepared.values.lazy.filter {
+            $0.changesets.contains { $0.tabletID == tablet }
+          }.map(\.index).min()
+          let underWay = [prepared, machine.partsSince].compactMap(\.self).min()
+          let index = machine.appliedIndex
+          let logFrom = min(index, underWay.map { $0 - 1 } ?? index)
+          return (index, logFrom, try await machine.engine.readRows(of: tablet), definition)
         }
-        reason = definition == nil ? "its definition is changing" : "transactions of it are always under way"
+        reason =
+          isKnown ? "its definition is changing" : "transactions that began before this node's start are under way"
       }
       try await loopSleep(milliseconds: 1)
     }
@@ -174,7 +183,11 @@ final class MoveSource {
     snapshot.readers += 1
     let reader = snapshot.readers
     await snapshot.rows.rewind()
-    try await writer.send(.with { $0.tablet = TabletChangeCoding.message(snapshot.tablet).create })
+    try await writer.send(
+      .with {
+        $0.tablet = TabletChangeCoding.message(snapshot.tablet).create
+        $0.logFrom = snapshot.logFrom
+      })
     while let bytes = try await snapshot.rows.next(limitBytes: MoveLimits.pieceBytes) {
       guard snapshot.readers == reader else { throw RPCError(.aborted, "the snapshot is read once more") }
       try await writer.send(.with { $0.changes = Data(bytes) })
@@ -189,9 +202,10 @@ final class MoveSource {
     _ context: RPCContext
   ) async throws {
     let id = MigrationID(rawValue: request.migrationID)
-    guard let migration = feed.image.migrations.open[id], let start = migration.snapshot?.shardIndex else {
+    guard let migration = feed.image.migrations.open[id], migration.snapshot != nil else {
       throw RPCError(.notFound, "migration \(id) has no snapshot")
     }
+    let start = request.logFrom
     let through = request.through == 0 ? machine.appliedIndex : request.through
     let after = MovePosition(request.after)
     var tail = Tail(start: start, filter: TabletLogFilter(migration.plan.tabletID, after: start))

@@ -79,7 +79,7 @@ final class MoveTarget {
       guard let first = try await reader.next(), first.hasTablet else {
         throw RPCError(.dataLoss, "the snapshot's rows begin without their tablet")
       }
-      if arrival(migration) == nil { try await begin(desk, first.tablet, snapshot, migration.plan.tabletID) }
+      if arrival(migration) == nil { try await begin(desk, first, snapshot, migration.plan.tabletID) }
       try await take(reader, desk, snapshot, progress)
     } catch {
       try? await desk.settled()
@@ -96,13 +96,14 @@ final class MoveTarget {
   }
 
   private func begin(
-    _ desk: ArrivalDesk, _ tablet: Kunlog_Storage_V1_CreateTablet, _ snapshot: MigrationSnapshot, _ id: TabletID
+    _ desk: ArrivalDesk, _ first: Kunlog_Storage_V1_ReadRowsResponse, _ snapshot: MigrationSnapshot, _ id: TabletID
   ) async throws(RPCError) {
     do {
-      let change = try TabletChangeCoding.create(id, tablet)
+      let change = try TabletChangeCoding.create(id, first.tablet)
       try await desk.propose(
         .begin(
-          change, sourceIndex: snapshot.shardIndex, checksum: snapshot.checksum, metadataIndex: feed.image.index))
+          change, sourceIndex: snapshot.shardIndex, logFrom: first.logFrom, checksum: snapshot.checksum,
+          metadataIndex: feed.image.index))
       try await desk.settled()
     } catch {
       throw RPCError(.aborted, "\(error)")
@@ -188,7 +189,7 @@ final class MoveTarget {
   ) async throws(RPCError) -> MoveStepResult {
     let channel: RPCChannel
     do { channel = try self.channel(to: node) } catch { throw RPCError(.unavailable, "\(error)") }
-    guard let position = arrival(migration)?.position else { throw RPCError(.aborted, "the arrival has ended") }
+    guard let arrived = arrival(migration) else { throw RPCError(.aborted, "the arrival has ended") }
     let reader = channel.serverStream(
       MoveMethods.readChanges,
       .with {
@@ -196,7 +197,8 @@ final class MoveTarget {
         $0.shardID = migration.plan.source.rawValue
         $0.metadataIndex = feed.image.index
         $0.migrationID = migration.plan.id.rawValue
-        $0.after = position.message
+        $0.after = arrived.position.message
+        $0.logFrom = arrived.logFrom
         $0.through = through
       })
     defer { reader.cancel() }

@@ -3,7 +3,7 @@ import Replica
 import StorageEngine
 
 /// Reads a shard's log for what concerns one tablet: changes at the entry with which they take effect, whether they came in
-/// parts or were prepared before. It must begin where no transaction of the tablet was under way.
+/// parts or were prepared before. It must begin before those that were under way at the moment of interest.
 struct TabletLogFilter {
   enum Item: Equatable {
     case rows([UInt8])
