@@ -335,7 +335,8 @@ final class ExecuteCall {
       } catch {
         if context.isCancelled { throw .gone }
         if !service.machine.isLeader { throw .notLeader }
-        if all.isEmpty || request.commit { try await replanWhereMoved(error) }
+        // A first request that is given up leaves nothing here.
+        if all.isEmpty || request.commit || !request.continues { try await replanWhereMoved(error) }
         throw .failure(Failures.message(error.forClients, fragment: place))
       }
     }

@@ -154,6 +154,31 @@ extension RealProcesses {
       try expectNoOrphans(cluster)
     }
 
+    @Test("A shard is added to a running cluster, takes tables under load, and is there after a restart")
+    func newShard() throws {
+      let cluster = try Cluster(nodePort: 17601, postgresPort: 15561)
+      let report = try load(cluster, connections: 4) {
+        let output = try cluster.kunlog(["shard", "add", "--data", cluster.data])
+        #expect(output.contains("shard 3 is added, with storage-3-1, storage-3-2, storage-3-3"))
+        try cluster.kunlog(["table", "move", "moving", "counter", "--to", "3", "--data", cluster.data])
+        #expect(try shard(of: "moving", cluster) == "3")
+      }
+      #expect(report.errors == [])
+      #expect(report.violations == [])
+      #expect(
+        try cluster.kunlog(["shard", "list", "--data", cluster.data]).contains("storage-3-1, storage-3-2, storage-3-3"))
+      let rows = try cluster.query("SELECT count(*) FROM moving")
+      try cluster.stop()
+      try cluster.start()
+      #expect(try cluster.query("SELECT count(*) FROM moving") == rows)
+      #expect(try cluster.processes().count == 16)
+      // A new table goes where there are the fewest.
+      _ = try cluster.query("CREATE TABLE another (id int PRIMARY KEY); INSERT INTO another VALUES (1)")
+      #expect(try shard(of: "another", cluster) == "1")
+      let again = try Program.run(Program.kunlog, ["shard", "add", "--number", "3", "--data", cluster.data])
+      #expect(again.errors.contains("There is a shard 3 already. See kunlog shard list."), "\(again.errors)")
+    }
+
     @Test("What cannot be moved is refused with what to do; a move that is aborted leaves nothing behind")
     func refusals() throws {
       let cluster = try Cluster(nodePort: 17501, postgresPort: 15551)

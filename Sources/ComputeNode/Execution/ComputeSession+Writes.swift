@@ -15,6 +15,7 @@ extension ComputeSession {
     try failing { () throws(SQLError) in try self.checkWritable(analyzed.commandName) }
     let columnCount = analyzed.columns.count
     var fragments: [WriteFragment]
+    var isFirst = true
     switch plan {
     case .insert(let insert):
       return try await self.insert(insert, parameters, columnCount: columnCount, scope, mayCommit: mayCommit)
@@ -30,10 +31,13 @@ extension ComputeSession {
       let changes = try await keyedChanges(keyed, parameters, scope)
       try await remove(changes.removals, scope)
       fragments = changes.fragments
+      isFirst = changes.removals.isEmpty
     }
     // Without rows there is nothing to send.
     fragments.removeAll { $0.rows.isEmpty }
-    return try await send(fragments, columnCount: columnCount, scope, mayCommit: mayCommit)
+    var outcome = WriteOutcome(columnCount: columnCount)
+    try await send(fragments, &outcome, scope, mayCommit: mayCommit, isFirst: isFirst)
+    return outcome
   }
 
   func checkWritable(_ command: String) throws(SQLError) {
@@ -253,6 +257,12 @@ extension ComputeSession {
     switch failure {
     case .staleRoute(let index) where isFirst:
       if !request.commits, !request.isContinuation { transaction?.leave(request.shardID) }
+      throw .replan(atLeast: index)
+    case .staleRoute(let index) where transaction?.mayBeginAnew == true:
+      if let transaction {
+        rollback(transaction)
+        transaction.startAnew(id: services.names.next())
+      }
       throw .replan(atLeast: index)
     case .interrupted where request.commits, .cancelled where request.commits:
       do {

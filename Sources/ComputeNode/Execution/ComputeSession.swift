@@ -232,11 +232,15 @@ final class ComputeSession: SessionBackend {
     case .select, .insert, .update, .delete:
       beginImplicitly()
       transaction?.hasRun = true
+      transaction?.statements += 1
+      transaction?.mayBeginAnew = transaction?.isBlock == false && transaction?.statements == 1
       return try await runPlanned(command, tree, parameters, scope, endsTransaction: endsTransaction)
     case .transaction(let statement): return .command(tag: try await runTransaction(statement))
     case .copy(let statement):
       beginImplicitly()
       transaction?.hasRun = true
+      transaction?.statements += 1
+      transaction?.mayBeginAnew = false
       return try await runCopy(statement, command, scope, endsTransaction: endsTransaction)
     case .explain(let inner, let options):
       return try await explain(inner, options, command, parameters, scope)

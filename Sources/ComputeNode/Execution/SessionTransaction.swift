@@ -27,6 +27,11 @@ final class SessionTransaction {
   var hasClusterSnapshot = false
   /// A statement has run: its isolation can no longer change.
   var hasRun = false
+  /// It is one statement, outside of a block, that gives nothing to the client before it has ended: where a tablet of it has moved
+  /// when a part is written already, all of it is undone and begun anew.
+  var mayBeginAnew = false
+  /// Statements that it has run.
+  var statements = 0
   /// Definitions (DDL) took effect at once: a rollback does not undo them.
   var hasDefined = false
   /// Open savepoints, outermost first.

@@ -14,9 +14,12 @@ struct ProcessLayout: Codable, Hashable, Sendable {
   var shard: UInt32?
   /// Metrics over HTTP; nil in a quick start that was made before there were any.
   var metricsPort: Int?
+  /// Came after the quick start's first start (`kunlog shard add`).
+  var isAdded: Bool?
 
   enum CodingKeys: String, CodingKey {
     case role, name, host, port, shard
+    case isAdded = "is_added"
     case nodeID = "node_id"
     case postgresPort = "postgres_port"
     case metricsPort = "metrics_port"

@@ -13,7 +13,7 @@ struct NodeCommandLine {
       "--authority", directory.authorityFile, "--parent", "\(parent)",
     ]
     if let port = process.metricsPort { line += ["--metrics-port", "\(port)", "--metrics-host", process.host] }
-    if directory.hasBegun, process.role == "meta" || process.role == "storage" { line.append("--existing") }
+    if directory.hasBegun(process), process.role == "meta" || process.role == "storage" { line.append("--existing") }
     switch process.role {
     case "meta":
       line += ["--data", directory.dataDirectory(process.name)] + members(layout.processes(role: "meta"))

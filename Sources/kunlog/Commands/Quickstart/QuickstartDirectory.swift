@@ -32,6 +32,11 @@ struct QuickstartDirectory: Sendable {
   /// Exists once every process of the cluster was ready for the first time: a node that has no data later has lost it.
   var begunFile: String { path + "/begun" }
   var hasBegun: Bool { access(begunFile, F_OK) == 0 }
+  /// The same for a process that was added later.
+  func begunFile(_ name: String) -> String { path + "/begun-\(name)" }
+  func hasBegun(_ process: ProcessLayout) -> Bool {
+    hasBegun && (process.isAdded != true || access(begunFile(process.name), F_OK) == 0)
+  }
 
   /// The layout of an existing quick start; nil where there is none yet.
   func loadLayout() throws -> ClusterLayout? {

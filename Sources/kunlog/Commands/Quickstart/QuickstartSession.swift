@@ -12,11 +12,12 @@ import PostgresWire
 @LoopActor
 final class QuickstartSession {
   private let directory: QuickstartDirectory
-  private let layout: ClusterLayout
+  private var layout: ClusterLayout
   private let isInTerminal: Bool
   private let supervisor: Supervisor
   private var events: [String] = []
   private var isStopping = false
+  private var layoutTimer: LoopTimer?
   private var stopWaiter: CheckedContinuation<Void, Never>?
 
   init(directory: QuickstartDirectory, layout: ClusterLayout, isInTerminal: Bool) {
@@ -51,6 +52,7 @@ final class QuickstartSession {
       try await becomeReady(client)
       try Data().write(to: URL(filePath: directory.begunFile))
       try Data().write(to: URL(filePath: directory.readyFile))
+      watchLayout()
       say(QuickstartGreeting.text(layout: layout, directory: directory, isDetached: false))
       if isInTerminal { try await showTable(ClusterProbe(client: client, tls: tls)) }
     } catch is StopRequest {
@@ -60,11 +62,21 @@ final class QuickstartSession {
       throw ExitCode(1)
     }
     await untilStopped()
+    layoutTimer?.cancel()
     say("Stopping …")
     // Before the nodes: that they go away is no news then.
     client.stop()
     await supervisor.stopAll()
     say("Stopped. The data stays in \(directory.path).")
+  }
+
+  /// Processes that are added to the layout (`kunlog shard add`) are started.
+  private func watchLayout() {
+    layoutTimer = LoopTimer(afterMilliseconds: 200, repeatMilliseconds: 200) { [weak self] in
+      guard let self, let layout = try? directory.loadLayout(), layout != self.layout else { return }
+      self.layout = layout
+      supervisor.extend(to: layout)
+    }
   }
 
   private struct StopRequest: Error {}

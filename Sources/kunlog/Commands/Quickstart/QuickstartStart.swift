@@ -77,6 +77,11 @@ struct QuickstartPreparation {
     try createCertificates(layout)
   }
 
+  /// A certificate for each process that lacks one.
+  static func createCertificates(_ layout: ClusterLayout, in directory: QuickstartDirectory) throws {
+    try QuickstartPreparation(directory: directory, fresh: false).createCertificates(layout)
+  }
+
   private func existingOrNewLayout() throws -> ClusterLayout {
     if let layout = try directory.loadLayout() {
       for (option, asked, kept) in [

@@ -17,7 +17,7 @@ final class Supervisor {
   }
 
   private let directory: QuickstartDirectory
-  private let commandLine: NodeCommandLine
+  private var commandLine: NodeCommandLine
   private let executable: String
   private var children: [Child]
   private var isStopping = false
@@ -34,6 +34,19 @@ final class Supervisor {
 
   func startAll() throws {
     for index in children.indices { try start(index) }
+  }
+
+  /// Starts what a later layout has and the present one has not.
+  func extend(to layout: ClusterLayout) {
+    commandLine = NodeCommandLine(layout: layout, directory: directory)
+    let known = Set(children.map(\.layout.name))
+    for process in layout.processes where !known.contains(process.name) {
+      children.append(Child(layout: process))
+      do {
+        try start(children.count - 1)
+        onEvent?("\(process.name) was added")
+      } catch { onEvent?("\(process.name) cannot start: \(error)") }
+    }
   }
 
   /// Ends all processes: compute nodes first, so that no client sees a shard go; meta nodes last. One that does not end

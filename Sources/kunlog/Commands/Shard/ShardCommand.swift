@@ -7,8 +7,8 @@ import MetadataClient
 /// `kunlog shard`: shards as the metadata knows them.
 struct ShardCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "shard", abstract: "Look at shards, now or as they were.",
-    subcommands: [ShardList.self, ShardShow.self])
+    commandName: "shard", abstract: "Look at shards, now or as they were, and add new ones.",
+    subcommands: [ShardList.self, ShardShow.self, ShardAdd.self])
 }
 
 /// `kunlog shard list`.

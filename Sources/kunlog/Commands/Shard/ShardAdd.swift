@@ -1,0 +1,175 @@
+import ArgumentParser
+import EventLoop
+import FoundationEssentials
+import Metadata
+import MetadataClient
+import RPC
+import StorageWire
+
+/// `kunlog shard add`.
+struct ShardAdd: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "add", abstract: "Add a shard to a running cluster.",
+    discussion: """
+      With --data DIR of a quick start, its supervisor starts the new storage nodes and keeps them running. Elsewhere start them by \
+      hand first (kunlog storage --shard N --member …, each with its certificate), and name them here: \
+      --member 31=host:port --member 32=host:port --member 33=host:port
+
+      The new shard is empty: new tables go to the shard that has the fewest, and kunlog table move brings others there.
+      """)
+
+  @OptionGroup var cluster: ClusterOptions
+
+  @Option(name: .long, help: "How many storage nodes the supervisor of a quick start is to start.")
+  var replicas = 3
+
+  @Option(
+    name: .long, parsing: .singleValue, help: "A storage node of the new shard that runs already: id=host:port. Repeat."
+  )
+  var member: [Member] = []
+
+  @Option(name: .long, help: "The new shard's number (default: the next one).")
+  var number: UInt32?
+
+  @Option(name: .long, help: "The new shard's name (default: shard and its number).")
+  var name: String?
+
+  /// How long the new nodes may take to elect a leader.
+  private static let patienceMilliseconds = 30_000
+
+  func validate() throws {
+    guard (1...7).contains(replicas) else { throw ValidationError("--replicas is between 1 and 7.") }
+    guard !member.isEmpty || cluster.data != nil else {
+      throw ValidationError(
+        "Name the storage nodes that run already: --member ID=HOST:PORT for each. Only a quick start (--data DIR) starts them "
+          + "by itself.")
+    }
+    guard Set(member.map(\.id)).count == member.count else { throw ValidationError("A node is named twice.") }
+  }
+
+  @LoopActor
+  func run() async throws {
+    let client = try await cluster.connect(principal: "operator")
+    defer { client.stop() }
+    try await client.catchUp()
+    let shard = number ?? (client.image.shards.keys.max()?.rawValue ?? 0) + 1
+    if client.image.shards[ShardID(rawValue: shard)] != nil {
+      throw CommandFailure(description: "There is a shard \(shard) already. See kunlog shard list.")
+    }
+    if member.isEmpty {
+      try await addToQuickstart(client, shard)
+    } else {
+      let nodes = member.enumerated().map { place, member in
+        NodeDefinition(
+          id: NodeID(rawValue: member.id), role: .storage, name: "storage-\(shard)-\(place + 1)",
+          host: member.endpoint.host, port: member.endpoint.port)
+      }
+      try check(nodes, client.image)
+      try await register(client, shard, nodes)
+    }
+  }
+
+  private func check(_ nodes: [NodeDefinition], _ image: Image) throws {
+    for node in nodes {
+      if let known = image.nodes[node.id] {
+        throw CommandFailure(
+          description:
+            "Node \(node.id) is \(known.name) at \(known.host):\(known.port). A node's number is never used twice.")
+      }
+    }
+  }
+
+  // MARK: A quick start
+
+  @LoopActor
+  private func addToQuickstart(_ client: MetadataClient, _ shard: UInt32) async throws {
+    let directory = QuickstartDirectory(path: cluster.data!)
+    var layout = try directory.requireLayout()
+    guard directory.runningProcess("supervisor") != nil else {
+      throw CommandFailure(
+        description:
+          "The quick start in \(directory.path) does not run. Start it: kunlog quickstart --data \(directory.path)")
+    }
+    // What an earlier command has begun and not finished is gone on with.
+    var added = layout.processes.filter { $0.shard == shard }
+    if added.isEmpty {
+      added = try newProcesses(layout, shard, client.image)
+      layout.processes += added
+      try QuickstartPreparation.createCertificates(layout, in: directory)
+      try directory.save(layout)
+    }
+    print("starting " + added.map { "\($0.name) (port \($0.port))" }.joined(separator: ", "))
+    try await register(client, shard, added.map(\.definition), logs: "\(directory.path)/log/")
+    for process in added { try Data().write(to: URL(filePath: directory.begunFile(process.name))) }
+  }
+
+  /// Numbers and ports that nobody has.
+  @LoopActor
+  private func newProcesses(_ layout: ClusterLayout, _ shard: UInt32, _ image: Image) throws -> [ProcessLayout] {
+    let host = layout.processes.first?.host ?? "127.0.0.1"
+    var ports = Set(layout.ports)
+    var numbers = Set(layout.processes.map(\.nodeID)).union(image.nodes.keys.map(\.rawValue))
+    numbers.formUnion(image.removedNodes.map(\.rawValue))
+    func port(from first: Int) throws -> Int {
+      for port in max(first, 1)...65535 where !ports.contains(port) {
+        guard let listener = try? TCPListener(host: host, port: port, onConnection: { $0.close() }) else { continue }
+        listener.close()
+        ports.insert(port)
+        return port
+      }
+      throw CommandFailure(description: "There is no free port above \(first).")
+    }
+    return try (1...replicas).map { number in
+      var id = UInt64(shard) * 10 + UInt64(number)
+      while numbers.contains(id) { id = max(id, numbers.max() ?? 0) + 1 }
+      numbers.insert(id)
+      return ProcessLayout(
+        role: "storage", name: "storage-\(shard)-\(number)", nodeID: id, host: host,
+        port: try port(from: layout.nodePort),
+        shard: shard, metricsPort: try layout.metricsPort.map { try port(from: $0) }, isAdded: true)
+    }
+  }
+
+  // MARK: Registering
+
+  /// Waits until the nodes have a leader, then tells the log of them.
+  @LoopActor
+  private func register(
+    _ client: MetadataClient, _ shard: UInt32, _ nodes: [NodeDefinition], logs: String? = nil
+  ) async throws {
+    let tls = try cluster.tls()
+    let channels = nodes.map { RPCChannel(host: $0.host, port: $0.port, tls: tls) }
+    defer { for channel in channels { channel.close() } }
+    let deadline = Loop.now + UInt64(Self.patienceMilliseconds) * 1_000_000
+    var silent = nodes.map(\.name)
+    var leads = false
+    while !leads || !silent.isEmpty {
+      guard Loop.now < deadline else {
+        let what =
+          silent.isEmpty
+          ? "The new nodes have elected no leader within \(Self.patienceMilliseconds / 1000) s."
+          : "\(silent.joined(separator: ", ")) do not answer within \(Self.patienceMilliseconds / 1000) s."
+        throw CommandFailure(
+          description: what + " The shard was not added; repeat the command when they run."
+            + (logs.map { " Logs: \($0)" } ?? ""))
+      }
+      silent = []
+      for (node, channel) in zip(nodes, channels) {
+        do throws(RPCError) {
+          let role = try await ReplicaRole.ask(channel, timeoutMilliseconds: 1000)
+          leads = leads || role.isLeader
+        } catch {
+          silent.append(node.name)
+        }
+      }
+      if !leads || !silent.isEmpty { try await loopSleep(milliseconds: 50) }
+    }
+    let draft = ShardDraft(id: ShardID(rawValue: shard), name: name, replicas: nodes.map(\.id))
+    do throws(MetadataError) {
+      _ = try await client.append(nodes.map { .registerNode($0) } + [.createShard(draft)])
+    } catch {
+      throw CommandFailure(description: "The shard was not added: \(error)")
+    }
+    print("shard \(shard) is added, with \(nodes.map(\.name).joined(separator: ", "))")
+  }
+}
