@@ -234,7 +234,8 @@ package struct CommitParticipant: Sendable, Equatable {
       return self.wait(waiter, for: finishing, then: .held, now)
     case .held: return [.held(waiter, decisionIndex: decisionIndex)]
     case .reached(let index, let name):
-      return [.reached(waiter, holds[name, default: 0] > now && decisionIndex <= index)]
+      let isReached = holds[name, default: 0] > now && decisionIndex <= index
+      return [.reached(waiter, isReached || mutants.contains(.holdsNothing))]
     }
   }
 

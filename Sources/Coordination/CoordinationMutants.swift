@@ -22,7 +22,7 @@ package struct CoordinationMutants: OptionSet, Sendable {
   package static let forgetsFailedFinish = CoordinationMutants(rawValue: 1 << 7)
   /// Readers do not wait for what is prepared.
   package static let readsPastPrepared = CoordinationMutants(rawValue: 1 << 8)
-  /// A hold lets transactions end nevertheless.
+  /// A hold lets transactions end nevertheless, and nobody looks whether one has.
   package static let holdsNothing = CoordinationMutants(rawValue: 1 << 9)
   /// A shard takes its part of a snapshot without carrying out what the others have carried out.
   package static let reachesNothing = CoordinationMutants(rawValue: 1 << 10)

@@ -32,6 +32,22 @@ struct SimulationTests {
     }
   }
 
+  @Test(
+    "Transactions commit over several shards while their coordinators, participants and the log's leaders die",
+    arguments: [Profile.transactions, .transactionStorm, .commits])
+  func transactions(profile: Profile) {
+    let run = options(21, profile, seconds: 300)
+    let result = World(run).run()
+    #expect(result.violations == [])
+    #expect(result.transactions.distributed > 50)
+    #expect(result.transactions.snapshots > 20)
+    #expect(result.transactions.doubts > 0)
+    #expect(result.transactions.committed > result.transactions.distributed)
+    let again = World(run).run()
+    #expect(again.traceHash == result.traceHash)
+    #expect(World(options(21, .swarm, seconds: 60)).run().transactions.begun == 0)
+  }
+
   @Test("Without faults every append takes two round trips and a synchronization or so, and one leader stays")
   func calm() {
     let result = World(options(1, .calm, seconds: 300)).run()
@@ -44,7 +60,10 @@ struct SimulationTests {
 
   @Test(
     "A mistake in the code under test is found",
-    arguments: [Mutant.acknowledgesBeforeDurable, .votesBeforeDurable, .keepsSpeculation, .bookmarksAhead])
+    arguments: [
+      Mutant.acknowledgesBeforeDurable, .votesBeforeDurable, .keepsSpeculation, .bookmarksAhead, .abortsAlone,
+      .believesItself, .answersBeforeDecision, .losesPreparedAtFailover, .readsPastPrepared,
+    ])
   func mutants(mutant: Mutant) throws {
     var search = MutantSearch()
     search.maximumSeeds = 20

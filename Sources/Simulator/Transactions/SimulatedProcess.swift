@@ -10,6 +10,8 @@ final class SimulatedProcess {
   private(set) var isPaused = false
   /// What waits for the end of a pause.
   private var held: [() -> Void] = []
+  /// Requests that have come: a connection delivers each once.
+  var seen: Set<UInt32> = []
   /// Requests to shards that are under way, by number, and what is done with each one's answer; nil: there was none.
   var calls: [UInt32: (ShardAnswer?) -> Void] = [:]
   /// Requests to the metadata group that are under way, by attempt.
@@ -26,6 +28,7 @@ final class SimulatedProcess {
     isUp = false
     isPaused = false
     held = []
+    seen = []
     calls = [:]
     asks = [:]
     image = Image()

@@ -92,6 +92,9 @@ final class ShardLeader {
   let life: UInt32
   /// Consensus still has it so.
   var isPresent = true
+  /// What it has applied, where it is the leader no longer.
+  var lastState: SimulatedShard.State?
+  var state: SimulatedShard.State { lastState ?? shard.state }
   /// It answers as the leader.
   var isServing = false
   var proposals: [(entry: SimulatedShard.Entry, done: (ProposalResult) -> Void)] = []
@@ -101,8 +104,6 @@ final class ShardLeader {
   var waiters: [CommitParticipant.Waiter: (CommitParticipant.Effect) -> Void] = [:]
   var lastWaiter: CommitParticipant.Waiter = 0
   var isTicking = false
-  /// Requests that have come, by caller, its life and number: a connection delivers each once.
-  var seen: Set<[UInt32]> = []
   var process: SimulatedProcess { shard.replicas[replica] }
 
   init(_ shard: SimulatedShard, replica: Int, patience: UInt64, _ mutants: CoordinationMutants) {

@@ -120,10 +120,12 @@ extension TransactionWorld {
 
   private func decide(_ run: Run, _ outcome: TransactionOutcome, _ participants: [ShardID]) {
     let compute = run.transaction.compute
+    stepDone(shards[run.transaction.written.min() ?? 0], compute)
     ask(
       compute.process, [.transaction(.decide(run.machine.id, outcome, participants: participants))],
       decides: run.machine.id, patience: 60_000_000
     ) { answer in
+      self.stepDone(self.shards[run.transaction.written.max() ?? 0], compute)
       switch answer {
       case .decision(let standing, let index): self.step(run, .decided(standing, index: index))
       case .rejected where outcome == .commit: self.decide(run, .abort, participants)

@@ -38,7 +38,7 @@ extension TransactionWorld {
       return (time, shard.number * 3 + leader.replica)
     case .shardStall:
       let shard = shards[chance.below(shards.count)]
-      let time = chance.wait(mean: 2_000_000)
+      let time = chance.wait(mean: [500_000, 2_000_000, 6_000_000][chance.below(3)])
       shard.stalledUntil = max(shard.stalledUntil, world.now + time)
       return (time, shard.number)
     case .shardBusy:
@@ -54,6 +54,32 @@ extension TransactionWorld {
     }
   }
 
+  /// A step of a commit or of a snapshot is done: that is when somebody dies, or is held up, if the run has such faults.
+  func stepDone(_ shard: SimulatedShard, _ compute: SimulatedCompute?) {
+    guard world.faults.isTurmoil, chance.below(60) == 0 else { return }
+    let kinds: [FaultKind] = [.computeCrash, .computePause, .shardCrash, .shardDeposed, .shardStall]
+    let kind = kinds[chance.below(kinds.count)]
+    guard world.faults.kinds.contains(FaultKinds(kind)) else { return }
+    // Never in the midst of a step.
+    after(1 + chance.below(3_000), end: shard.end) {
+      guard self.world.faults.isTurmoil else { return }
+      switch kind {
+      case .computeCrash:
+        guard let compute, compute.process.isUp else { return }
+        self.crash(compute, restartsAfter: 100_000 + self.chance.wait(mean: 1_000_000))
+      case .computePause:
+        guard let compute, compute.process.isUp, !compute.process.isPaused else { return }
+        compute.process.pause()
+        self.after(self.chance.wait(mean: 1_000_000), end: shard.end) { compute.process.resume() }
+      case .shardCrash:
+        guard let leader = shard.leader, self.crash(shard, leader.replica) else { return }
+      case .shardDeposed: self.depose(shard)
+      default: shard.stalledUntil = max(shard.stalledUntil, self.world.now + self.chance.wait(mean: 2_000_000))
+      }
+      self.world.count(kind)
+    }
+  }
+
   func end(_ kind: FaultKind, _ target: Int) {
     switch kind {
     case .computePause: computes[target].process.resume()
@@ -62,6 +88,22 @@ extension TransactionWorld {
     case .shardBusy: shards[target].isBusy = false
     default: break
     }
+  }
+
+  /// All is well from now on.
+  func calm() {
+    for shard in shards {
+      shard.stalledUntil = world.now
+      shard.isBusy = false
+      for replica in shard.replicas {
+        replica.start()
+        replica.resume()
+      }
+    }
+    for compute in computes {
+      if compute.process.isUp { compute.process.resume() } else { start(compute) }
+    }
+    if !manager.isUp { startManager() }
   }
 
   private func crash(_ shard: SimulatedShard, _ replica: Int) -> Bool {
@@ -97,6 +139,13 @@ extension TransactionWorld {
     if isFounded, now - calmBegan > 20_000_000, history.lastDistributed < calmBegan {
       violated("no transaction over several shards was committed in \((now - calmBegan) / 1_000_000) s of calm")
     }
+  }
+
+  /// While all is well every statement is answered: a wait for a lock that does not end is a deadlock.
+  func checkPatience(_ transaction: SimulatedTransaction, _ shard: Int, since begun: UInt64) {
+    guard case .calm = world.steward.phase, world.liveness.calmSince + 10_000_000 < begun else { return }
+    violated(
+      "\(transaction.name) has no answer of shard \(shard + 1) after \((world.now - begun) / 1_000) ms, while all is well")
   }
 
   /// A protocol that is right but slow must fail as well.

@@ -45,6 +45,7 @@ extension TransactionWorld {
     case .prepare(let prepared):
       shard.state.prepared[prepared.id] = prepared
       judge(history.prepared(name: prepared.name, prepared.id, on: shard.number))
+      stepDone(shard, computes.first { $0.owns(prepared.name) })
       leader?.open[prepared.name] = nil
       if let leader { wasPrepared(prepared, leader) }
     case .finish(let id, let outcome, let index):
@@ -80,6 +81,8 @@ extension TransactionWorld {
     world.tell("shard \(shard.id) loses its leader, replica \(old.replica)")
     shard.leader = nil
     old.isPresent = false
+    old.lastState = shard.state
+    disturb()
     shard.deposed = shard.deposed.filter(\.isServing) + [old]
     for proposal in old.proposals.prefix(chance.below(old.proposals.count + 1)) { apply(proposal.entry, shard, nil) }
     after(chance.below(2_000_000), old.process) { self.stepDown(old) }
@@ -103,7 +106,9 @@ extension TransactionWorld {
         $0 != old && shard.replicas[$0].isUp && !shard.replicas[$0].isPaused
       }
       let up = shard.replicas.filter { $0.isUp && !$0.isPaused }.count
-      guard up >= 2, !able.isEmpty else { return self.elect(shard, after: 200_000, butFor: nil) }
+      guard up >= 2, !able.isEmpty, shard.stalledUntil <= self.world.now else {
+        return self.elect(shard, after: 200_000)
+      }
       let replica = able[self.chance.below(able.count)]
       if self.world.settings.shellMutants.contains(.losesPreparedAtFailover) { shard.state.prepared = [:] }
       let leader = ShardLeader(shard, replica: replica, patience: self.patience, self.mutants)
@@ -198,6 +203,7 @@ extension TransactionWorld {
   private func run(_ effect: CommitParticipant.Effect, _ leader: ShardLeader) {
     switch effect {
     case .finish(let id, let outcome, let index):
+      stepDone(leader.shard, nil)
       propose(leader, .finish(id, outcome, index: index)) { result in
         if case .refused = result, leader.isServing { self.step(leader, .notFinished(id)) }
       }
@@ -216,6 +222,7 @@ extension TransactionWorld {
         }
       }
     case .ready(let waiter), .held(let waiter, _), .reached(let waiter, _):
+      if case .held = effect { stepDone(leader.shard, nil) }
       leader.waiters.removeValue(forKey: waiter)?(effect)
     }
   }

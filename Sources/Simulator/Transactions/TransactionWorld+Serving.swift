@@ -14,7 +14,6 @@ extension TransactionWorld {
         from: shard.end, to: Int(call.caller))
     }
     guard let leader = leader(shard, at: Int(call.replica)) else { return answer(.notLeader(hint(shard))) }
-    guard leader.seen.insert([UInt32(call.caller), call.callerLife, call.number]).inserted else { return }
     switch call.body {
     case .execute(let statement): execute(statement, leader, answer)
     case .commit(let name): commit(name, leader, answer)
@@ -101,7 +100,7 @@ extension TransactionWorld {
       readDecisions(leader)
       wait(leader, { .reach(snapshot.decisionIndex, snapshot.hold, $0) }) { effect in
         guard case .reached(_, true) = effect, leader.isServing else { return reply(.failed(.serialization)) }
-        open.snapshot = leader.shard.state
+        open.snapshot = leader.state
         self.step(leader, .release(snapshot.hold))
         self.read(statement, open, leader, reply)
       }
@@ -119,9 +118,9 @@ extension TransactionWorld {
   private func read(
     _ statement: ShardStatement, _ open: ShardLeader.Open, _ leader: ShardLeader, _ reply: ShardReply
   ) {
-    if open.isRepeatableRead, open.snapshot == nil { open.snapshot = leader.shard.state }
+    if open.isRepeatableRead, open.snapshot == nil { open.snapshot = leader.state }
     guard !isChanged(statement.reads, open, leader) else { return reply(.failed(.serialization)) }
-    let state = open.snapshot ?? leader.shard.state
+    let state = open.snapshot ?? leader.state
     if !open.isRepeatableRead { open.snapshot = nil }
     reply(.cells(statement.reads.map { open.written($0) ?? state.cell($0) }))
   }
@@ -130,7 +129,7 @@ extension TransactionWorld {
   private func isChanged(_ cells: [Int], _ open: ShardLeader.Open, _ leader: ShardLeader) -> Bool {
     guard open.isRepeatableRead, let snapshot = open.snapshot else { return false }
     for tablet in Set(cells.map { Cells.tablet($0) }).sorted() where open.readTablets.insert(tablet).inserted {
-      if leader.shard.state.versions[tablet] > snapshot.index { return true }
+      if leader.state.versions[tablet] > snapshot.index { return true }
     }
     return false
   }
@@ -142,10 +141,10 @@ extension TransactionWorld {
     let isAllowed = leader.locks.lock(tablet, open.name, at: world.now) {
       guard leader.isServing, leader.open[open.name] === open else { return reply(.failed(.lost)) }
       if open.isRepeatableRead {
-        if open.snapshot == nil { open.snapshot = leader.shard.state }
-        guard leader.shard.state.versions[tablet] <= open.snapshot!.index else { return reply(.failed(.serialization)) }
+        if open.snapshot == nil { open.snapshot = leader.state }
+        guard leader.state.versions[tablet] <= open.snapshot!.index else { return reply(.failed(.serialization)) }
       }
-      let old = open.written(cell) ?? leader.shard.state.cell(cell)
+      let old = open.written(cell) ?? leader.state.cell(cell)
       let new: Cell =
         switch (old, change) {
         case (.balance(let balance), .add(let amount)): .balance(balance + amount)
@@ -166,11 +165,11 @@ extension TransactionWorld {
     }
     guard leader.isServing else { return answer(.notLeader(nil)) }
     let forgets = world.settings.shellMutants.contains(.forgetsCommitted)
-    if let index = leader.shard.state.recent[name], !forgets { return answer(.committed(index)) }
+    if let index = leader.state.recent[name], !forgets { return answer(.committed(index)) }
     guard let open = leader.open[name] else {
       return confirm(leader) { isLeading in
         guard isLeading, leader.isServing else { return answer(.notLeader(nil)) }
-        if let index = leader.shard.state.recent[name], !forgets { return answer(.committed(index)) }
+        if let index = leader.state.recent[name], !forgets { return answer(.committed(index)) }
         answer(.failed(.lost))
       }
     }
@@ -181,7 +180,7 @@ extension TransactionWorld {
     open.isCommitting = true
     propose(leader, .commit(name, open.writes)) { result in
       switch result {
-      case .applied: answer(.committed(leader.shard.state.recent[name] ?? 0))
+      case .applied: answer(.committed(leader.state.recent[name] ?? 0))
       case .lostLeadership: answer(.notLeader(nil))
       case .refused:
         self.ended(name, leader)
@@ -198,11 +197,11 @@ extension TransactionWorld {
       return open.enders.append { self.prepare(name, id, participants, leader, answer) }
     }
     guard leader.isServing else { return answer(.notLeader(nil)) }
-    if let known = leader.shard.state.prepared[id] { return answer(known.name == name ? .prepared : .failed(.lost)) }
+    if let known = leader.state.prepared[id] { return answer(known.name == name ? .prepared : .failed(.lost)) }
     guard let open = leader.open[name] else {
       return confirm(leader) { isLeading in
         guard isLeading, leader.isServing else { return answer(.notLeader(nil)) }
-        answer(leader.shard.state.prepared[id]?.name == name ? .prepared : .failed(.lost))
+        answer(leader.state.prepared[id]?.name == name ? .prepared : .failed(.lost))
       }
     }
     guard !open.writes.isEmpty else {
@@ -238,7 +237,7 @@ extension TransactionWorld {
       if outcome == .abort { ended(name, leader) }
     }
     guard leader.isServing else { return answer(.notLeader(nil)) }
-    guard leader.shard.state.prepared[id] != nil else {
+    guard leader.state.prepared[id] != nil else {
       return confirm(leader) { isLeading in
         answer(isLeading && leader.isServing ? .finished : .notLeader(nil))
       }
@@ -260,7 +259,7 @@ extension TransactionWorld {
   }
 
   private func report(_ leader: ShardLeader) -> ShardTransactions {
-    let prepared = leader.shard.state.prepared.values.sorted { $0.id < $1.id }.map {
+    let prepared = leader.state.prepared.values.sorted { $0.id < $1.id }.map {
       ShardTransaction(name: $0.name, id: $0.id, participants: $0.participants)
     }
     let open = leader.open.values.sorted { $0.name < $1.name }.map { open in

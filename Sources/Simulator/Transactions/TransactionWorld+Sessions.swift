@@ -19,6 +19,7 @@ extension TransactionWorld {
     for transaction in compute.running.values.sorted(by: { $0.name < $1.name }) { history.lost(transaction.name) }
     compute.running = [:]
     compute.process.crash()
+    disturb()
     after(delay, end: compute.process.end) { if !compute.process.isUp { self.start(compute) } }
   }
 
@@ -42,7 +43,7 @@ extension TransactionWorld {
     var transfer: Int64 = 0
     switch kind {
     case ..<40:
-      let from = chance.below(Cells.accountCount)
+      let from = chance.below(hotAccounts)
       let to = (from + 1 + chance.below(Cells.accountCount - 1)) % Cells.accountCount
       transfer = Int64(chance.between(1, 9))
       if isRepeatableRead, !isCluster, chance.below(2) == 0 { steps.append(.read([from, to])) }
@@ -138,6 +139,7 @@ extension TransactionWorld {
     let statement = ShardStatement(
       name: transaction.name, continues: continues, isRepeatableRead: transaction.isRepeatableRead, reads: reads,
       write: write, snapshot: snapshot.map { ($0.hold, $0.decisionIndex) })
+    let begun = world.now
     func attempt(_ tries: Int) {
       call(compute.process, shards[shard], compute.leaders[shard], .execute(statement), timeout: 3_000_000) { answer in
         guard !transaction.isOver else { return }
@@ -151,6 +153,7 @@ extension TransactionWorld {
           self.fail(transaction)
         default:
           compute.leaders[shard] = self.chance.below(3)
+          self.checkPatience(transaction, shard, since: begun)
           self.fail(transaction)
         }
       }

@@ -29,6 +29,8 @@ final class TransactionWorld {
   private var lastAttempt: UInt32 = 0
   /// Whether the metadata know the nodes and shards.
   var isFounded = false
+  /// Transfers begin with one of the first so many accounts.
+  let hotAccounts: Int
   /// Transactions that are yet to come in quick succession.
   var burst = 0
   /// Lists that transactions append to at the moment: from this one on.
@@ -39,6 +41,7 @@ final class TransactionWorld {
     mutants = world.settings.coordinationMutants
     chance = Chance(seed: world.options.seed, purpose: 7)
     patience = [300, 600, 600, 1_000][chance.below(4)]
+    hotAccounts = chance.below(2) == 0 ? 3 : Cells.accountCount
     shards = Self.shardEnds.enumerated().map { SimulatedShard(number: $0.offset, end: $0.element) }
     computes = Self.computeEnds.enumerated().map {
       SimulatedCompute(number: $0.offset, process: SimulatedProcess(end: $0.element))
@@ -100,6 +103,11 @@ final class TransactionWorld {
     world.add(.transaction, at: end, after: max(1, microseconds), value: Int(lastTimer))
   }
 
+  /// Something went wrong: clients may well come in a crowd.
+  func disturb() {
+    if chance.below(3) == 0 { burst = max(burst, 12) }
+  }
+
   func timer(_ number: UInt32) { timers.removeValue(forKey: number)?() }
 
   // MARK: Messages
@@ -126,7 +134,7 @@ final class TransactionWorld {
     case .shardCall(let call):
       let shard = shards[Int(call.shard)]
       let process = shard.replicas[Int(call.replica)]
-      guard process.life == call.replicaLife else { return }
+      guard process.life == call.replicaLife, process.seen.insert(call.number).inserted else { return }
       process.run { self.serve(call, shard) }
     case .shardAnswer(let answer):
       guard let process = process(at: end), process.life == answer.life else { return }

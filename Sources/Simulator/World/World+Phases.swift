@@ -76,6 +76,7 @@ extension World {
       add(.nodeStart, at: node.slot, after: 1_000 + faultChance.below(100_000), generation: node.generation)
     }
     for slot in steward.broken { breakForGood(nodes[slot]) }
+    transactions?.calm()
     // Somebody has to ask for something.
     liveness.calmBegan(at: now)
     clients[0].burst = max(clients[0].burst, 20)

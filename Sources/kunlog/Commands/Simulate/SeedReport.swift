@@ -31,7 +31,7 @@ struct SeedReport {
 
   func begin() {
     guard !json else { return }
-    print(
+    say(
       """
       seed       profile      trace hash            events    faults  at once  appends   reads  terms  members  restarts  \
       p50 ms  p99 ms     speed
@@ -58,6 +58,9 @@ struct SeedReport {
     json ? printJSON(run) : printRow(run)
   }
 
+  /// A line as soon as a run is over, into a file as well.
+  private func say(_ text: String) { StandardStream.output.write(text + "\n") }
+
   private func printRow(_ run: Run) {
     let result = run.result
     let speed = Double(result.microseconds) / 1e6 / max(run.seconds, 1e-6)
@@ -68,14 +71,14 @@ struct SeedReport {
       pad("\(result.memberships)", 8), pad("\(result.restarts)", 9), pad(milliseconds(result.calmLatency50), 7),
       pad(milliseconds(result.calmLatency99), 7), pad("\(Int(speed)) ×", 9),
     ]
-    print(columns.joined(separator: " "))
-    for violation in result.violations { print("  VIOLATION at \(violation)") }
+    say(columns.joined(separator: " "))
+    for violation in result.violations { say("  VIOLATION at \(violation)") }
   }
 
   private func printJSON(_ run: Run) {
     let result = run.result
     let broken = result.violations.map { "\(quoted($0.description))" }.joined(separator: ",")
-    print(
+    say(
       "{\"seed\":\(run.options.seed),\"profile\":\"\(run.options.profile.rawValue)\","
         + "\"trace_hash\":\"\(hexadecimal(result.traceHash))\",\"events\":\(result.events),"
         + "\"faults\":\(result.faultCount),\"faults_at_once\":\(result.overlap),\"appends\":\(result.appends),"
@@ -105,10 +108,10 @@ struct SeedReport {
   func addShrunk(_ shrinker: Shrinker) {
     let command = "kunlog simulate \(shrinker.options.arguments) --trace"
     if json {
-      print("{\"replay\":\(quoted(command)),\"violation\":\(quoted(shrinker.violation.description))}")
+      say("{\"replay\":\(quoted(command)),\"violation\":\(quoted(shrinker.violation.description))}")
     } else {
-      print("\nAfter \(shrinker.runs) runs the shortest one that fails in the same way:\n  \(command)")
-      print("  \(shrinker.violation)")
+      say("\nAfter \(shrinker.runs) runs the shortest one that fails in the same way:\n  \(command)")
+      say("  \(shrinker.violation)")
     }
   }
 
@@ -117,7 +120,7 @@ struct SeedReport {
     let perHour = virtualSeconds > 0 ? Int(Double(faults) * 3_600 / virtualSeconds) : 0
     if json {
       let byKind = FaultKind.allCases.map { "\"\($0.name)\":\(kinds[Int($0.rawValue)])" }.joined(separator: ",")
-      print(
+      say(
         "{\"seeds\":\(runs),\"trace_hash\":\"\(hexadecimal(hash))\",\"events\":\(events),\"faults\":\(faults),"
           + "\"violations\":\(violations),\"virtual_seconds\":\(Int(virtualSeconds)),\"cpu_seconds\":\(rounded(seconds)),"
           + "\"speed\":\(speed),\"faults_per_virtual_hour\":\(perHour),\"runs_with_faults_at_once\":\(overlapping),"
@@ -125,10 +128,10 @@ struct SeedReport {
       )
       return
     }
-    print("\nfaults:")
+    say("\nfaults:")
     let names = FaultKind.allCases.filter { kinds[Int($0.rawValue)] > 0 }
-    for kind in names { print("  \(pad(kind.name, -20))\(pad("\(kinds[Int(kind.rawValue)])", 12))") }
-    print(
+    for kind in names { say("  \(pad(kind.name, -20))\(pad("\(kinds[Int(kind.rawValue)])", 12))") }
+    say(
       """
 
       \(runs) runs, \(rounded(virtualSeconds / 3_600)) virtual hours in \(rounded(seconds)) s of processor time: \
