@@ -90,7 +90,6 @@ struct ShardAnswer {
     case failed(Failure)
     case done
   }
-  var to: UInt8
   var life: UInt32
   var number: UInt32
   var body: Body

@@ -19,11 +19,18 @@ final class SimulatedCompute {
   /// Waits as they were reported last.
   var previousWaits = WaitGraph<TransactionName>([])
   var isLookingForDeadlocks = false
+  /// Some of its transactions wait for the answer to a write.
+  var isWatching = false
 
   init(number: Int, process: SimulatedProcess) {
     self.number = number
     self.process = process
     ledger = CommitLedger(node: TransactionWorld.nodeID(compute: number), startMicroseconds: 1)
+  }
+
+  func close() {
+    running = [:]
+    snapshots = []
   }
 
   /// A new name: its number, the start of its process, a counter.
@@ -52,6 +59,7 @@ final class SimulatedCompute {
     isTakingSnapshot = false
     previousWaits = WaitGraph([])
     isLookingForDeadlocks = false
+    isWatching = false
   }
 }
 
@@ -77,11 +85,10 @@ final class SimulatedTransaction {
   /// Since when it waits for the answer to a write.
   var waitingSince: UInt64?
   var isOver = false
-  let begunAt: UInt64
 
   init(
     name: TransactionName, compute: SimulatedCompute, session: Int, isRepeatableRead: Bool, isCluster: Bool,
-    rollsBack: Bool, steps: [Step], at time: UInt64
+    rollsBack: Bool, steps: [Step]
   ) {
     self.name = name
     self.compute = compute
@@ -90,6 +97,5 @@ final class SimulatedTransaction {
     self.isCluster = isCluster
     self.rollsBack = rollsBack
     self.steps = steps[...]
-    begunAt = time
   }
 }

@@ -113,6 +113,13 @@ final class ShardLeader {
     participant = CommitParticipant(
       patienceMilliseconds: patience, decisionIndex: shard.state.decisionIndex, mutants: mutants)
   }
+
+  func close() {
+    proposals = []
+    open = [:]
+    locks = LockTable()
+    waiters = [:]
+  }
 }
 
 /// Who has locked which tablet, and who waits for it.

@@ -145,7 +145,8 @@ extension TransactionWorld {
   func checkPatience(_ transaction: SimulatedTransaction, _ shard: Int, since begun: UInt64) {
     guard case .calm = world.steward.phase, world.liveness.calmSince + 10_000_000 < begun else { return }
     violated(
-      "\(transaction.name) has no answer of shard \(shard + 1) after \((world.now - begun) / 1_000) ms, while all is well")
+      "\(transaction.name) has no answer of shard \(shard + 1) after \((world.now - begun) / 1_000) ms, while all is well"
+    )
   }
 
   /// A protocol that is right but slow must fail as well.

@@ -22,7 +22,7 @@ extension TransactionWorld {
       guard leader.isPresent, !leader.proposals.isEmpty else { return }
       let shard = leader.shard
       guard shard.stalledUntil <= self.world.now else {
-        return self.commit(leader, after: shard.stalledUntil - self.world.now + 1)
+        return self.commit(leader, after: min(50_000, shard.stalledUntil - self.world.now + 1))
       }
       let proposal = leader.proposals.removeFirst()
       self.apply(proposal.entry, shard, leader)

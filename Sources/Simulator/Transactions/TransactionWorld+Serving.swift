@@ -10,7 +10,7 @@ extension TransactionWorld {
     let answer: ShardReply = { [world] body in
       guard process.life == call.replicaLife, !process.isPaused else { return }
       world.send(
-        .shardAnswer(ShardAnswer(to: call.caller, life: call.callerLife, number: call.number, body: body)),
+        .shardAnswer(ShardAnswer(life: call.callerLife, number: call.number, body: body)),
         from: shard.end, to: Int(call.caller))
     }
     guard let leader = leader(shard, at: Int(call.replica)) else { return answer(.notLeader(hint(shard))) }

@@ -9,7 +9,6 @@ extension TransactionWorld {
     compute.process.start()
     compute.begin(at: world.now + 1, mutants)
     for session in 0..<Self.sessionCount { pause(compute, session) }
-    look(compute)
   }
 
   /// Its sessions end with it; what they had asked for may or may not come about.
@@ -66,7 +65,7 @@ extension TransactionWorld {
     }
     let transaction = SimulatedTransaction(
       name: compute.nextName(), compute: compute, session: session, isRepeatableRead: isRepeatableRead,
-      isCluster: isCluster, rollsBack: chance.below(30) == 0, steps: steps, at: world.now)
+      isCluster: isCluster, rollsBack: chance.below(30) == 0, steps: steps)
     compute.running[transaction.name] = transaction
     history.begin(transaction)
     guard isRepeatableRead, isCluster else { return proceed(transaction) }
@@ -93,6 +92,10 @@ extension TransactionWorld {
     case .write(let cell, let change):
       if case .append(let element) = change { history.appends(transaction.name, element, to: cell) }
       transaction.waitingSince = world.now
+      if !transaction.compute.isWatching {
+        transaction.compute.isWatching = true
+        look(transaction.compute)
+      }
       execute(transaction, Cells.shard(cell), reads: [], write: (cell, change), snapshot: nil) { _ in
         transaction.waitingSince = nil
         transaction.written.insert(Cells.shard(cell))
@@ -241,8 +244,14 @@ extension TransactionWorld {
   /// While a request takes long, the shards are asked who waits for whom.
   private func look(_ compute: SimulatedCompute) {
     after(50_000, compute.process) {
+      let waiting = compute.running.values.compactMap(\.waitingSince)
+      compute.isWatching = !waiting.isEmpty
+      guard compute.isWatching else {
+        compute.previousWaits = WaitGraph([])
+        return
+      }
       defer { self.look(compute) }
-      let isUrgent = compute.running.values.contains { ($0.waitingSince ?? .max) <= self.world.now - 40_000 }
+      let isUrgent = waiting.contains { $0 <= self.world.now - 40_000 }
       guard isUrgent, !compute.isLookingForDeadlocks, !self.world.settings.shellMutants.contains(.ignoresDeadlocks)
       else { return }
       compute.isLookingForDeadlocks = true

@@ -108,6 +108,16 @@ final class TransactionWorld {
     if chance.below(3) == 0 { burst = max(burst, 12) }
   }
 
+  /// Forgets what waits: it holds on to all of this.
+  func close() {
+    timers = [:]
+    for process in [manager] + computes.map(\.process) + shards.flatMap(\.replicas) { process.crash() }
+    for shard in shards {
+      for leader in shard.deposed + [shard.leader].compactMap({ $0 }) { leader.close() }
+    }
+    for compute in computes { compute.close() }
+  }
+
   func timer(_ number: UInt32) { timers.removeValue(forKey: number)?() }
 
   // MARK: Messages

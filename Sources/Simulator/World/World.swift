@@ -105,6 +105,7 @@ package final class World {
     result.terms = elections.count
     cost.report(&result)
     if let transactions { result.transactions = transactions.history.result }
+    transactions?.close()
   }
 
   private func handle(_ event: Event) {
