@@ -14,7 +14,11 @@ extension SQLiteEngine {
   /// With more changes than this a transaction takes the tablet for itself: they are put over the file for each of its statements.
   private static let maximumOverlayBytes = 256 << 10
 
-  package func hasLockedRows(_ tablet: TabletID) -> Bool { tabletLocks.isShared(tablet) }
+  package func hasLockedRows(_ tablet: TabletID, besides: Set<TransactionID>) -> Bool {
+    tabletLocks.isShared(tablet) {
+      if case .transaction(let id) = $0 { !besides.contains(id) } else { false }
+    }
+  }
 
   /// Runs a statement that locks the rows which it changes; nil, and nothing is done, where it has to lock the tablet.
   func writeRows(

@@ -96,8 +96,10 @@ final class TabletLocks {
   /// Who holds a tablet alone.
   func exclusiveHolder(of tablet: TabletID) -> Owner? { locks[tablet]?.exclusive }
 
-  /// Whether somebody holds rows of the tablet.
-  func isShared(_ tablet: TabletID) -> Bool { locks[tablet].map { !$0.shared.isEmpty } ?? false }
+  /// Whether somebody like this holds rows of the tablet.
+  func isShared(_ tablet: TabletID, by isMeant: (Owner) -> Bool) -> Bool {
+    locks[tablet].map { $0.shared.contains(where: isMeant) } ?? false
+  }
 
   /// All who hold a tablet.
   func holders(of tablet: TabletID) -> [Owner] { locks[tablet]?.holders ?? [] }

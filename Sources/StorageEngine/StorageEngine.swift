@@ -48,8 +48,8 @@ package protocol StorageEngine: AnyObject {
   /// Holds the locks of a transaction that was prepared under another leader, which its changes need, until its entry comes
   /// (`EngineEntry.commit`) or it is rolled back. Waits for who still holds them.
   func adopt(_ id: TransactionID, _ changesets: [TabletChangeset]) async
-  /// Whether transactions hold rows of the tablet, rather than the whole of it.
-  func hasLockedRows(_ tablet: TabletID) -> Bool
+  /// Whether transactions, others than these, hold rows of the tablet, rather than the whole of it.
+  func hasLockedRows(_ tablet: TabletID, besides: Set<TransactionID>) -> Bool
   /// Which tablets a transaction has locked, and for which it waits.
   var locks: [TransactionID: TransactionLocks] { get }
   /// Undoes the transaction and ends it; unknown ones are ignored.

@@ -181,7 +181,8 @@ final class ExecuteCall {
     }
     // A retry goes the way of the first try.
     return fragment.locking == .tablet || service.writesAtWork.contains(id)
-      || !service.engine.hasLockedRows(TabletID(rawValue: fragment.tablets[0].tabletID))
+      || !service.engine.hasLockedRows(
+        TabletID(rawValue: fragment.tablets[0].tabletID), besides: service.briefTransactions)
   }
 
   private func runSingleWrite() async throws(Stop) {
@@ -235,6 +236,8 @@ final class ExecuteCall {
     if answerFromMemory() { return }
     let entry = try await openTransaction()
     entry.isBusy = true
+    if request.commit, !request.continues { service.briefTransactions.insert(id) }
+    defer { service.briefTransactions.remove(id) }
     let transactions = service.transactions
     context.onCancel { Task { await transactions.rollback(entry) } }
     do throws(Stop) {

@@ -29,6 +29,8 @@ final class StorageService {
   private(set) var batcher: WriteBatcher!
   /// Writes on their own that are at work, by name: a retry waits for the first.
   var writesAtWork: Set<TransactionID> = []
+  /// Transactions of one request: they hold their rows for a moment only.
+  var briefTransactions: Set<TransactionID> = []
   var requestsAtWork = 0
   let statistics = ExecuteStatistics()
   private var readCounter: UInt64 = 0
