@@ -10,6 +10,9 @@ package struct Options: Sendable, Equatable {
   package var promptCampaignMilliseconds: UInt64 = 20
   /// How many campaigns in a row are prompt; then the group is not in a state in which haste helps.
   package var promptCampaigns = 8
+  /// Whether a leader tells followers at once what is committed. Else they learn it with the next entries, the next round of reads
+  /// or the next heartbeat: half the messages, for groups whose followers serve nobody.
+  package var announcesCommits = true
   /// Largest sum of entries in one message.
   package var maximumAppendBytes = 256 * 1024
   /// Most unacknowledged messages with entries for one follower.

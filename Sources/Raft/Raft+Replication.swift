@@ -36,7 +36,7 @@ extension Raft {
   private mutating func sendWithoutEntries(to slot: Int, previousTerm: UInt64) {
     if progress[slot].mode == .probing {
       sendAppend([], to: slot, previousTerm: previousTerm)
-    } else if progress[slot].sentCommitIndex < min(commitIndex, progress[slot].matchIndex) {
+    } else if options.announcesCommits, progress[slot].sentCommitIndex < min(commitIndex, progress[slot].matchIndex) {
       progress[slot].sentCommitIndex = min(commitIndex, progress[slot].matchIndex)
       send(.commitAdvanced(commitIndex: progress[slot].sentCommitIndex), to: progress[slot].id)
     }

@@ -111,6 +111,7 @@ package final class StorageNode {
       dataDirectory: "\(configuration.dataDirectory)/log")
     // The loop of a shard's leader answers statements too: it may be held up for longer than that of a meta node.
     replica.raft.electionTimeoutMilliseconds = 400
+    replica.raft.announcesCommits = false
     configuration.tune(&replica)
     return replica
   }

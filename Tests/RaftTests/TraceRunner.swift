@@ -5,6 +5,7 @@
 ///
 ///     cluster 1 2 3              voters with empty logs          joiner 4     a node that knows no members
 ///     disks prompt               writes are durable at once      disks slow   only by `1 written` (the default)
+///     unannounced                nodes made later do not tell at once what is committed
 ///     identities                 the disks of nodes made later have ids: 10 for node 1, 20 for node 2
 ///     1 blank                    (crashed) node 1 has a new disk, with the next id
 ///     time 600                   the clock shows 600 ms
@@ -56,6 +57,7 @@ struct TraceRunner {
     case "disks": cluster.hasPromptDisks = words[1] == "prompt"
     case "identities": cluster.hasDiskIdentities = true
     case "time": cluster.now = try number(words[1])
+    case "unannounced": cluster.options.announcesCommits = false
     case "window": cluster.options.maximumInflightAppends = Int(try number(words[1]))
     case "recent": cluster.options.recentBytes = Int(try number(words[1]))
     case "uncommitted": cluster.options.maximumUncommittedBytes = Int(try number(words[1]))
