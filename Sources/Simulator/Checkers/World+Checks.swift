@@ -98,8 +98,9 @@ extension World {
     guard index >= node.core.raft.configurationIndex else { return }
     let isDurable = members.hasQuorum { id in
       guard let slot = slot(of: id) else { return false }
-      let copy = nodes[slot].isBlank ? nodes[slot].wiped : nodes[slot].durable
-      return copy.holds(index, term: term)
+      let node = nodes[slot]
+      let copy = node.isBlank ? node.wiped : node.durable
+      return copy.holds(index, term: term) || (node.damagedUntil != 0 && node.lost.holds(index, term: term))
     }
     if !isDurable {
       violated("3 durable", "node \(node.id) committed entry \(index), which is not on the disks of a quorum")
@@ -259,6 +260,7 @@ extension World {
     guard node.damagedUntil == 0, !node.isBlank else {
       // What was written after the damage had begun may be lost as well.
       if !node.isBlank, recovered.terms.lastIndex < known.terms.lastIndex {
+        node.lost = known
         node.damagedUntil = max(node.damagedUntil, known.terms.lastIndex)
       }
       // A backup that lacks next to nothing need not be noticed.

@@ -96,6 +96,8 @@ final class Node {
   var isBlank = false
   /// What was on the disk when its directory was emptied.
   var wiped = DurableLog()
+  /// What was on the disk before damage to it was found: it may have been acknowledged.
+  var lost = DurableLog()
 
   /// The disk's directory is a copy of another member's.
   var hasForeignDisk = false
