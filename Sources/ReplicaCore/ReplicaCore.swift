@@ -282,7 +282,11 @@ package struct ReplicaCore: Sendable, ~Copyable {
 
   private mutating func written(through sequence: UInt64) {
     if !delayed.isEmpty {
-      for item in delayed where item.after <= sequence { actions.append(.send(item.message)) }
+      // What waits since an earlier term is said no more: its leader would count an entry that the present one may have replaced.
+      let term = raft.hardState.term
+      for item in delayed where item.after <= sequence && item.message.term >= term {
+        actions.append(.send(item.message))
+      }
       delayed.removeAll { $0.after <= sequence }
     }
     step(.written(through: sequence))

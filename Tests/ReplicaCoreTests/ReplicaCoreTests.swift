@@ -153,4 +153,42 @@ struct ReplicaCoreTests {
     let later = core.takeActions()
     #expect(later.contains(.restoreSnapshot(newer)))
   }
+
+  @Test(
+    "What was to be acknowledged to an earlier leader is not said once there is another one", arguments: [false, true])
+  func earlierTerm(hasNewLeader: Bool) {
+    let members = Configuration(voters: [1, 2, 3].map { Member(id: $0, address: "host:\($0)") })
+    var core = ReplicaCore(
+      id: 1, options: ReplicaOptions(), recovered: .fresh(members), appliedIndex: 0, seed: 1, atMilliseconds: 1_000)
+    core.handle(.started, atMilliseconds: 1_000)
+    func append(from leader: UInt64, term: UInt64, after previous: UInt64, _ entries: [Entry]) -> Message {
+      Message(
+        from: leader, to: 1, term: term,
+        body: .appendRequest(
+          Message.AppendRequest(
+            previousIndex: previous, previousTerm: previous == 0 ? 0 : 1, commitIndex: 0, round: 1, entries: entries)))
+    }
+    let entries = [Entry(index: 1, term: 1, kind: .noOp), Entry(index: 2, term: 1, payload: [1])]
+    core.handle(.received(append(from: 2, term: 1, after: 0, entries)), atMilliseconds: 1_001)
+    if hasNewLeader {
+      // It lacks the second entry, and puts its own in its place, before the disk has answered.
+      let other = [Entry(index: 2, term: 2, kind: .noOp)]
+      core.handle(.received(append(from: 3, term: 2, after: 1, other)), atMilliseconds: 1_002)
+    }
+    let before = core.takeActions()
+    #expect(!before.contains { if case .send = $0 { true } else { false } })
+    let last = before.reduce(UInt64(0)) { last, action in
+      switch action {
+      case .writeHardState(_, let sequence), .writeEntries(_, let sequence): max(last, sequence)
+      default: last
+      }
+    }
+    core.handle(.written(through: last), atMilliseconds: 1_003)
+    let sent = core.takeActions().compactMap { action -> Message? in
+      if case .send(let message) = action { message } else { nil }
+    }
+    #expect(sent.map(\.to) == [hasNewLeader ? 3 : 2])
+    #expect(sent.map(\.term) == [hasNewLeader ? 2 : 1])
+    #expect(sent.map(\.body) == [.appendAccepted(matchIndex: 2, round: 1)])
+  }
 }
