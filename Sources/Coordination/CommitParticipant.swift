@@ -14,7 +14,9 @@ package struct CommitParticipant: Sendable, Equatable {
   package enum Input: Sendable, Equatable {
     /// The transaction is prepared here, and has changed the tablets; or it was when this replica began to lead.
     case prepared(GlobalTransactionID, participants: [ShardID], tablets: Set<TabletID>)
-    /// What the metadata log says, by its present image or by who has appended it.
+    /// What the metadata say of transactions, as far as they have been consumed here.
+    case metadata(TransactionTable)
+    /// The decision that stands, by who has asked the log.
     case decided(GlobalTransactionID, TransactionOutcome, index: UInt64)
     /// The log has forgotten the transaction, hence every participant had finished: this one prepared only after an abort.
     case past(GlobalTransactionID)
@@ -66,6 +68,8 @@ package struct CommitParticipant: Sendable, Equatable {
   private struct Decision: Equatable {
     var outcome: TransactionOutcome
     var index: UInt64
+    /// The log has forgotten the transaction.
+    static let past = Decision(outcome: .abort, index: 0)
   }
 
   /// Somebody who waits until transactions have ended, and what comes then.
@@ -122,8 +126,9 @@ package struct CommitParticipant: Sendable, Equatable {
   package mutating func step(_ input: Input, now: UInt64) -> [Effect] {
     switch input {
     case .prepared(let id, let participants, let tablets): prepared(id, participants, tablets, now)
+    case .metadata(let table): return undecided.flatMap { decide($0, table) }
     case .decided(let id, let outcome, let index): return decide(id, Decision(outcome: outcome, index: index))
-    case .past(let id): return decide(id, Decision(outcome: .abort, index: 0))
+    case .past(let id): return decide(id, .past)
     case .unanswered(let id):
       entries[id]?.isAsking = false
       entries[id]?.since = now
@@ -154,6 +159,11 @@ package struct CommitParticipant: Sendable, Equatable {
   }
 
   // MARK: Decisions
+
+  private mutating func decide(_ id: GlobalTransactionID, _ table: TransactionTable) -> [Effect] {
+    if let known = table.open[id] { return decide(id, Decision(outcome: known.outcome, index: known.index)) }
+    return table.isPast(id) ? decide(id, .past) : []
+  }
 
   private mutating func decide(_ id: GlobalTransactionID, _ decision: Decision) -> [Effect] {
     guard entries[id] != nil, entries[id]?.decision == nil else { return [] }

@@ -60,3 +60,16 @@ package struct WaitGraph<Transaction: Hashable & Comparable & Sendable>: Sendabl
     return nil
   }
 }
+
+extension WaitGraph<TransactionName> {
+  /// The waits that shards have reported. Single writes that run as a batch hold one tablet each, and their names are a shard's
+  /// own: they are left out.
+  package init(reports: some Sequence<ShardTransactions>) {
+    self.init(
+      reports.flatMap(\.transactions).filter(\.name.isComputeNodes).flatMap { transaction in
+        (transaction.wait?.blockers ?? []).filter(\.isComputeNodes).map {
+          Wait(waiter: transaction.name, blocker: $0, resource: transaction.wait!.tablet.rawValue)
+        }
+      })
+  }
+}

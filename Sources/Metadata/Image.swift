@@ -202,6 +202,11 @@ extension Image {
     get { objects.value.indexesOfTable }
     _modify { yield &objects.value.indexesOfTable }
   }
+
+  /// The table or partition that a tablet holds, with its schema; nil: it was dropped.
+  package func tableName(of tablet: TabletID) -> String? {
+    tablets[tablet].flatMap { tables[$0.tableID] }.map { "\(schemas[$0.schemaID]?.name ?? "").\($0.name)" }
+  }
 }
 
 /// A value behind a reference: copied when it is changed while it is shared.

@@ -147,14 +147,7 @@ final class PreparedTransactions {
   /// What the metadata say about those that are undecided.
   private func readDecisions() {
     guard machine.isLeader, !participant.isIdle else { return }
-    let table = feed.image.transactions
-    for id in participant.undecided {
-      if let decision = table.open[id] {
-        step(.decided(id, decision.outcome, index: decision.index))
-      } else if table.isPast(id) {
-        step(.past(id))
-      }
-    }
+    step(.metadata(feed.image.transactions))
   }
 
   // MARK: Effects

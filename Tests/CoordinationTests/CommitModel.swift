@@ -173,19 +173,8 @@ struct CommitModel {
 
   private mutating func tick() {
     for id in shards.keys.sorted() where shards[id]!.isUp {
-      if draw.chance(50) { consume(id) }
+      if draw.chance(50) { participate(id, .metadata(image.transactions)) }
       participate(id, .tick)
-    }
-  }
-
-  /// The shard reads the metadata log.
-  private mutating func consume(_ id: ShardID) {
-    for name in shards[id]!.participant.undecided {
-      if let decision = image.transactions.open[name] {
-        participate(id, .decided(name, decision.outcome, index: decision.index))
-      } else if image.transactions.isPast(name) {
-        participate(id, .past(name))
-      }
     }
   }
 

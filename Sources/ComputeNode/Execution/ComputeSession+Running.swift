@@ -34,8 +34,7 @@ extension ComputeSession {
     let all = Array(image.migrations.open.values) + Array(image.migrations.ended.values)
     return all.sorted { $0.plan.id < $1.plan.id }.map { migration in
       let plan = migration.plan
-      let table = image.tablets[plan.tabletID].flatMap { image.tables[$0.tableID] }
-      let name = table.map { "\(image.schemas[$0.schemaID]?.name ?? "").\($0.name)" }
+      let name = image.tableName(of: plan.tabletID)
       return [
         .integer(Int64(clamping: plan.id.rawValue)), name.map { .text($0) } ?? .null,
         .integer(Int64(clamping: plan.tabletID.rawValue)), .integer(Int64(plan.source.rawValue)),

@@ -75,16 +75,9 @@ final class DeadlockDetector {
   }
 
   private func look() async {
-    let waiting = await shards.transactions(onlyBlocking: true).values.flatMap(\.transactions).filter { $0.wait != nil }
-    let graph = WaitGraph(
-      waiting.flatMap { transaction in
-        // Single writes that run as a batch hold one tablet each, and their names are a shard's own.
-        transaction.wait!.blockers.filter { $0.isComputeNodes && transaction.name.isComputeNodes }.map {
-          WaitGraph<TransactionName>.Wait(
-            waiter: transaction.name, blocker: $0, resource: transaction.wait!.tablet.rawValue)
-        }
-      })
-    waiters = Set(waiting.map(\.name))
+    let reports = await shards.transactions(onlyBlocking: true).values
+    let graph = WaitGraph(reports: reports)
+    waiters = Set(reports.flatMap(\.transactions).filter { $0.wait != nil }.map(\.name))
     let victims = graph.confirmed(by: previous).victims()
     previous = graph
     for request in requests.values where victims.contains(request.transaction) {

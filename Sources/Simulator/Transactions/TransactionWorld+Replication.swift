@@ -190,14 +190,7 @@ extension TransactionWorld {
   /// What the metadata say about those that are undecided.
   func readDecisions(_ leader: ShardLeader) {
     guard !leader.participant.isIdle else { return }
-    let table = leader.process.image.transactions
-    for id in leader.participant.undecided {
-      if let decision = table.open[id] {
-        step(leader, .decided(id, decision.outcome, index: decision.index))
-      } else if table.isPast(id) {
-        step(leader, .past(id))
-      }
-    }
+    step(leader, .metadata(leader.process.image.transactions))
   }
 
   private func run(_ effect: CommitParticipant.Effect, _ leader: ShardLeader) {

@@ -255,23 +255,15 @@ extension TransactionWorld {
       guard isUrgent, !compute.isLookingForDeadlocks, !self.world.settings.shellMutants.contains(.ignoresDeadlocks)
       else { return }
       compute.isLookingForDeadlocks = true
-      var waits: [WaitGraph<TransactionName>.Wait] = []
+      var reports: [ShardTransactions] = []
       var left = Cells.shardCount
       for shard in self.shards {
         self.call(
           compute.process, shard, compute.leaders[shard.number], .list(onlyBlocking: true), timeout: 200_000
         ) { answer in
-          if case .report(let report)? = answer?.body {
-            for transaction in report.transactions {
-              for blocker in transaction.wait?.blockers ?? [] {
-                waits.append(
-                  WaitGraph.Wait(
-                    waiter: transaction.name, blocker: blocker, resource: transaction.wait!.tablet.rawValue))
-              }
-            }
-          }
+          if case .report(let report)? = answer?.body { reports.append(report) }
           left -= 1
-          if left == 0 { self.judgeWaits(compute, WaitGraph(waits)) }
+          if left == 0 { self.judgeWaits(compute, WaitGraph(reports: reports)) }
         }
       }
     }

@@ -150,8 +150,7 @@ final class TransactionWorld {
       guard let process = process(at: end), process.life == answer.life else { return }
       process.run { process.calls.removeValue(forKey: answer.number)?(answer) }
     case .reply(let reply):
-      let all = [process(at: end)].compactMap { $0 } + (shards.first { $0.end == end }?.replicas ?? [])
-      guard let process = all.first(where: { $0.asks[reply.attempt] != nil }) else { return }
+      guard let process = asker(reply.attempt, at: end) else { return }
       process.run { self.heard(reply, process) }
     default: break
     }
@@ -159,6 +158,12 @@ final class TransactionWorld {
 
   private func process(at end: Int) -> SimulatedProcess? {
     end == Self.managerEnd ? manager : computes.first { $0.process.end == end }?.process
+  }
+
+  /// Who has asked the metadata group; several replicas share an end.
+  private func asker(_ attempt: UInt32, at end: Int) -> SimulatedProcess? {
+    let all = process(at: end).map { [$0] } ?? shards.first { $0.end == end }?.replicas ?? []
+    return all.first { $0.asks[attempt] != nil }
   }
 
   // MARK: The metadata group
@@ -227,9 +232,7 @@ final class TransactionWorld {
     case .appended, .unchanged: break
     default: return outcome
     }
-    let end = Int(client) + World.nodeSlots
-    let all = [process(at: end)].compactMap { $0 } + (shards.first { $0.end == end }?.replicas ?? [])
-    guard let id = all.lazy.compactMap({ $0.asks[attempt] }).first?.decides else { return outcome }
+    guard let id = asker(attempt, at: Int(client) + World.nodeSlots)?.asks[attempt]?.decides else { return outcome }
     guard let standing = node.state.image.transactions.open[id] else { return .unknown }
     return .decision(standing.outcome, standing.index)
   }

@@ -35,9 +35,7 @@ struct MigrationDocument: Encodable {
     let plan = migration.plan
     id = plan.id.rawValue
     tablet = plan.tabletID.rawValue
-    table = image.tablets[plan.tabletID].flatMap { image.tables[$0.tableID] }.map { table in
-      "\(image.schemas[table.schemaID]?.name ?? "").\(table.name)"
-    }
+    table = image.tableName(of: plan.tabletID)
     source = plan.source.rawValue
     target = plan.target.rawValue
     state = migration.outcome?.text ?? migration.phase.text

@@ -112,9 +112,7 @@ struct TableMove: AsyncParsableCommand {
               + "\(known.plan.id).")
         }
         guard !planned.contains(where: { $0.tablet.id == tablet.id }) else { continue }
-        let table = image.tables[tablet.tableID]
-        let schema = table.flatMap { image.schemas[$0.schemaID]?.name } ?? ""
-        planned.append(Planned(tablet: tablet, name: "\(schema).\(table?.name ?? "\(tablet.tableID)")"))
+        planned.append(Planned(tablet: tablet, name: image.tableName(of: tablet.id) ?? "\(tablet.tableID)"))
       }
     }
     return planned
