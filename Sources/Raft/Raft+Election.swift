@@ -1,6 +1,12 @@
 /// Time, campaigns and votes (Raft paper, section 5.2; thesis, sections 4.2.3 and 9.6).
 extension Raft {
-  var mayCampaign: Bool { configuration.isVoter(id) && promised == nil && !isForeignDisk && !isDiskFull }
+  var mayCampaign: Bool { isElectable && promised == nil && !isForeignDisk && !isDiskFull }
+
+  /// A voter; or one that has put its own removal into its log, which is not known to be committed: the others may have no
+  /// quorum without it, and cannot win against its longer log. It has no vote of its own (thesis, section 4.2.2).
+  private var isElectable: Bool {
+    configuration.isVoter(id) || configurations.configuration(at: commitIndex)?.isVoter(id) == true
+  }
 
   /// While true, votes are refused: a leader is alive, and nobody may disturb it (thesis, section 4.2.3).
   var hasLiveLeader: Bool {

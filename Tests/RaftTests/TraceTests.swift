@@ -32,7 +32,8 @@ struct TraceTests {
         "broken_connection.txt", "conflict.txt", "disk_identity.txt", "durable_vote.txt", "election.txt",
         "flow_control.txt", "forgotten.txt", "full_disk.txt", "full_disk_alone.txt", "leader_change.txt",
         "leader_replaced.txt", "membership.txt", "membership_restart.txt", "overload.txt", "prevote.txt", "promise.txt",
-        "read_index.txt", "removed_member.txt", "replication.txt", "slow_disk.txt", "slow_voter.txt", "snapshot.txt",
+        "read_index.txt", "removed_leader.txt", "removed_member.txt", "replication.txt", "slow_disk.txt",
+        "slow_voter.txt", "snapshot.txt",
         "snapshot_members.txt", "split_vote.txt", "transfer.txt", "unannounced.txt",
       ])
   }
