@@ -5,7 +5,7 @@ extension Raft {
   /// A voter; or one that has put its own removal into its log, which is not known to be committed: the others may have no
   /// quorum without it, and cannot win against its longer log. It has no vote of its own (thesis, section 4.2.2).
   private var isElectable: Bool {
-    configuration.isVoter(id) || configurations.configuration(at: commitIndex)?.isVoter(id) == true
+    configuration.isVoter(id) || committedConfiguration?.isVoter(id) == true
   }
 
   /// While true, votes are refused: a leader is alive, and nobody may disturb it (thesis, section 4.2.3).

@@ -217,6 +217,8 @@ package struct Raft: Sendable, ~Copyable {
   package var configuration: Configuration { _read { yield configurations.current } }
   /// The entry that put them in force.
   package var configurationIndex: UInt64 { configurations.currentIndex }
+  /// The one in force at what this node knows to be committed.
+  package var committedConfiguration: Configuration? { configurations.configuration(at: commitIndex) }
   /// The last entry that is durable here.
   package var durableIndex: UInt64 { writes.durableIndex }
   /// The last write that is known to be durable.

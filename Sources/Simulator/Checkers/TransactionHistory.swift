@@ -154,14 +154,19 @@ struct TransactionHistory {
     entries[place].groups += 1
     let number = entries[place].groups * 10
     var balances = transaction.isRepeatableRead ? entries[place].balances : [:]
-    for (cell, value) in scope.values {
+    for (cell, value, shard) in scope.values {
       switch value {
       case .balance(let balance): balances[cell] = balance
       case .list(let list):
-        let group = (transaction.isRepeatableRead ? 0 : number) + (isWhole ? 9 : Cells.shard(cell))
+        let group = (transaction.isRepeatableRead ? 0 : number) + (isWhole ? 9 : shard)
         let own = Set(entries[place].appends.filter { $0.cell == cell }.map(\.element))
-        entries[place].reads.append(
-          Read(group: group, cell: cell, list: list, own: list.filter(own.contains).count))
+        let read = Read(group: group, cell: cell, list: list, own: list.filter(own.contains).count)
+        if transaction.isRepeatableRead, let before = entries[place].reads.first(where: { $0.cell == cell }),
+          before.list.dropLast(before.own) != list.dropLast(read.own)
+        {
+          return "\(transaction.name) sees \(before.list) in list \(cell), then \(list), in REPEATABLE READ"
+        }
+        entries[place].reads.append(read)
         let floor = (transaction.isRepeatableRead ? entries[place].floors : scope.floors)[cell] ?? 0
         let seen = Set(list)
         if let missing = told[cell]?.prefix(floor).first(where: { !seen.contains($0) }) {
@@ -337,15 +342,13 @@ struct TransactionHistory {
 
 /// What one statement is given.
 struct ReadScope {
-  var values: [(cell: Int, value: Cell)] = []
+  var values: [(cell: Int, value: Cell, shard: Int)] = []
   let floors: [Int: Int]
   /// All that it reads is of one moment, on whichever shards.
   let isOneMoment: Bool
 
-  init(_ transaction: SimulatedTransaction, _ history: TransactionHistory, _ cells: [Int]) {
+  init(_ history: TransactionHistory, _ cells: [Int], isOneMoment: Bool) {
     floors = history.floors(cells)
-    let shards = Set(cells.map { Cells.shard($0) })
-    isOneMoment =
-      transaction.hasSnapshot || (transaction.isCluster && transaction.written.isEmpty && shards.count > 1)
+    self.isOneMoment = isOneMoment
   }
 }

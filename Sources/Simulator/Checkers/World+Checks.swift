@@ -27,6 +27,11 @@ extension World {
     hash.mix(term << 40 ^ node.seen.commitIndex << 4 ^ UInt64(node.slot))
   }
 
+  /// A voter by its log; or by what it knows to be committed, which a later entry of its log would change.
+  private func mayCampaign(_ node: Node) -> Bool {
+    node.core.raft.configuration.isVoter(node.id) || node.core.raft.committedConfiguration?.isVoter(node.id) == true
+  }
+
   private func watchRole(_ node: Node, _ role: Role, _ term: UInt64) {
     if term < node.seen.term { violated("1 term", "node \(node.id) went back to term \(term)") }
     if role == .leader, node.seen.role != .leader || node.seen.term != term {
@@ -42,9 +47,7 @@ extension World {
         violated("2 leader completeness", "node \(node.id) leads term \(term) without entry \(last)")
       }
     }
-    if role == .candidate || role == .preCandidate || role == .leader, !node.core.raft.configuration.isVoter(node.id),
-      node.seen.role == .follower
-    {
+    if role == .candidate || role == .preCandidate || role == .leader, node.seen.role == .follower, !mayCampaign(node) {
       violated("5 campaign", "node \(node.id) campaigns, but is no voter")
     }
     if node.isBlank, role == .leader { violated("6 blank disk", "node \(node.id) leads with a disk that was emptied") }

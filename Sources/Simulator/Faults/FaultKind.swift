@@ -20,11 +20,13 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
   // Programs of several versions.
   case version
   // Compute nodes, shards and the manager.
-  case computeCrash, computePause, shardCrash, shardDeposed, shardPause, shardStall, shardBusy, managerCrash
+  case computeCrash, computePause, shardCrash, shardDeposed, shardPause, shardStall, shardBusy, managerCrash,
+    managerPause
 
   /// Those that befall transactions over several shards only.
   static let ofTransactions: [FaultKind] = [
     .computeCrash, .computePause, .shardCrash, .shardDeposed, .shardPause, .shardStall, .shardBusy, .managerCrash,
+    .managerPause,
   ]
 
   /// The name in options and tables.
@@ -80,6 +82,7 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
     case .shardStall: "shard-stall"
     case .shardBusy: "shard-busy"
     case .managerCrash: "manager-crash"
+    case .managerPause: "manager-pause"
     }
   }
 
@@ -119,7 +122,7 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
     case .version: 45
     case .computeCrash, .shardCrash, .shardDeposed, .shardPause, .computePause: 30
     case .shardStall, .shardBusy: 40
-    case .managerCrash: 60
+    case .managerCrash, .managerPause: 60
     }
   }
 }

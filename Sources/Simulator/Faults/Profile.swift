@@ -15,13 +15,19 @@ package enum Profile: String, CaseIterable, Sendable {
   case transactionStorm = "transaction-storm"
   /// Transactions beside a group of which nothing but the leader changes.
   case commits
+  /// Tablets move from shard to shard while transactions use them: a random subset of what befalls all of them.
+  case moves
+  /// The same with everything at once.
+  case moveStorm = "move-storm"
+  /// Tablets that move, beside a group of which nothing but the leader changes.
+  case shuffles
 
   /// What the profile may contain.
   var kinds: FaultKinds {
     switch self {
     case .swarm, .storm: return FaultKinds.all.subtracting(FaultKinds(FaultKind.ofTransactions))
-    case .transactions, .transactionStorm: return FaultKinds.all.subtracting(FaultKinds(.version))
-    case .commits:
+    case .transactions, .transactionStorm, .moves, .moveStorm: return FaultKinds.all.subtracting(FaultKinds(.version))
+    case .commits, .shuffles:
       return FaultKinds([.drop, .delay, .duplicate, .replay, .oneWay, .split, .transfer] + FaultKind.ofTransactions)
     case .calm: return []
     case .network:
@@ -55,10 +61,15 @@ package enum Profile: String, CaseIterable, Sendable {
   }
 
   /// Whether compute nodes run transactions over several shards.
-  package var hasTransactions: Bool { self == .transactions || self == .transactionStorm || self == .commits }
+  package var hasTransactions: Bool {
+    self == .transactions || self == .transactionStorm || self == .commits || hasMoves
+  }
+
+  /// Whether tablets move meanwhile.
+  package var hasMoves: Bool { self == .moves || self == .moveStorm || self == .shuffles }
 
   /// Whether a run has about half of the kinds only.
-  var isSwarm: Bool { self == .swarm || self == .transactions }
+  var isSwarm: Bool { self == .swarm || self == .transactions || self == .moves }
 
   /// The profiles that a run over all seeds goes through in turn.
   package static let rotation: [Profile] = [

@@ -66,7 +66,8 @@ extension World {
     case .forcedQuorum: return forceQuorum()
     case .version: return changeProgram()
     case .stalledSubscriber, .reconnectStorm, .wrongIndex: return beginSubscriberFault(kind)
-    case .computeCrash, .computePause, .shardCrash, .shardDeposed, .shardPause, .shardStall, .shardBusy, .managerCrash:
+    case .computeCrash, .computePause, .shardCrash, .shardDeposed, .shardPause, .shardStall, .shardBusy, .managerCrash,
+      .managerPause:
       guard let fault = transactions?.begin(kind) else { return false }
       if fault.microseconds > 0 {
         last(

@@ -58,6 +58,19 @@ package enum Mutant: String, CaseIterable, Sendable {
   case readsUnconfirmed = "deposed-shard-leader-reads"
   case ignoresDeadlocks = "ignores-deadlocks"
   case forgetsCommitted = "forgets-committed"
+  case fencesUnderWriters = "cuts-under-writers"
+  case routesBeforeDrained = "routes-before-drained"
+  case appliesChangesTwice = "applies-changes-twice"
+  case leavesOrphan = "leaves-orphan"
+  case leavesFence = "leaves-fence"
+  case readsAfterRoute = "reads-after-route"
+  case liftsByOldMetadata = "lifts-fence-early"
+  case servesByOldMetadata = "serves-by-old-metadata"
+  case snapshotForgetsPrepared = "snapshot-forgets-prepared"
+  case forgetsFencesAtFailover = "forgets-fences-at-failover"
+  case rereadsAfterMove = "rereads-after-move"
+  case snapshotsLaggingReplica = "snapshots-lagging-replica"
+  case snapshotIgnoresMoves = "snapshot-ignores-moves"
 
   /// Who had the bug; the classic ones are in the papers.
   package var origin: String {
@@ -91,6 +104,11 @@ package enum Mutant: String, CaseIterable, Sendable {
       .readsPastPrepared, .holdsNothing, .reachesNothing, .forgetsLocksAtFailover, .readsUnconfirmed,
       .ignoresDeadlocks, .forgetsCommitted:
       "own"
+    case .fencesUnderWriters, .routesBeforeDrained, .appliesChangesTwice, .leavesOrphan, .leavesFence, .readsAfterRoute,
+      .liftsByOldMetadata, .servesByOldMetadata, .snapshotForgetsPrepared, .forgetsFencesAtFailover, .rereadsAfterMove,
+      .snapshotsLaggingReplica,
+      .snapshotIgnoresMoves:
+      "own"
     case .repeatsBatchEnds, .readsBeforeApplied, .forgetsPromise, .takesDamageForTorn, .keepsSpeculation,
       .refusesBeforeFinal, .skipsUnknownEvents, .toleratesRollback, .takesForeignDisk, .keepsOldAddress,
       .forcesStaleSurvivor, .keepsUnknownPromise:
@@ -120,6 +138,11 @@ package enum Mutant: String, CaseIterable, Sendable {
       .resolvesUnheard, .forgetsFailedFinish, .readsPastPrepared, .holdsNothing, .reachesNothing,
       .losesPreparedAtFailover, .forgetsLocksAtFailover, .readsUnconfirmed, .ignoresDeadlocks, .forgetsCommitted:
       [.commits, .transactions]
+    case .fencesUnderWriters, .routesBeforeDrained, .appliesChangesTwice, .leavesOrphan, .leavesFence, .readsAfterRoute,
+      .liftsByOldMetadata, .servesByOldMetadata, .snapshotForgetsPrepared, .forgetsFencesAtFailover, .rereadsAfterMove,
+      .snapshotsLaggingReplica,
+      .snapshotIgnoresMoves:
+      [.shuffles, .moves]
     }
   }
 
@@ -177,6 +200,19 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .readsUnconfirmed: settings.shellMutants = .readsUnconfirmed
     case .ignoresDeadlocks: settings.shellMutants = .ignoresDeadlocks
     case .forgetsCommitted: settings.shellMutants = .forgetsCommitted
+    case .fencesUnderWriters: settings.shellMutants = .fencesUnderWriters
+    case .routesBeforeDrained: settings.shellMutants = .routesBeforeDrained
+    case .appliesChangesTwice: settings.shellMutants = .appliesChangesTwice
+    case .leavesOrphan: settings.shellMutants = .leavesOrphan
+    case .leavesFence: settings.shellMutants = .leavesFence
+    case .readsAfterRoute: settings.shellMutants = .readsAfterRoute
+    case .liftsByOldMetadata: settings.shellMutants = .liftsByOldMetadata
+    case .servesByOldMetadata: settings.shellMutants = .servesByOldMetadata
+    case .snapshotForgetsPrepared: settings.shellMutants = .snapshotForgetsPrepared
+    case .forgetsFencesAtFailover: settings.shellMutants = .forgetsFencesAtFailover
+    case .rereadsAfterMove: settings.shellMutants = .rereadsAfterMove
+    case .snapshotsLaggingReplica: settings.shellMutants = .snapshotsLaggingReplica
+    case .snapshotIgnoresMoves: settings.shellMutants = .snapshotIgnoresMoves
     }
   }
 }
@@ -203,4 +239,31 @@ struct ShellMutants: OptionSet, Sendable {
   static let ignoresDeadlocks = ShellMutants(rawValue: 1 << 7)
   /// A shard does not remember what it has committed: who asks again is told that it is lost.
   static let forgetsCommitted = ShellMutants(rawValue: 1 << 8)
+  /// The tablet is fenced while transactions still hold rows of it.
+  static let fencesUnderWriters = ShellMutants(rawValue: 1 << 9)
+  /// The route moves before the target has all up to the fence.
+  static let routesBeforeDrained = ShellMutants(rawValue: 1 << 10)
+  /// The target takes changes that it has taken already.
+  static let appliesChangesTwice = ShellMutants(rawValue: 1 << 11)
+  /// The target keeps what was copied when the move fails.
+  static let leavesOrphan = ShellMutants(rawValue: 1 << 12)
+  /// The source goes on refusing writes after the cut was given up.
+  static let leavesFence = ShellMutants(rawValue: 1 << 13)
+  /// The source answers reads until it has heard of the route.
+  static let readsAfterRoute = ShellMutants(rawValue: 1 << 14)
+  /// The source lifts a fence by metadata that are older than it.
+  static let liftsByOldMetadata = ShellMutants(rawValue: 1 << 15)
+  /// A leader makes and drops tablets by metadata that are older than they.
+  static let servesByOldMetadata = ShellMutants(rawValue: 1 << 16)
+  /// The log is read from the snapshot on: what was prepared before, and committed after it, is missing.
+  static let snapshotForgetsPrepared = ShellMutants(rawValue: 1 << 17)
+  /// A new leader of the source takes writes in spite of the fence.
+  static let forgetsFencesAtFailover = ShellMutants(rawValue: 1 << 18)
+  /// REPEATABLE READ reads a tablet again where it has moved to, as of a later moment.
+  static let rereadsAfterMove = ShellMutants(rawValue: 1 << 19)
+  /// The rows are fixed by a replica that may lag behind what the move was planned upon.
+  static let snapshotsLaggingReplica = ShellMutants(rawValue: 1 << 20)
+  /// A read of one moment of several shards asks each of them about its own tablets only: one that has moved meanwhile is read
+  /// before, and what is written with it after.
+  static let snapshotIgnoresMoves = ShellMutants(rawValue: 1 << 21)
 }

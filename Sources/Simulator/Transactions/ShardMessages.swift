@@ -16,8 +16,7 @@ enum CellChange {
 /// Which cells there are, and where.
 enum Cells {
   static let shardCount = 3
-  static let tabletsPerShard = 2
-  static let tabletCount = shardCount * tabletsPerShard
+  static let tabletCount = shardCount * 2
   /// Accounts have the first numbers, lists those from here on.
   static let accountCount = 24
   static let firstList = 1_000
@@ -25,11 +24,12 @@ enum Cells {
   static let total = Int64(accountCount) * initialBalance
 
   static func tablet(_ cell: Int) -> Int { cell % tabletCount }
-  static func shard(_ cell: Int) -> Int { tablet(cell) / tabletsPerShard }
+  /// The shard on which a tablet is made.
+  static func home(_ tablet: Int) -> Int { tablet * shardCount / tabletCount }
   static func initial(_ cell: Int) -> Cell { cell < firstList ? .balance(initialBalance) : .list([]) }
   static func tabletID(_ tablet: Int) -> TabletID { TabletID(rawValue: UInt64(tablet + 1)) }
-  /// The accounts of a shard.
-  static func accounts(of shard: Int) -> [Int] { (0..<accountCount).filter { self.shard($0) == shard } }
+  static func tablet(_ id: TabletID) -> Int { Int(id.rawValue) - 1 }
+  static func shard(_ id: ShardID) -> Int { Int(id.rawValue) - 1 }
 }
 
 /// A request to one replica of a shard. It arrives once or not at all, as on a connection, and only in the life of the process to
@@ -43,6 +43,11 @@ struct ShardCall {
     case rollback(TransactionName)
     case hold([UInt8])
     case list(onlyBlocking: Bool)
+    case move(MoveCall)
+    /// A stretch of the rows of a snapshot.
+    case readRows(MigrationID, token: [UInt8], number: Int)
+    /// What the log says of the tablet after an entry; `from`: where reading has to begin.
+    case readChanges(MigrationID, after: UInt64, from: UInt64)
   }
   var caller: UInt8
   var callerLife: UInt32
@@ -62,8 +67,11 @@ struct ShardStatement {
   var isRepeatableRead: Bool
   var reads: [Int]
   var write: (cell: Int, change: CellChange)?
-  /// The moment of a snapshot over several shards.
-  var snapshot: (hold: [UInt8], decisionIndex: UInt64)?
+  /// The epochs of the routes by which it comes, by tablet, and the metadata that it was planned by.
+  var epochs: [Int: UInt64]
+  var metadataIndex: UInt64
+  /// The moment of a snapshot over several shards, and the epochs of all tablets that are read of it.
+  var snapshot: (hold: [UInt8], decisionIndex: UInt64, epochs: [Int: UInt64])?
 }
 
 /// What a replica answers.
@@ -89,8 +97,23 @@ struct ShardAnswer {
     case report(ShardTransactions)
     case failed(Failure)
     case done
+    /// A tablet is elsewhere, or not as the statement has it: to be planned anew with metadata at least so new.
+    case staleRoute(UInt64)
+    case moved(MigrationDriver.StepResult)
+    case moveFailed(MigrationDriver.FailureKind, String)
+    case rows(SimulatedShard.MovedRows)
+    /// What there is to know up to an entry; `last`: the last one that there is.
+    case changes([SimulatedShard.MovedChange], upTo: UInt64, last: UInt64)
   }
   var life: UInt32
   var number: UInt32
   var body: Body
+}
+
+/// A step of a migration, asked for by a manager.
+struct MoveCall {
+  var id: MigrationID
+  var attempt: UInt32
+  var step: MigrationDriver.Step
+  var metadataIndex: UInt64
 }

@@ -10,6 +10,9 @@ final class SimulatedCompute {
   var leaders = [Int](repeating: 0, count: Cells.shardCount)
   /// Transactions that its sessions have open.
   var running: [TransactionName: SimulatedTransaction] = [:]
+  /// The routes that it knows, and the metadata that said so first.
+  var routes: [TabletDefinition] = []
+  var routesIndex: UInt64 = 0
   var lastName: UInt64 = 0
   var startedAt: UInt64 = 0
   var isResolving = false
@@ -52,6 +55,8 @@ final class SimulatedCompute {
       node: TransactionWorld.nodeID(compute: number), startMicroseconds: time, mutants: mutants)
     leaders = [Int](repeating: 0, count: Cells.shardCount)
     running = [:]
+    routes = []
+    routesIndex = 0
     lastName = 0
     startedAt = time
     isResolving = false
@@ -82,6 +87,10 @@ final class SimulatedTransaction {
   var joined: Set<Int> = []
   var written: Set<Int> = []
   var hasSnapshot = false
+  /// REPEATABLE READ: the shards on which tablets were read, or written.
+  var usedShards: [Int: Int] = [:]
+  /// Times that a statement was planned anew.
+  var replans = 0
   /// Since when it waits for the answer to a write.
   var waitingSince: UInt64?
   var isOver = false

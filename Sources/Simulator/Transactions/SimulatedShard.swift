@@ -8,19 +8,24 @@ final class SimulatedShard {
   /// What is in the log, applied.
   struct State {
     var index: UInt64 = 0
-    var cells: TreeDictionary<Int, Cell> = [:]
+    /// The tablets that are here, and what has been written to their cells.
+    var tablets = [TreeDictionary<Int, Cell>?](repeating: nil, count: Cells.tabletCount)
+    var fences: [Int: Fence] = [:]
+    var arrivals: [Int: Arrival] = [:]
+    /// Of the metadata by which tablets came and went: older ones would undo it.
+    var metadataIndex: UInt64 = 0
     /// The entry that changed each tablet last.
     var versions = [UInt64](repeating: 0, count: Cells.tabletCount)
     var prepared: [GlobalTransactionID: Prepared] = [:]
     /// Transactions that were committed by one entry.
-    var recent: [TransactionName: UInt64] = [:]
+    var recent: TreeDictionary<TransactionName, UInt64> = [:]
     var decisionIndex: UInt64 = 0
 
-    func cell(_ number: Int) -> Cell { cells[number] ?? Cells.initial(number) }
+    func cell(_ number: Int) -> Cell { tablets[Cells.tablet(number)]?[number] ?? Cells.initial(number) }
 
     mutating func write(_ writes: [(cell: Int, value: Cell)]) {
       for (cell, value) in writes {
-        cells[cell] = value
+        tablets[Cells.tablet(cell)]?[cell] = value
         versions[Cells.tablet(cell)] = index
       }
     }
@@ -32,6 +37,8 @@ final class SimulatedShard {
     var participants: [ShardID]
     var writes: [(cell: Int, value: Cell)]
     var at: UInt64
+    /// Its entry.
+    var index: UInt64 = 0
     var tablets: Set<Int> { Set(writes.map { Cells.tablet($0.cell) }) }
   }
 
@@ -39,7 +46,13 @@ final class SimulatedShard {
     case commit(TransactionName, [(cell: Int, value: Cell)])
     case prepare(Prepared)
     case finish(GlobalTransactionID, TransactionOutcome, index: UInt64)
+    /// Tablets that the metadata want, and others that they do not.
+    case schema(created: [Int], dropped: [Int], metadataIndex: UInt64)
+    case fence(Int, MigrationID, attempt: UInt32, FenceAction, metadataIndex: UInt64)
+    case arrival(Int, MigrationID, ArrivalStep)
   }
+
+  static let replicaCount = 3
 
   let number: Int
   let id: ShardID
@@ -53,12 +66,19 @@ final class SimulatedShard {
   var stalledUntil: UInt64 = 0
   /// The log has no room for more.
   var isBusy = false
+  /// Entries, the first of which follows `logStart`: those that have not been let go.
+  var log: [Entry] = []
+  var logStart: UInt64 = 0
+  /// What followers have applied, that lag behind.
+  var past: [State] = []
+  /// Rows that replicas have fixed, by replica.
+  var snapshots: [[MigrationID: Snapshot]] = [[:], [:], [:]]
   var end: Int { replicas[0].end }
 
   init(number: Int, end: Int) {
     self.number = number
     id = ShardID(rawValue: UInt32(number + 1))
-    replicas = (0..<3).map { _ in SimulatedProcess(end: end) }
+    replicas = (0..<Self.replicaCount).map { _ in SimulatedProcess(end: end) }
   }
 }
 
@@ -104,6 +124,18 @@ final class ShardLeader {
   var waiters: [CommitParticipant.Waiter: (CommitParticipant.Effect) -> Void] = [:]
   var lastWaiter: CommitParticipant.Waiter = 0
   var isTicking = false
+  /// The tablets are as the metadata at this index say.
+  var consumedIndex: UInt64 = 0
+  var isReconciling = false
+  var isTidying = false
+  /// Tablets that no transaction gets any more, whose fence is on its way into the log.
+  var fencing: Set<Int> = []
+  /// What a mutant does: fences of earlier leaders mean nothing.
+  var forgetsFences = false
+  /// The replica of another shard that answered as its leader last.
+  var sourceReplica = 0
+  /// Steps of moves that are under way, and who waits for what they come to.
+  var jobs: [MoveJob: [(ShardAnswer.Body) -> Void]] = [:]
   var process: SimulatedProcess { shard.replicas[replica] }
 
   init(_ shard: SimulatedShard, replica: Int, patience: UInt64, _ mutants: CoordinationMutants) {
@@ -119,6 +151,8 @@ final class ShardLeader {
     open = [:]
     locks = LockTable()
     waiters = [:]
+    fencing = []
+    jobs = [:]
   }
 }
 
@@ -157,6 +191,8 @@ struct LockTable {
     }
     return nil
   }
+
+  func holder(of tablet: Int) -> TransactionName? { locks[tablet]?.holder }
 
   func held(by name: TransactionName) -> [Int] { locks.keys.filter { locks[$0]?.holder == name }.sorted() }
 

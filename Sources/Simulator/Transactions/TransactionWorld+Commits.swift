@@ -82,7 +82,7 @@ extension TransactionWorld {
     switch effect {
     case .prepare(let shard):
       askLeader(
-        compute, number(shard), .prepare(run.transaction.name, id, participants: run.participants),
+        compute, Cells.shard(shard), .prepare(run.transaction.name, id, participants: run.participants),
         patience: 15_000_000
       ) { answer in
         switch answer {
@@ -101,7 +101,7 @@ extension TransactionWorld {
       tell(run)
     case .finish(let shard, let outcome, let index):
       askLeader(
-        compute, number(shard), .finish(run.transaction.name, id, outcome, index: index), patience: 15_000_000
+        compute, Cells.shard(shard), .finish(run.transaction.name, id, outcome, index: index), patience: 15_000_000
       ) { answer in
         if case .finished = answer { self.step(run, .finished(shard)) }
       }
@@ -109,8 +109,6 @@ extension TransactionWorld {
     case .unused: compute.ledger.giveUp(id)
     }
   }
-
-  private func number(_ shard: ShardID) -> Int { Int(shard.rawValue) - 1 }
 
   private func tell(_ run: Run) {
     guard !run.hasAnswered else { return }
@@ -157,56 +155,5 @@ extension TransactionWorld {
         if compute.isResolving { self.resolveAll(compute) }
       }
     }
-  }
-
-  // MARK: The manager
-
-  func startManager() {
-    manager.start()
-    seenByManager = [:]
-    resolveRound()
-  }
-
-  func crashManager(restartsAfter delay: UInt64) {
-    guard manager.isUp else { return }
-    world.tell("the manager crashes")
-    manager.crash()
-    after(delay, end: manager.end) { if !self.manager.isUp { self.startManager() } }
-  }
-
-  /// Lets the log forget what coordinators have not: after a while, and when all participants say so.
-  private func resolveRound() {
-    after(1_000_000, manager) {
-      self.follow(self.manager)
-      let open = self.manager.image.transactions.open
-      self.seenByManager = self.seenByManager.filter { open[$0.key] != nil }
-      for (id, _) in open where self.seenByManager[id] == nil { self.seenByManager[id] = self.world.now }
-      let old = open.filter { self.world.now - self.seenByManager[$0.key]! >= 5_000_000 }
-      guard !old.isEmpty else { return self.resolveRound() }
-      self.collect(CommitResolver.shards(of: old).sorted()[...], [:]) { reports in
-        let finished = CommitResolver.resolvable(old, reports, mutants: self.mutants)
-        guard !finished.isEmpty else { return self.resolveRound() }
-        self.ask(self.manager, finished.map { .transaction(.resolve($0)) }, patience: 5_000_000) { _ in
-          self.resolveRound()
-        }
-      }
-    }
-  }
-
-  private func collect(
-    _ shards: ArraySlice<ShardID>, _ reports: [ShardID: ShardTransactions],
-    _ done: @escaping ([ShardID: ShardTransactions]) -> Void
-  ) {
-    guard let shard = shards.first else { return done(reports) }
-    func attempt(_ replica: Int) {
-      guard replica < 3 else { return collect(shards.dropFirst(), reports, done) }
-      call(manager, self.shards[number(shard)], replica, .list(onlyBlocking: false), timeout: 500_000) { answer in
-        guard case .report(let report)? = answer?.body else { return attempt(replica + 1) }
-        var reports = reports
-        reports[shard] = report
-        self.collect(shards.dropFirst(), reports, done)
-      }
-    }
-    attempt(0)
   }
 }

@@ -33,8 +33,10 @@ extension TransactionWorld {
   /// A committed entry takes effect; at the leader its memory follows.
   private func apply(_ entry: SimulatedShard.Entry, _ shard: SimulatedShard, _ leader: ShardLeader?) {
     shard.state.index += 1
+    defer { shard.note(entry, needed: neededIndex(shard)) }
     switch entry {
     case .commit(let name, let writes):
+      judgeWrites(writes, on: shard)
       guard shard.state.recent[name] == nil else {
         return world.violated("10 once", "\(name) commits twice on shard \(shard.id)")
       }
@@ -42,7 +44,8 @@ extension TransactionWorld {
       shard.state.recent[name] = shard.state.index
       judge(history.committedAlone(name, on: shard.number))
       if let leader { ended(name, leader) }
-    case .prepare(let prepared):
+    case .prepare(var prepared):
+      prepared.index = shard.state.index
       shard.state.prepared[prepared.id] = prepared
       judge(history.prepared(name: prepared.name, prepared.id, on: shard.number))
       stepDone(shard, computes.first { $0.owns(prepared.name) })
@@ -51,6 +54,7 @@ extension TransactionWorld {
     case .finish(let id, let outcome, let index):
       guard let prepared = shard.state.prepared.removeValue(forKey: id) else { return }
       if outcome == .commit {
+        judgeWrites(prepared.writes, on: shard)
         shard.state.write(prepared.writes)
         shard.state.decisionIndex = max(shard.state.decisionIndex, index)
       }
@@ -58,6 +62,14 @@ extension TransactionWorld {
       guard let leader else { return }
       ended(prepared.name, leader)
       step(leader, .finished(id, decisionIndex: shard.state.decisionIndex))
+    case .schema(let created, let dropped, let metadataIndex):
+      judgeDrops(dropped, on: shard)
+      shard.state.apply(created: created, dropped: dropped, metadataIndex: metadataIndex)
+    case .fence(let tablet, let id, let attempt, let action, let metadataIndex):
+      shard.state.apply(action, to: tablet, id, attempt, metadataIndex: metadataIndex)
+      world.tell("shard \(shard.id), tablet \(tablet + 1): fence of migration \(id): \(action)")
+    case .arrival(let tablet, let id, let step):
+      shard.state.apply(step, to: tablet, id, world.settings.shellMutants)
     }
   }
 
@@ -96,6 +108,8 @@ extension TransactionWorld {
     leader.open = [:]
     leader.locks = LockTable()
     leader.waiters = [:]
+    leader.fencing = []
+    leader.jobs = [:]
     for proposal in proposals { proposal.done(.lostLeadership) }
   }
 
@@ -112,6 +126,7 @@ extension TransactionWorld {
       let replica = able[self.chance.below(able.count)]
       if self.world.settings.shellMutants.contains(.losesPreparedAtFailover) { shard.state.prepared = [:] }
       let leader = ShardLeader(shard, replica: replica, patience: self.patience, self.mutants)
+      leader.forgetsFences = self.world.settings.shellMutants.contains(.forgetsFencesAtFailover)
       shard.leader = leader
       self.world.tell("replica \(replica) leads shard \(shard.id)")
       self.after(1_000 + self.chance.below(20_000), leader.process) { self.lead(leader) }
@@ -132,6 +147,7 @@ extension TransactionWorld {
     leader.isServing = true
     for prepared in all { wasPrepared(prepared, leader) }
     readDecisions(leader)
+    reconcile(leader)
     sweep(leader)
   }
 
@@ -147,6 +163,9 @@ extension TransactionWorld {
         guard self.world.now - open.lastHeard > 1_500_000 else { continue }
         self.ended(open.name, leader)
       }
+      self.follow(leader.process)
+      self.reconcile(leader)
+      self.tidy(leader)
       self.sweep(leader)
     }
   }

@@ -13,6 +13,13 @@ extension TransactionWorld {
         .shardAnswer(ShardAnswer(life: call.callerLife, number: call.number, body: body)),
         from: shard.end, to: Int(call.caller))
     }
+    // Followers do these as well.
+    switch call.body {
+    case .move(let move): return step(move, shard, Int(call.replica), answer)
+    case .readRows(let id, let token, let number):
+      return answer(readRows(id, token, number, shard, Int(call.replica)))
+    default: break
+    }
     guard let leader = leader(shard, at: Int(call.replica)) else { return answer(.notLeader(hint(shard))) }
     switch call.body {
     case .execute(let statement): execute(statement, leader, answer)
@@ -27,11 +34,13 @@ extension TransactionWorld {
         if case .held(_, let index) = effect { answer(.held(index)) }
       }
     case .list(let onlyBlocking): list(onlyBlocking, leader, answer)
+    case .readChanges(let id, let after, let from): readChanges(id, after: after, from: from, leader, answer)
+    case .move, .readRows: break
     }
   }
 
   /// The replica as a leader that serves; it may be deposed, and not know.
-  private func leader(_ shard: SimulatedShard, at replica: Int) -> ShardLeader? {
+  func leader(_ shard: SimulatedShard, at replica: Int) -> ShardLeader? {
     if let leader = shard.leader, leader.replica == replica, leader.isServing { return leader }
     return shard.deposed.first { $0.replica == replica && $0.isServing && $0.life == shard.replicas[replica].life }
   }
@@ -42,7 +51,7 @@ extension TransactionWorld {
   }
 
   /// Makes sure that no other replica leads: what is read must not be older than what another has committed.
-  private func confirm(_ leader: ShardLeader, _ done: @escaping (Bool) -> Void) {
+  func confirm(_ leader: ShardLeader, _ done: @escaping (Bool) -> Void) {
     if world.settings.shellMutants.contains(.readsUnconfirmed) { return done(leader.isServing) }
     after(200 + chance.below(800), leader.process) {
       guard leader.isServing else { return done(false) }
@@ -59,24 +68,24 @@ extension TransactionWorld {
     let hold = statement.snapshot?.hold
     let reply: ShardReply = { body in
       if let hold { self.step(leader, .release(hold)) }
+      // Whoever plans anew begins anew.
+      if case .staleRoute = body, let name = statement.name, !statement.continues { self.ended(name, leader) }
       answer(body)
     }
-    catchUp(leader, statement.snapshot?.decisionIndex ?? 0, deadline: world.now + 3_000_000) { isThere in
+    let index = max(statement.metadataIndex, statement.snapshot?.decisionIndex ?? 0)
+    catchUp(leader, index, deadline: world.now + 3_000_000) { isThere in
       guard leader.isServing, isThere else { return reply(.notLeader(nil)) }
-      guard !statement.reads.isEmpty || statement.snapshot != nil else { return self.open(statement, leader, reply) }
-      self.confirm(leader) { isLeading in
-        guard isLeading, leader.isServing else { return reply(.notLeader(nil)) }
-        self.open(statement, leader, reply)
+      self.passFences(statement, leader, deadline: self.world.now + 15_000_000) { obstacle in
+        if let obstacle { return reply(obstacle) }
+        guard !statement.reads.isEmpty || statement.snapshot != nil else {
+          return self.open(statement, leader, reply)
+        }
+        self.confirm(leader) { isLeading in
+          guard isLeading, leader.isServing else { return reply(.notLeader(nil)) }
+          self.open(statement, leader, reply)
+        }
       }
     }
-  }
-
-  private func catchUp(_ leader: ShardLeader, _ index: UInt64, deadline: UInt64, _ done: @escaping (Bool) -> Void) {
-    guard leader.process.image.index < index else { return done(true) }
-    follow(leader.process)
-    guard leader.process.image.index < index else { return done(true) }
-    guard world.now < deadline else { return done(false) }
-    after(20_000, leader.process) { self.catchUp(leader, index, deadline: deadline, done) }
   }
 
   private func open(_ statement: ShardStatement, _ leader: ShardLeader, _ reply: @escaping ShardReply) {
@@ -100,6 +109,8 @@ extension TransactionWorld {
       readDecisions(leader)
       wait(leader, { .reach(snapshot.decisionIndex, snapshot.hold, $0) }) { effect in
         guard case .reached(_, true) = effect, leader.isServing else { return reply(.failed(.serialization)) }
+        // Whoever has moved may have been written here, where this sees it, after it was read elsewhere.
+        if let stale = self.staleRoute(statement, leader) { return reply(stale) }
         open.snapshot = leader.state
         self.step(leader, .release(snapshot.hold))
         self.read(statement, open, leader, reply)
@@ -110,6 +121,7 @@ extension TransactionWorld {
       let tablets = Set(statement.reads.map { Cells.tablet($0) }).sorted().map { Cells.tabletID($0) }
       wait(leader, { .settle(tablets, $0) }) { _ in
         guard leader.isServing else { return reply(.notLeader(nil)) }
+        if let stale = self.staleRoute(statement, leader) { return reply(stale) }
         self.read(statement, open, leader, reply)
       }
     }
@@ -140,6 +152,11 @@ extension TransactionWorld {
     let tablet = Cells.tablet(cell)
     let isAllowed = leader.locks.lock(tablet, open.name, at: world.now) {
       guard leader.isServing, leader.open[open.name] === open else { return reply(.failed(.lost)) }
+      guard !self.refuses(tablet, isWrite: true, leader), leader.state.tablets[tablet] != nil else {
+        // It waited for the lock while the tablet was fenced.
+        self.after(1, leader.process) { if leader.open[open.name] === open { self.ended(open.name, leader) } }
+        return reply(.failed(.serialization))
+      }
       if open.isRepeatableRead {
         if open.snapshot == nil { open.snapshot = leader.state }
         guard leader.state.versions[tablet] <= open.snapshot!.index else { return reply(.failed(.serialization)) }

@@ -26,10 +26,8 @@ extension TransactionWorld {
     if chance.below(300) == 0 { burst = 60 }
     if burst > 0 { burst -= 1 }
     after(burst > 0 ? chance.below(20_000) : chance.wait(mean: 3_000_000), compute.process) {
-      self.follow(compute.process)
-      guard self.isFounded, compute.process.image.shards.count == Cells.shardCount else {
-        return self.pause(compute, session)
-      }
+      self.learnRoutes(compute)
+      guard self.isFounded, compute.routes.count == Cells.tabletCount else { return self.pause(compute, session) }
       self.begin(compute, session)
     }
   }
@@ -58,7 +56,7 @@ extension TransactionWorld {
       isCluster = true
       let all = Array(0..<Cells.accountCount) + (0..<8).map { firstList + $0 }
       if isRepeatableRead {
-        for shard in 0..<Cells.shardCount { steps.append(.read(all.filter { Cells.shard($0) == shard })) }
+        for shard in 0..<Cells.shardCount { steps.append(.read(all.filter { Cells.home(Cells.tablet($0)) == shard })) }
       } else {
         steps.append(.read(all))
       }
@@ -96,58 +94,126 @@ extension TransactionWorld {
         transaction.compute.isWatching = true
         look(transaction.compute)
       }
-      execute(transaction, Cells.shard(cell), reads: [], write: (cell, change), snapshot: nil) { _ in
-        transaction.waitingSince = nil
-        transaction.written.insert(Cells.shard(cell))
-        self.history.wrote(transaction.name, on: Cells.shard(cell))
-        self.proceed(transaction)
-      }
-    case .read(let cells):
-      let shards = Set(cells.map { Cells.shard($0) }).sorted()
-      let scope = ReadScope(transaction, history, cells)
-      // As of one moment, where that is asked for and not given anyway.
-      guard transaction.isCluster, !transaction.hasSnapshot, shards.count > 1, transaction.written.isEmpty else {
-        return read(transaction, cells, shards[...], snapshot: nil, scope)
-      }
-      takeSnapshot(transaction, shards) { snapshot in
-        self.read(transaction, cells, shards[...], snapshot: snapshot, scope)
-      }
+      write(transaction, cell, change)
+    case .read(let cells): read(transaction, cells)
     }
+  }
+
+  private func write(_ transaction: SimulatedTransaction, _ cell: Int, _ change: CellChange) {
+    let routes = transaction.compute.routes
+    let shard = shard(of: cell, routes)
+    execute(
+      transaction, shard, reads: [], write: (cell, change), snapshot: nil, routes,
+      replan: { self.write(transaction, cell, change) }
+    ) { _ in
+      transaction.waitingSince = nil
+      transaction.written.insert(shard)
+      self.history.wrote(transaction.name, on: shard)
+      self.proceed(transaction)
+    }
+  }
+
+  /// Plans a read, and runs it.
+  private func read(_ transaction: SimulatedTransaction, _ cells: [Int]) {
+    let routes = transaction.compute.routes
+    let shards = Set(cells.map { shard(of: $0, routes) }).sorted()
+    let isDistributed = transaction.isCluster && transaction.written.isEmpty && shards.count > 1
+    let scope = ReadScope(history, cells, isOneMoment: transaction.hasSnapshot || isDistributed)
+    // As of one moment, where that is asked for and not given anyway.
+    guard isDistributed, !transaction.hasSnapshot else {
+      return read(transaction, cells, shards[...], snapshot: nil, scope, routes)
+    }
+    takeSnapshot(transaction, shards) { snapshot in
+      var snapshot = snapshot
+      for cell in cells { snapshot.epochs[Cells.tablet(cell)] = routes[Cells.tablet(cell)].epoch }
+      self.read(transaction, cells, shards[...], snapshot: snapshot, scope, routes)
+    }
+  }
+
+  private func shard(of cell: Int, _ routes: [TabletDefinition]) -> Int {
+    Cells.shard(routes[Cells.tablet(cell)].shardID)
+  }
+
+  /// Looks at the metadata, as far as a subscription would have brought them.
+  private func learnRoutes(_ compute: SimulatedCompute) {
+    follow(compute.process)
+    let image = compute.process.image
+    let routes = (0..<Cells.tabletCount).compactMap { image.tablets[Cells.tabletID($0)] }
+    guard routes != compute.routes else { return }
+    compute.routes = routes
+    compute.routesIndex = image.index
+  }
+
+  /// Runs something once the metadata up to an index are known.
+  private func learnRoutes(
+    _ compute: SimulatedCompute, _ index: UInt64, deadline: UInt64, _ done: @escaping (Bool) -> Void
+  ) {
+    learnRoutes(compute)
+    if compute.process.image.index >= index { return done(true) }
+    guard world.now < deadline else { return done(false) }
+    after(20_000, compute.process) { self.learnRoutes(compute, index, deadline: deadline, done) }
   }
 
   private func read(
     _ transaction: SimulatedTransaction, _ cells: [Int], _ shards: ArraySlice<Int>, snapshot: Snapshot?,
-    _ scope: ReadScope
+    _ scope: ReadScope, _ routes: [TabletDefinition]
   ) {
     var scope = scope
     guard let shard = shards.first else {
       judge(history.read(transaction, scope))
       return proceed(transaction)
     }
-    let here = cells.filter { Cells.shard($0) == shard }
-    execute(transaction, shard, reads: here, write: nil, snapshot: snapshot) { values in
-      for (cell, value) in zip(here, values) { scope.values.append((cell, value)) }
-      self.read(transaction, cells, shards.dropFirst(), snapshot: snapshot, scope)
+    let here = cells.filter { self.shard(of: $0, routes) == shard }
+    execute(
+      transaction, shard, reads: here, write: nil, snapshot: snapshot, routes,
+      replan: { self.read(transaction, cells) }
+    ) { values in
+      for (cell, value) in zip(here, values) { scope.values.append((cell, value, shard)) }
+      self.read(transaction, cells, shards.dropFirst(), snapshot: snapshot, scope, routes)
     }
   }
 
   /// Runs one request of a transaction; where it fails the transaction ends.
   private func execute(
     _ transaction: SimulatedTransaction, _ shard: Int, reads: [Int], write: (cell: Int, change: CellChange)?,
-    snapshot: Snapshot?, _ done: @escaping ([Cell]) -> Void
+    snapshot: Snapshot?, _ routes: [TabletDefinition], replan: @escaping () -> Void,
+    _ done: @escaping ([Cell]) -> Void
   ) {
     let compute = transaction.compute
+    var epochs: [Int: UInt64] = [:]
+    for cell in reads + (write.map { [$0.cell] } ?? []) {
+      let tablet = Cells.tablet(cell)
+      epochs[tablet] = routes[tablet].epoch
+      // What it has seen elsewhere is of another moment.
+      let isElsewhere = transaction.isRepeatableRead && transaction.usedShards[tablet].map { $0 != shard } == true
+      if isElsewhere, !world.settings.shellMutants.contains(.rereadsAfterMove) {
+        history.failures[.serialization, default: 0] += 1
+        return fail(transaction)
+      }
+    }
     let continues = transaction.joined.contains(shard)
     transaction.joined.insert(shard)
     let statement = ShardStatement(
       name: transaction.name, continues: continues, isRepeatableRead: transaction.isRepeatableRead, reads: reads,
-      write: write, snapshot: snapshot.map { ($0.hold, $0.decisionIndex) })
+      write: write, epochs: epochs, metadataIndex: compute.routesIndex,
+      snapshot: snapshot.map { ($0.hold, $0.decisionIndex, $0.epochs) })
     let begun = world.now
     func attempt(_ tries: Int) {
       call(compute.process, shards[shard], compute.leaders[shard], .execute(statement), timeout: 3_000_000) { answer in
         guard !transaction.isOver else { return }
         switch answer?.body {
-        case .cells(let cells): done(cells)
+        case .cells(let cells):
+          for tablet in epochs.keys { transaction.usedShards[tablet] = shard }
+          done(cells)
+        case .staleRoute(let index) where transaction.replans < 20:
+          transaction.replans += 1
+          self.moves.result.replanned += 1
+          if !continues { transaction.joined.remove(shard) }
+          self.learnRoutes(compute, index, deadline: self.world.now + 3_000_000) { knows in
+            guard !transaction.isOver else { return }
+            guard knows else { return self.fail(transaction) }
+            replan()
+          }
         case .notLeader(let hint) where !continues && tries < 12:
           compute.leaders[shard] = hint ?? self.chance.below(3)
           self.after(20_000 * UInt64(tries), compute.process) { attempt(tries + 1) }
@@ -169,6 +235,7 @@ extension TransactionWorld {
   struct Snapshot {
     var hold: [UInt8]
     var decisionIndex: UInt64
+    var epochs: [Int: UInt64] = [:]
   }
 
   private func takeSnapshot(
@@ -209,7 +276,9 @@ extension TransactionWorld {
       transaction.hasSnapshot = true
       return proceed(transaction)
     }
-    execute(transaction, shard, reads: [], write: nil, snapshot: snapshot) { _ in
+    execute(
+      transaction, shard, reads: [], write: nil, snapshot: snapshot, [], replan: { self.fail(transaction) }
+    ) { _ in
       self.fix(transaction, snapshot, shards.dropFirst())
     }
   }

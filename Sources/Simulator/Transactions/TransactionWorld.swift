@@ -16,9 +16,12 @@ final class TransactionWorld {
   let mutants: CoordinationMutants
   let shards: [SimulatedShard]
   var computes: [SimulatedCompute] = []
-  let manager = SimulatedProcess(end: managerEnd)
-  /// When the manager first saw the decisions that are open.
-  var seenByManager: [GlobalTransactionID: UInt64] = [:]
+  let managers = (0..<2).map { SimulatedManager(number: $0, process: SimulatedProcess(end: managerEnd)) }
+  /// Who has tablets moved.
+  let mover = SimulatedProcess(end: managerEnd)
+  /// The shard that each tablet is on, as the log says.
+  var owners = (0..<Cells.tabletCount).map { Cells.home($0) }
+  var moves = MoveHistory()
   var history = TransactionHistory()
   var chance: Chance
   /// How long a shard waits for a decision, in milliseconds.
@@ -52,35 +55,55 @@ final class TransactionWorld {
   func begin() {
     for shard in shards { elect(shard, after: 100_000) }
     for compute in computes { start(compute) }
-    startManager()
+    for manager in managers { start(manager) }
+    if world.options.profile.hasMoves { moveTablets() }
   }
 
   /// What is to be appended next for the metadata to know the nodes and shards: the first client's work.
   func foundingRequest() -> [Command]? {
     guard !isFounded, let image = world.leader?.state.image else { return nil }
-    let storage = Self.shardEnds.indices.map { NodeID(rawValue: UInt64($0 + 1)) }
-    guard image.nodes[storage[0]] != nil else {
-      let computes = Self.computeEnds.indices.map { number in
+    let storage = shards.map { shard in
+      shard.replicas.indices.map { Self.nodeID(shard: shard.number, replica: $0) }
+    }
+    guard image.nodes[storage[0][0]] != nil else {
+      var nodes = Self.computeEnds.indices.map { number in
         NodeDefinition(
           id: Self.nodeID(compute: number), role: .compute, name: "c\(number)", host: "h", port: 100 + number,
           postgresPort: 200 + number)
       }
-      return
-        (computes
-        + storage.enumerated().map {
-          NodeDefinition(id: $0.element, role: .storage, name: "s\($0.offset)", host: "h", port: 1 + $0.offset)
-        }).map { .registerNode($0) }
+      for id in storage.joined() {
+        nodes.append(
+          NodeDefinition(id: id, role: .storage, name: "s\(id)", host: "h", port: Int(id.rawValue)))
+      }
+      for manager in managers {
+        nodes.append(
+          NodeDefinition(
+            id: manager.nodeID, role: .manager, name: "m\(manager.number)", host: "h", port: 300 + manager.number))
+      }
+      return nodes.map { .registerNode($0) }
     }
-    guard image.shards.isEmpty else {
-      isFounded = true
-      return nil
+    guard !image.shards.isEmpty else { return storage.map { .createShard(ShardDraft(replicas: $0)) } }
+    guard !image.tablets.isEmpty else {
+      return (0..<Cells.tabletCount).map { tablet in
+        .createTable(
+          TableDraft(
+            schemaID: WellKnown.publicSchema, name: "t\(tablet)", ownerID: WellKnown.firstRole,
+            columns: [ColumnDraft(name: "cell", type: .int8)], shardID: shards[Cells.home(tablet)].id))
+      }
     }
-    return storage.map { .createShard(ShardDraft(replicas: [$0])) }
+    isFounded = true
+    return nil
   }
 
   /// A record of the metadata log was committed.
   func recorded(_ record: Record) {
-    for case .transaction(let event) in record.events { history.recorded(event, at: world.now) }
+    for event in record.events {
+      switch event {
+      case .transaction(let event): history.recorded(event, at: world.now)
+      case .migration(let event): recorded(event)
+      default: break
+      }
+    }
   }
 
   static func nodeID(compute number: Int) -> NodeID { NodeID(rawValue: UInt64(100 + number)) }
@@ -111,7 +134,9 @@ final class TransactionWorld {
   /// Forgets what waits: it holds on to all of this.
   func close() {
     timers = [:]
-    for process in [manager] + computes.map(\.process) + shards.flatMap(\.replicas) { process.crash() }
+    for process in managers.map(\.process) + [mover] + computes.map(\.process) + shards.flatMap(\.replicas) {
+      process.crash()
+    }
     for shard in shards {
       for leader in shard.deposed + [shard.leader].compactMap({ $0 }) { leader.close() }
     }
@@ -147,7 +172,8 @@ final class TransactionWorld {
       guard process.life == call.replicaLife, process.seen.insert(call.number).inserted else { return }
       process.run { self.serve(call, shard) }
     case .shardAnswer(let answer):
-      guard let process = process(at: end), process.life == answer.life else { return }
+      guard let process = processes(at: end).first(where: { $0.calls[answer.number] != nil && $0.life == answer.life })
+      else { return }
       process.run { process.calls.removeValue(forKey: answer.number)?(answer) }
     case .reply(let reply):
       guard let process = asker(reply.attempt, at: end) else { return }
@@ -156,14 +182,14 @@ final class TransactionWorld {
     }
   }
 
-  private func process(at end: Int) -> SimulatedProcess? {
-    end == Self.managerEnd ? manager : computes.first { $0.process.end == end }?.process
+  private func processes(at end: Int) -> [SimulatedProcess] {
+    if end == Self.managerEnd { return managers.map(\.process) + [mover] }
+    return shards.first { $0.end == end }?.replicas ?? computes.filter { $0.process.end == end }.map(\.process)
   }
 
-  /// Who has asked the metadata group; several replicas share an end.
+  /// Who has asked the metadata group; several share an end.
   private func asker(_ attempt: UInt32, at end: Int) -> SimulatedProcess? {
-    let all = process(at: end).map { [$0] } ?? shards.first { $0.end == end }?.replicas ?? []
-    return all.first { $0.asks[attempt] != nil }
+    processes(at: end).first { $0.asks[attempt] != nil }
   }
 
   // MARK: The metadata group
@@ -179,13 +205,14 @@ final class TransactionWorld {
 
   /// Asks the metadata group until it answers, or the time is over.
   func ask(
-    _ process: SimulatedProcess, _ commands: [Command], decides: GlobalTransactionID? = nil, patience: UInt64,
-    _ done: @escaping (MetadataAnswer) -> Void
+    _ process: SimulatedProcess, _ commands: [Command], decides: GlobalTransactionID? = nil,
+    managerEpoch: UInt64? = nil, patience: UInt64, _ done: @escaping (MetadataAnswer) -> Void
   ) {
     attempt(
       process,
       MetadataAsk(
-        AppendRequest(principal: "t", commands: commands), decides: decides, deadline: world.now + patience, done: done)
+        AppendRequest(principal: "t", managerEpoch: managerEpoch, commands: commands), decides: decides,
+        deadline: world.now + patience, done: done)
     )
   }
 

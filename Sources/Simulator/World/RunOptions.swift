@@ -98,6 +98,8 @@ package struct RunResult: Sendable {
   package var delivered: UInt64 = 0
   /// What transactions came to, where the profile has them.
   package var transactions = TransactionResult()
+  /// What moves of tablets came to, where the profile has them.
+  package var moves = MoveResult()
   /// Leaders that there were.
   package var terms: UInt64 = 0
   /// Changes of members that were committed.

@@ -104,7 +104,10 @@ package final class World {
     result.traceHash = hash.value
     result.terms = elections.count
     cost.report(&result)
-    if let transactions { result.transactions = transactions.history.result }
+    if let transactions {
+      result.transactions = transactions.history.result
+      result.moves = transactions.moves.result
+    }
     transactions?.close()
   }
 

@@ -103,6 +103,12 @@ final class MoveSource {
       known.rows.close()
       snapshots[id] = nil
     }
+    do throws(ReplicaError) {
+      // A replica that lags may be where the tablet was still arriving, or was here the time before.
+      try await replica.readIndex()
+    } catch {
+      throw MoveFailure("the node does not know what its shard's log holds: \(error)")
+    }
     let (index, logFrom, rows, tablet) = try await fix(migration.plan.tabletID)
     let snapshot = Snapshot(attempt: migration.attempt, index: index, logFrom: logFrom, rows: rows, tablet: tablet)
     snapshots[id] = snapshot

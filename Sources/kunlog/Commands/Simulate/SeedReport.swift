@@ -26,6 +26,7 @@ struct SeedReport {
   private var reads: UInt64 = 0
   private var delivered: UInt64 = 0
   private var transactions = TransactionResult()
+  private var moves = MoveResult()
 
   init(json: Bool) { self.json = json }
 
@@ -54,6 +55,7 @@ struct SeedReport {
     reads += result.reads
     delivered += result.delivered
     transactions.add(result.transactions)
+    moves.add(result.moves)
     if !result.violations.isEmpty, firstFailure == nil { firstFailure = run }
     json ? printJSON(run) : printRow(run)
   }
@@ -82,7 +84,7 @@ struct SeedReport {
       "{\"seed\":\(run.options.seed),\"profile\":\"\(run.options.profile.rawValue)\","
         + "\"trace_hash\":\"\(hexadecimal(result.traceHash))\",\"events\":\(result.events),"
         + "\"faults\":\(result.faultCount),\"faults_at_once\":\(result.overlap),\"appends\":\(result.appends),"
-        + "\"reads\":\(result.reads),\"delivered\":\(result.delivered)\(json(result.transactions)),\"terms\":\(result.terms),"
+        + "\"reads\":\(result.reads),\"delivered\":\(result.delivered)\(json(result.transactions))\(json(result.moves)),\"terms\":\(result.terms),"
         + "\"membership_changes\":\(result.memberships),\"restarts\":\(result.restarts),"
         + "\"calm_p50_us\":\(result.calmLatency50),\"calm_p99_us\":\(result.calmLatency99),"
         + "\"virtual_seconds\":\(result.microseconds / 1_000_000),\"cpu_seconds\":\(rounded(run.seconds)),"
@@ -95,6 +97,19 @@ struct SeedReport {
       + "\"distributed\":\(transactions.distributed),\"snapshots\":\(transactions.snapshots),"
       + "\"in_doubt\":\(transactions.doubts),\"deadlocks\":\(transactions.deadlocks),"
       + "\"conflicts\":\(transactions.conflicts)"
+  }
+
+  private func json(_ moves: MoveResult) -> String {
+    guard moves.planned > 0 else { return "" }
+    return ",\"moves\":\(moves.planned),\"moved\":\(moves.routed),\"completed\":\(moves.completed),"
+      + "\"rolled_back\":\(moves.rolledBack),\"retries\":\(moves.retries),\"replanned\":\(moves.replanned)"
+  }
+
+  private func sentence(_ moves: MoveResult) -> String {
+    guard moves.planned > 0 else { return "" }
+    return
+      "\(moves.planned) moves, \(moves.routed) routes changed, \(moves.completed) completed, \(moves.rolledBack) rolled back, "
+      + "\(moves.retries) attempts begun anew, \(moves.replanned) statements planned anew\n"
   }
 
   private func sentence(_ transactions: TransactionResult) -> String {
@@ -124,7 +139,7 @@ struct SeedReport {
         "{\"seeds\":\(runs),\"trace_hash\":\"\(hexadecimal(hash))\",\"events\":\(events),\"faults\":\(faults),"
           + "\"violations\":\(violations),\"virtual_seconds\":\(Int(virtualSeconds)),\"cpu_seconds\":\(rounded(seconds)),"
           + "\"speed\":\(speed),\"faults_per_virtual_hour\":\(perHour),\"runs_with_faults_at_once\":\(overlapping),"
-          + "\"appends\":\(appends),\"reads\":\(reads),\"delivered\":\(delivered)\(json(transactions)),\"faults_by_kind\":{\(byKind)}}"
+          + "\"appends\":\(appends),\"reads\":\(reads),\"delivered\":\(delivered)\(json(transactions))\(json(moves)),\"faults_by_kind\":{\(byKind)}}"
       )
       return
     }
@@ -138,7 +153,7 @@ struct SeedReport {
       \(speed) × real time
       \(events) events, \(faults) faults (\(perHour) per virtual hour), two or more at once in \(overlapping) runs
       \(appends) appends, \(reads) linearizable reads, \(delivered) records delivered
-      \(sentence(transactions))trace hash \(hexadecimal(hash))
+      \(sentence(transactions))\(sentence(moves))trace hash \(hexadecimal(hash))
       \(violations == 0 ? "no violation" : "\(violations) VIOLATIONS")
       """)
   }

@@ -1,0 +1,349 @@
+import Coordination
+import Metadata
+
+/// The steps of a move at the shards, as managers ask for them.
+extension TransactionWorld {
+  /// So long transactions that hold a tablet may delay its cut.
+  private static let grace: UInt64 = 250_000
+
+  func step(_ call: MoveCall, _ shard: SimulatedShard, _ replica: Int, _ answer: @escaping ShardReply) {
+    let process = shard.replicas[replica]
+    learn(process, call.metadataIndex, deadline: world.now + 2_000_000) { knows in
+      guard knows else { return answer(.moveFailed(.transient, "the metadata have not come")) }
+      let migration = process.image.migrations.open[call.id]
+      guard let migration, migration.attempt == call.attempt, self.fits(call.step, migration, shard) else {
+        return answer(.moveFailed(.transient, "it does not fit"))
+      }
+      if case .snapshot = call.step { return self.snapshot(migration, shard, replica, answer) }
+      guard let leader = self.leader(shard, at: replica) else { return answer(.notLeader(nil)) }
+      let job = MoveJob(id: call.id, attempt: call.attempt, step: call.step)
+      leader.jobs[job, default: []].append(answer)
+      guard leader.jobs[job]!.count == 1 else { return }
+      self.run(call, migration, leader) { result in
+        self.moveStepped(migration)
+        for waiting in leader.jobs.removeValue(forKey: job) ?? [] { waiting(result) }
+      }
+    }
+  }
+
+  /// Once a process knows the metadata up to an index.
+  private func learn(
+    _ process: SimulatedProcess, _ index: UInt64, deadline: UInt64, _ done: @escaping (Bool) -> Void
+  ) {
+    if process.image.index >= index { return done(true) }
+    follow(process)
+    if process.image.index >= index { return done(true) }
+    guard world.now < deadline else { return done(false) }
+    after(20_000, process) { self.learn(process, index, deadline: deadline, done) }
+  }
+
+  private func fits(_ step: MigrationDriver.Step, _ migration: Migration, _ shard: SimulatedShard) -> Bool {
+    let isSource = migration.plan.source == shard.id
+    switch step {
+    case .snapshot: return isSource && migration.phase == .planned
+    case .load: return !isSource && (migration.phase == .snapshotTaken || migration.phase == .transferred)
+    case .catchUp: return !isSource && [.loaded, .caughtUp, .writesCut].contains(migration.phase)
+    case .checksumSource: return isSource && migration.phase == .loaded
+    case .checksumTarget: return !isSource && migration.phase == .loaded
+    case .fence: return isSource && migration.phase == .writesCut
+    case .cleanSource, .cleanTarget: return true
+    }
+  }
+
+  private func run(_ call: MoveCall, _ migration: Migration, _ leader: ShardLeader, _ done: @escaping ShardReply) {
+    let tablet = Cells.tablet(migration.plan.tabletID)
+    switch call.step {
+    case .snapshot: break
+    case .load: load(migration, tablet, leader, done)
+    case .catchUp(let through): catchUp(migration, tablet, leader, through: through, tries: 40, done)
+    case .checksumSource:
+      confirm(leader) { isLeading in
+        guard isLeading, leader.isServing else { return done(.notLeader(nil)) }
+        done(.moved(self.checksum(leader, tablet, leader.state.index)))
+      }
+    case .checksumTarget: done(.moved(checksum(leader, tablet, leader.state.arrivals[tablet]?.position ?? 0)))
+    case .fence(let reads): fence(migration, tablet, leader, reads: reads, done)
+    case .cleanSource, .cleanTarget:
+      clean(tablet, call.metadataIndex, leader, deadline: world.now + 5_000_000, done)
+    }
+  }
+
+  private func checksum(_ leader: ShardLeader, _ tablet: Int, _ index: UInt64) -> MigrationDriver.StepResult {
+    MigrationDriver.StepResult(
+      shardIndex: index, checksum: leader.state.checksum(of: tablet),
+      lengthBytes: UInt64(leader.state.rows(of: tablet).count))
+  }
+
+  // MARK: The source
+
+  /// A replica fixes the rows, which may be behind the leader's, but has all that was committed when it was asked.
+  private func snapshot(
+    _ migration: Migration, _ shard: SimulatedShard, _ replica: Int, _ answer: @escaping ShardReply
+  ) {
+    guard shard.leader?.isServing == true, shard.stalledUntil <= world.now else {
+      return answer(.moveFailed(.transient, "the shard has no leader"))
+    }
+    let index = world.settings.shellMutants.contains(.snapshotsLaggingReplica) ? 0 : shard.state.index
+    after(200 + chance.below(3_000), shard.replicas[replica]) {
+      let states = (shard.past + [shard.state]).filter { $0.index >= index }
+      answer(self.fix(migration, states[self.chance.below(states.count)], shard, replica))
+    }
+  }
+
+  private func fix(
+    _ migration: Migration, _ state: SimulatedShard.State, _ shard: SimulatedShard, _ replica: Int
+  ) -> ShardAnswer.Body {
+    let tablet = Cells.tablet(migration.plan.tabletID)
+    let life = shard.replicas[replica].life
+    if let known = shard.snapshots[replica][migration.plan.id], known.life == life, known.attempt == migration.attempt {
+      return .moved(result(known, shard, replica))
+    }
+    guard state.tablets[tablet] != nil else { return .moveFailed(.transient, "the tablet is not there") }
+    let prepared = state.prepared.values.map { $0.index - 1 }.min() ?? state.index
+    let from = world.settings.shellMutants.contains(.snapshotForgetsPrepared) ? state.index : min(prepared, state.index)
+    let snapshot = SimulatedShard.Snapshot(
+      life: life, attempt: migration.attempt, index: state.index, from: from,
+      token: state.checksum(of: tablet, salt: state.index), cells: state.rows(of: tablet))
+    shard.snapshots[replica][migration.plan.id] = snapshot
+    moveStepped(migration)
+    return .moved(result(snapshot, shard, replica))
+  }
+
+  private func result(
+    _ snapshot: SimulatedShard.Snapshot, _ shard: SimulatedShard, _ replica: Int
+  ) -> MigrationDriver.StepResult {
+    MigrationDriver.StepResult(
+      shardIndex: snapshot.index, checksum: snapshot.token, lengthBytes: UInt64(snapshot.cells.count),
+      nodeID: Self.nodeID(shard: shard.number, replica: replica))
+  }
+
+  /// The oldest entry of a shard's log that moves need, as its replicas know.
+  func neededIndex(_ shard: SimulatedShard) -> UInt64 {
+    var needed = shard.state.index
+    for (replica, process) in shard.replicas.enumerated() {
+      shard.snapshots[replica] = shard.snapshots[replica].filter { id, snapshot in
+        snapshot.life == process.life && (process.image.migrations.open[id]?.phase.copies ?? true)
+      }
+      needed = min(needed, shard.snapshots[replica].values.map(\.from).min() ?? needed)
+      for migration in process.image.migrations.open.values
+      where migration.plan.source == shard.id && migration.phase.needsSource {
+        needed = min(needed, migration.snapshot?.shardIndex ?? needed)
+      }
+    }
+    for prepared in shard.state.prepared.values { needed = min(needed, prepared.index - 1) }
+    return needed
+  }
+
+  /// The rows of a snapshot, a stretch at a time.
+  func readRows(_ id: MigrationID, _ token: [UInt8], _ number: Int, _ shard: SimulatedShard, _ replica: Int)
+    -> ShardAnswer.Body
+  {
+    guard let snapshot = shard.snapshots[replica][id], snapshot.life == shard.replicas[replica].life,
+      snapshot.token == token
+    else { return .moveFailed(.snapshotLost, "the rows are held no more") }
+    let length = max(6, snapshot.cells.count / 3 + 1)
+    let cells = Array(snapshot.cells.dropFirst(number * length).prefix(length))
+    return .rows(
+      SimulatedShard.MovedRows(
+        cells: cells, index: snapshot.index, from: snapshot.from,
+        isLast: (number + 1) * length >= snapshot.cells.count))
+  }
+
+  func readChanges(
+    _ id: MigrationID, after: UInt64, from: UInt64, _ leader: ShardLeader, _ answer: @escaping ShardReply
+  ) {
+    confirm(leader) { isLeading in
+      guard isLeading, leader.isServing else { return answer(.notLeader(nil)) }
+      self.follow(leader.process)
+      guard let migration = leader.process.image.migrations.open[id] else {
+        return answer(.moveFailed(.transient, "it is not known here"))
+      }
+      let last = leader.state.index
+      let limit = 1 + self.chance.below(8)
+      let tablet = Cells.tablet(migration.plan.tabletID)
+      guard let (changes, upTo) = leader.shard.changes(of: tablet, after: after, from: from, upTo: last, limit: limit)
+      else { return answer(.moveFailed(.snapshotLost, "the log does not go back to the snapshot any more")) }
+      answer(.changes(changes, upTo: upTo, last: last))
+    }
+  }
+
+  private func fence(
+    _ migration: Migration, _ tablet: Int, _ leader: ShardLeader, reads: Bool, _ done: @escaping ShardReply
+  ) {
+    func isThere() -> UInt64? {
+      guard let fence = leader.state.fences[tablet], fence.id == migration.plan.id,
+        fence.attempt == migration.attempt, fence.refusesReads || !reads
+      else { return nil }
+      return fence.index
+    }
+    if let index = isThere() { return done(.moved(MigrationDriver.StepResult(shardIndex: index))) }
+    let put = {
+      self.propose(
+        leader,
+        .fence(
+          tablet, migration.plan.id, attempt: migration.attempt, reads ? .reads : .writes,
+          metadataIndex: leader.process.image.index)
+      ) { result in
+        leader.fencing.remove(tablet)
+        guard result == .applied, let index = isThere() else {
+          return done(result == .applied ? .moveFailed(.transient, "it was lifted again") : .notLeader(nil))
+        }
+        done(.moved(MigrationDriver.StepResult(shardIndex: index)))
+      }
+    }
+    guard !reads else { return put() }
+    leader.fencing.insert(tablet)
+    let graceEnds = world.now + Self.grace
+    func wait() {
+      guard leader.isServing else { return done(.notLeader(nil)) }
+      if let holder = leader.locks.holder(of: tablet), !world.settings.shellMutants.contains(.fencesUnderWriters) {
+        if world.now >= graceEnds, let open = leader.open[holder], !open.isCommitting { ended(holder, leader) }
+        return after(5_000, leader.process, wait)
+      }
+      follow(leader.process)
+      // The way back may have been taken while transactions were waited for.
+      guard let now = leader.process.image.migrations.open[migration.plan.id], now.phase == .writesCut,
+        now.attempt == migration.attempt
+      else {
+        leader.fencing.remove(tablet)
+        return done(.moveFailed(.transient, "the cut was given up"))
+      }
+      put()
+    }
+    wait()
+  }
+
+  // MARK: The target
+
+  private func load(_ migration: Migration, _ tablet: Int, _ leader: ShardLeader, _ done: @escaping ShardReply) {
+    guard leader.isServing else { return done(.notLeader(nil)) }
+    guard let recorded = migration.snapshot, let place = Self.place(of: recorded.nodeID) else {
+      return done(.moveFailed(.transient, "there is no snapshot"))
+    }
+    let arrival = leader.state.arrivals[tablet].flatMap { $0.token == recorded.checksum ? $0 : nil }
+    if arrival?.isLoaded == true { return done(.moved(MigrationDriver.StepResult(shardIndex: recorded.shardIndex))) }
+    let number = arrival?.loaded ?? 0
+    call(
+      leader.process, shards[place.shard], place.replica,
+      .readRows(migration.plan.id, token: recorded.checksum, number: number), timeout: 500_000
+    ) { answer in
+      guard case .rows(let rows)? = answer?.body else {
+        if case .moveFailed(let kind, let reason)? = answer?.body { return done(.moveFailed(kind, reason)) }
+        return done(.moveFailed(.transient, "the source does not answer"))
+      }
+      var steps: [SimulatedShard.ArrivalStep] = []
+      if arrival == nil {
+        steps.append(
+          .begin(
+            token: recorded.checksum, index: rows.index, from: rows.from,
+            metadataIndex: leader.process.image.index))
+      }
+      steps.append(.rows(number: number, rows.cells))
+      if rows.isLast { steps.append(.loaded) }
+      self.arrive(steps[...], migration, tablet, leader) { isDone in
+        guard isDone else { return done(.moveFailed(.transient, "it was not logged")) }
+        self.load(migration, tablet, leader, done)
+      }
+    }
+  }
+
+  /// Puts steps of an arrival into the log, one after another.
+  private func arrive(
+    _ steps: ArraySlice<SimulatedShard.ArrivalStep>, _ migration: Migration, _ tablet: Int, _ leader: ShardLeader,
+    _ done: @escaping (Bool) -> Void
+  ) {
+    guard let step = steps.first else { return done(true) }
+    propose(leader, .arrival(tablet, migration.plan.id, step)) { result in
+      guard result == .applied else { return done(false) }
+      self.arrive(steps.dropFirst(), migration, tablet, leader, done)
+    }
+  }
+
+  private func catchUp(
+    _ migration: Migration, _ tablet: Int, _ leader: ShardLeader, through: UInt64, tries: Int,
+    _ done: @escaping ShardReply
+  ) {
+    guard leader.isServing else { return done(.notLeader(nil)) }
+    guard let arrival = leader.state.arrivals[tablet], arrival.token == migration.snapshot?.checksum, arrival.isLoaded
+    else { return done(.moveFailed(.snapshotLost, "the rows are not there")) }
+    let isThere = through > 0 && arrival.position >= through
+    let isEarly = world.settings.shellMutants.contains(.routesBeforeDrained) && migration.phase == .writesCut
+    if isThere || isEarly {
+      return done(.moved(MigrationDriver.StepResult(shardIndex: max(through, arrival.position))))
+    }
+    let source = shards[Cells.shard(migration.plan.source)]
+    guard tries > 0 else { return done(.moveFailed(.transient, "the source does not answer")) }
+    let replica = leader.sourceReplica
+    call(
+      leader.process, source, replica,
+      .readChanges(migration.plan.id, after: arrival.position, from: arrival.from), timeout: 500_000
+    ) { answer in
+      switch answer?.body {
+      case .changes(let changes, let upTo, let last):
+        var steps: [SimulatedShard.ArrivalStep] = []
+        var position = arrival.position
+        for change in changes {
+          steps.append(.changes(after: position, upTo: change.index, change.cells))
+          position = change.index
+        }
+        if upTo > position { steps.append(.changes(after: position, upTo: upTo, [])) }
+        self.arrive(steps[...], migration, tablet, leader) { isDone in
+          guard isDone else { return done(.moveFailed(.transient, "it was not logged")) }
+          let end = through == 0 ? last : through
+          self.catchUp(migration, tablet, leader, through: end, tries: tries, done)
+        }
+      case .moveFailed(let kind, let reason): done(.moveFailed(kind, reason))
+      default:
+        if case .notLeader(let hint?)? = answer?.body {
+          leader.sourceReplica = hint
+        } else {
+          leader.sourceReplica = self.chance.below(SimulatedShard.replicaCount)
+        }
+        self.after(20_000, leader.process) {
+          self.catchUp(migration, tablet, leader, through: through, tries: tries - 1, done)
+        }
+      }
+    }
+  }
+
+  // MARK: Both
+
+  /// Nothing of the migration is left here but what the metadata want.
+  private func clean(
+    _ tablet: Int, _ metadataIndex: UInt64, _ leader: ShardLeader, deadline: UInt64, _ done: @escaping ShardReply
+  ) {
+    catchUp(leader, metadataIndex, deadline: deadline) { isThere in
+      guard isThere, leader.isServing else { return done(.notLeader(nil)) }
+      let isOwn = leader.process.image.tablets[Cells.tabletID(tablet)]?.shardID == leader.shard.id
+      let state = leader.state
+      let isLeft =
+        !isOwn && state.tablets[tablet] != nil || state.fences[tablet] != nil || state.arrivals[tablet] != nil
+      let looksAway = !self.world.settings.shellMutants.isDisjoint(with: [.leavesFence, .leavesOrphan])
+      if !isLeft || looksAway { return done(.moved(MigrationDriver.StepResult())) }
+      guard self.world.now < deadline else { return done(.moveFailed(.transient, "not yet")) }
+      self.after(20_000, leader.process) {
+        self.follow(leader.process)
+        self.reconcile(leader)
+        self.tidy(leader)
+        self.clean(tablet, metadataIndex, leader, deadline: deadline, done)
+      }
+    }
+  }
+
+  static func nodeID(shard: Int, replica: Int) -> NodeID {
+    NodeID(rawValue: UInt64(1 + shard * SimulatedShard.replicaCount + replica))
+  }
+
+  private static func place(of node: NodeID) -> (shard: Int, replica: Int)? {
+    let number = Int(node.rawValue) - 1
+    guard (0..<Cells.shardCount * SimulatedShard.replicaCount).contains(number) else { return nil }
+    return (number / SimulatedShard.replicaCount, number % SimulatedShard.replicaCount)
+  }
+}
+
+extension MigrationPhase {
+  /// Rows that were fixed may still be needed.
+  fileprivate var copies: Bool { self == .planned || self == .snapshotTaken || self == .transferred }
+  /// The source's log is read.
+  fileprivate var needsSource: Bool { copies || self == .loaded || self == .caughtUp || self == .writesCut }
+}
