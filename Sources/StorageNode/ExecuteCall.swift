@@ -138,6 +138,12 @@ final class ExecuteCall {
       }
       guard summary.refusals.isEmpty else { throw unusable(summary, route, image) }
     }
+    for reference in request.snapshot.tablets {
+      let tablet = TabletID(rawValue: reference.tabletID)
+      guard let route = image.tablets[tablet], route.epoch <= reference.epoch else {
+        throw .staleRoute(tablet, requiredIndex: image.index)
+      }
+    }
   }
 
   private func unusable(_ summary: TabletSummary, _ route: TabletDefinition, _ image: Image) -> Stop {
@@ -326,6 +332,8 @@ final class ExecuteCall {
     }
     if context.isCancelled { throw .gone }
     guard service.machine.isLeader else { throw .notLeader }
+    // While it waited a tablet may have moved.
+    try checkRoutes()
     for (place, fragment) in request.fragments.enumerated() {
       do throws(EngineFailure) {
         var affected = try await execute(fragment, place, id)

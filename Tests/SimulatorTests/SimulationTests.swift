@@ -48,6 +48,21 @@ struct SimulationTests {
     #expect(World(options(21, .swarm, seconds: 60)).run().transactions.begun == 0)
   }
 
+  @Test(
+    "Tablets move from shard to shard while transactions use them, and managers and leaders die",
+    arguments: [Profile.moves, .moveStorm, .shuffles])
+  func moves(profile: Profile) {
+    let run = options(22, profile, seconds: 300)
+    let result = World(run).run()
+    #expect(result.violations == [])
+    #expect(result.moves.routed > 5)
+    #expect(result.moves.replanned > 0)
+    #expect(result.transactions.distributed > 20)
+    let again = World(run).run()
+    #expect(again.traceHash == result.traceHash)
+    #expect(World(options(22, .commits, seconds: 100)).run().moves.planned == 0)
+  }
+
   @Test("Without faults every append takes two round trips and a synchronization or so, and one leader stays")
   func calm() {
     let result = World(options(1, .calm, seconds: 300)).run()

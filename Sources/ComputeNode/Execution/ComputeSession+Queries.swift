@@ -206,7 +206,11 @@ extension ComputeSession {
     guard needsSnapshot(shards) else { return try await readers(groups, scope, snapshot: nil) }
     try failing { () throws(SQLError) in try self.checkSnapshot() }
     return try await services.snapshots.take(shards) { (point) async throws(AttemptFailure) in
-      try await self.readers(groups, scope, snapshot: point)
+      var point = point
+      point.tablets = groups.joined().flatMap(\.tablets).map {
+        ShardFragment.Tablet(id: $0.tabletID, epoch: $0.epoch)
+      }
+      return try await self.readers(groups, scope, snapshot: point)
     }
   }
 
@@ -222,17 +226,30 @@ extension ComputeSession {
           for fragment in group { encoded.append(try await self.encoded(fragment)) }
           return encoded
         }
+        try checkNotMoved(fragments)
         var request = request(group[0].shardID, fragments)
         request.snapshot = snapshot
         readers.append(
           ShardReader(request, shards: services.shards, scope: scope, errors: ConstraintErrors(image: image)))
       }
-      for reader in readers { try await prime(reader) }
+      for reader in readers {
+        try await prime(reader)
+        transaction?.used(reader.request.fragments)
+      }
       return readers
     } catch {
       for reader in readers { reader.close() }
       throw error
     }
+  }
+
+  /// A tablet that has moved since a REPEATABLE READ transaction used it is of a later moment where it is now.
+  func checkNotMoved(_ fragments: [ShardFragment]) throws(AttemptFailure) {
+    guard transaction?.hasMoved(fragments) == true else { return }
+    throw .failed(
+      SQLError(
+        .serializationFailure, "could not serialize access: a table has moved to another shard since it was read",
+        hint: "Retry the transaction."))
   }
 
   private func prime(_ reader: ShardReader) async throws(AttemptFailure) {

@@ -190,6 +190,7 @@ extension ComputeSession {
     var present = chunks.next()
     while let chunk = present {
       present = chunks.next()
+      try checkNotMoved(chunk.fragments)
       let commits = mayCommit && isFirst && present == nil && transaction.joined.isEmpty && boundedRows
       var request = ShardRequest(
         shardID: shard, metadataIndex: services.metadata.schemaIndex,
@@ -200,6 +201,7 @@ extension ComputeSession {
       request.savepoints = transaction.savepoints.map(\.number)
       if !commits { transaction.wrote(shard) }
       try await run(request, chunk, isFirst: isFirst, &outcome, scope)
+      transaction.used(chunk.fragments)
       isFirst = false
     }
   }

@@ -25,6 +25,8 @@ final class SessionTransaction {
   private(set) var written: Set<ShardID> = []
   /// REPEATABLE READ: all shards have joined at one moment of the cluster.
   var hasClusterSnapshot = false
+  /// REPEATABLE READ: the epochs of the routes by which it came to tablets.
+  private var epochs: [TabletID: UInt64] = [:]
   /// A statement has run: its isolation can no longer change.
   var hasRun = false
   /// It is one statement, outside of a block, that gives nothing to the client before it has ended: where a tablet of it has moved
@@ -85,6 +87,19 @@ final class SessionTransaction {
   func forgetShards() {
     joined = []
     written = []
+    epochs = [:]
+  }
+
+  /// REPEATABLE READ: whether one of the tablets has moved since it was used.
+  func hasMoved(_ fragments: [ShardFragment]) -> Bool {
+    !epochs.isEmpty
+      && fragments.contains { $0.tablets.contains { tablet in epochs[tablet.id].map { $0 != tablet.epoch } ?? false } }
+  }
+
+  /// Tablets were read, or written, by these routes.
+  func used(_ fragments: [ShardFragment]) {
+    guard isRepeatableRead, isBlock else { return }
+    for tablet in fragments.lazy.flatMap(\.tablets) { epochs[tablet.id] = tablet.epoch }
   }
 }
 

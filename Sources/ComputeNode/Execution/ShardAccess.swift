@@ -102,6 +102,8 @@ package struct SnapshotPoint: Sendable, Equatable {
   /// As `ShardAccess.hold` named it.
   package var hold: [UInt8]
   package var decisionIndex: UInt64
+  /// All that is read of it, on whichever shards: none of them may have moved.
+  package var tablets: [ShardFragment.Tablet] = []
   package init(hold: [UInt8], decisionIndex: UInt64) {
     self.hold = hold
     self.decisionIndex = decisionIndex

@@ -27,18 +27,21 @@ enum StorageMessages {
       if let point = request.snapshot {
         $0.snapshot.hold = Data(point.hold)
         $0.snapshot.decisionIndex = point.decisionIndex
+        $0.snapshot.tablets = point.tablets.map(reference)
       }
+    }
+  }
+
+  private static func reference(_ tablet: ShardFragment.Tablet) -> Kunlog_Storage_V1_TabletReference {
+    .with {
+      $0.tabletID = tablet.id.rawValue
+      $0.epoch = tablet.epoch
     }
   }
 
   private static func fragment(_ fragment: ShardFragment) -> Kunlog_Storage_V1_Fragment {
     .with {
-      $0.tablets = fragment.tablets.map { tablet in
-        .with {
-          $0.tabletID = tablet.id.rawValue
-          $0.epoch = tablet.epoch
-        }
-      }
+      $0.tablets = fragment.tablets.map(reference)
       $0.sql = fragment.sql
       $0.parameters = Data(fragment.parameters)
       $0.parameterColumns = UInt32(clamping: fragment.parameterColumns)

@@ -230,6 +230,10 @@ package nonisolated struct Kunlog_Storage_V1_SnapshotPoint: Sendable {
 
   package var decisionIndex: UInt64 = 0
 
+  /// All tablets that are read of the moment, on whichever shards. Where one has moved since, what was written with it after the move
+  /// may be seen here while it was read before: the request is refused with `stale_route`.
+  package var tablets: [Kunlog_Storage_V1_TabletReference] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1202,7 +1206,7 @@ nonisolated extension Kunlog_Storage_V1_ExecuteRequest: SwiftProtobuf.Message, S
 
 nonisolated extension Kunlog_Storage_V1_SnapshotPoint: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".SnapshotPoint"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hold\0\u{3}decision_index\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hold\0\u{3}decision_index\0\u{1}tablets\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1212,6 +1216,7 @@ nonisolated extension Kunlog_Storage_V1_SnapshotPoint: SwiftProtobuf.Message, Sw
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBytesField(value: &self.hold) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.decisionIndex) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.tablets) }()
       default: break
       }
     }
@@ -1224,12 +1229,16 @@ nonisolated extension Kunlog_Storage_V1_SnapshotPoint: SwiftProtobuf.Message, Sw
     if self.decisionIndex != 0 {
       try visitor.visitSingularUInt64Field(value: self.decisionIndex, fieldNumber: 2)
     }
+    if !self.tablets.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tablets, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Kunlog_Storage_V1_SnapshotPoint, rhs: Kunlog_Storage_V1_SnapshotPoint) -> Bool {
     if lhs.hold != rhs.hold {return false}
     if lhs.decisionIndex != rhs.decisionIndex {return false}
+    if lhs.tablets != rhs.tablets {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
