@@ -111,6 +111,7 @@ final class MigrationRunner {
     for effect in effects {
       switch effect {
       case .append(let commands): append(commands, id)
+      case .report(let progress): report(progress, id)
       case .run(let step, let number):
         numbers[id] = number
         run(step, number, id)
@@ -137,6 +138,17 @@ final class MigrationRunner {
     }
   }
 
+  /// Lost reports are followed by others.
+  private func report(_ progress: MigrationProgress, _ id: MigrationID) {
+    guard let epoch, let migration = client.image.migrations.open[id] else { return }
+    LoopActor.start {
+      _ = try? await self.client.append(
+        AppendRequest(
+          principal: self.client.configuration.principal, managerEpoch: epoch,
+          commands: [.migration(.report(id, attempt: migration.attempt, progress))]))
+    }
+  }
+
   private func run(_ step: MigrationDriver.Step, _ number: Int, _ id: MigrationID) {
     guard let epoch, let migration = client.image.migrations.open[id] else { return }
     LoopActor.start {
@@ -152,7 +164,7 @@ final class MigrationRunner {
     _ step: MigrationDriver.Step, _ number: Int, _ migration: Migration
   ) async -> MigrationDriver.Input? {
     let id = migration.plan.id
-    let shard = step.isOfSource ? migration.plan.source : migration.plan.target
+    let shard = step.shard(of: migration)
     guard let clusterID = client.image.clusterID else { return nil }
     var deadline = Loop.now + Self.searchMilliseconds * 1_000_000
     var reason = "shard \(shard) has no replicas"
@@ -178,7 +190,8 @@ final class MigrationRunner {
         case .done(var result):
           if step == .snapshot { result.nodeID = node } else { leaders[shard] = node }
           return .done(number, result)
-        case .working:
+        case .working(let bytes, let total, let rows):
+          self.input(.working(number, bytes: bytes, totalBytes: total, rows: rows), to: id)
           // It works: that is no search.
           next = node
           deadline = Loop.now + Self.searchMilliseconds * 1_000_000

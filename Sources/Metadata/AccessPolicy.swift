@@ -27,8 +27,11 @@ package enum AccessPolicy {
     case .resignManager: Rule(always: [.manager, .admin, .operator])
     case .planSchemaChange: Rule(always: [.compute, .manager, .admin])
     case .completeSchemaChangeStep, .failSchemaChange: Rule(always: [.manager, .admin])
-    case .advanceMigration: Rule(always: [.manager, .admin])
-    case .planMigration, .pauseMigration, .resumeMigration, .retryMigration, .failMigration, .reverseMigration:
+    case .advanceMigration, .reportMigration: Rule(always: [.manager, .admin])
+    // A shard that no manager frees of its fence: it can only undo a cut.
+    case .expireCut: Rule(always: [.storage, .manager, .admin])
+    case .planMigration, .pauseMigration, .resumeMigration, .retryMigration, .failMigration, .reverseMigration,
+      .giveUpReverse, .completeMigration:
       Rule(always: [.manager, .admin, .operator])
     }
   }

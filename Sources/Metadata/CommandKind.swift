@@ -41,6 +41,10 @@ package enum CommandKind: String, Sendable, Hashable, CaseIterable {
   case retryMigration = "RetryMigration"
   case failMigration = "FailMigration"
   case reverseMigration = "ReverseMigration"
+  case giveUpReverse = "GiveUpReverse"
+  case completeMigration = "CompleteMigration"
+  case reportMigration = "ReportMigration"
+  case expireCut = "ExpireCut"
   case grantPrivileges = "GrantPrivileges"
   case revokePrivileges = "RevokePrivileges"
   case grantRoles = "GrantRoles"
@@ -96,6 +100,10 @@ extension Command {
     case .migration(.retry): .retryMigration
     case .migration(.fail): .failMigration
     case .migration(.reverse): .reverseMigration
+    case .migration(.giveUpReverse): .giveUpReverse
+    case .migration(.complete): .completeMigration
+    case .migration(.report): .reportMigration
+    case .migration(.expireCut): .expireCut
     case .privilege(.grant): .grantPrivileges
     case .privilege(.revoke): .revokePrivileges
     case .privilege(.grantRoles): .grantRoles

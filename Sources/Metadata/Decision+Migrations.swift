@@ -6,8 +6,8 @@ extension Decision {
 
   mutating func decide(_ command: MigrationCommand) throws(Rejection) {
     switch command {
-    case .plan(let tablet, let target, let epoch, let retries, let reason):
-      try planMigration(tablet, target, epoch, retries, reason)
+    case .plan(let tablet, let target, let epoch, let retries, let reason, let options):
+      try planMigration(tablet, target, epoch, retries, reason, options)
     case .advance(let id, let attempt, let step): try advance(id, attempt, step)
     case .pause(let id, let reason): try pause(id, reason)
     case .resume(let id):
@@ -15,11 +15,19 @@ extension Decision {
     case .retry(let id, let attempt, let phase, let reason): try retry(id, attempt, phase, reason)
     case .fail(let id, let reason): try fail(id, reason)
     case .reverse(let id, let reason): try reverse(id, reason)
+    case .giveUpReverse(let id, let attempt, let isLost, let reason): try giveUpReverse(id, attempt, isLost, reason)
+    case .complete(let id): try complete(id)
+    case .expireCut(let id, let attempt, let reason): try expireCut(id, attempt, reason)
+    case .report(let id, let attempt, let progress):
+      let migration = try migration(id)
+      try checkAttempt(attempt, migration)
+      if migration.progress != progress { emit(.migration(.progressed(id, progress))) }
     }
   }
 
   private mutating func planMigration(
-    _ tabletID: TabletID, _ target: ShardID, _ epoch: UInt64?, _ maximumRetries: UInt32?, _ reason: String
+    _ tabletID: TabletID, _ target: ShardID, _ epoch: UInt64?, _ maximumRetries: UInt32?, _ reason: String,
+    _ options: MigrationOptions
   ) throws(Rejection) {
     guard let tablet = image.tablets[tabletID] else {
       throw Rejection(.undefinedObject, "tablet \(tabletID) does not exist")
@@ -33,7 +41,8 @@ extension Decision {
     if let known = image.migrations.open(of: tabletID) {
       throw Rejection(
         .objectInUse, "tablet \(tabletID) is being migrated", detail: "It is \(known.text).",
-        hint: "Wait until that has ended, or let it fail.")
+        hint: known.phase == .routed
+          ? "Complete or reverse it first." : "Wait until that has ended, or let it fail.")
     }
     guard image.migrations.open.count < MigrationTable.maximumOpen else {
       throw Rejection(
@@ -45,7 +54,8 @@ extension Decision {
         .planned(
           MigrationPlan(
             id: image.migrations.nextID, tabletID: tabletID, source: tablet.shardID, target: target,
-            epoch: tablet.epoch, maximumRetries: maximumRetries ?? MigrationPlan.standardRetries, reason: reason))))
+            epoch: tablet.epoch, maximumRetries: maximumRetries ?? MigrationPlan.standardRetries, reason: reason,
+            options: options))))
   }
 
   // Steps.
@@ -74,7 +84,15 @@ extension Decision {
     case .loaded: emit(.migration(.loaded(id)))
     case .caughtUp(let index): emit(.migration(.caughtUp(id, shardIndex: index)))
     case .cutWrites: emit(.migration(.writesCut(id)))
-    case .route(let epoch, let index, let checksum): try route(migration, epoch, index, checksum)
+    case .route(let epoch, let index, let checksum, let followFrom):
+      try route(migration, epoch, index, checksum, followFrom)
+    case .cutTarget:
+      guard migration.wayBack?.isRequested == true else {
+        throw Rejection(
+          .objectNotInPrerequisiteState, "nobody has asked for the way back of migration \(id)",
+          hint: "Reverse it, then writes are cut at the target.")
+      }
+      emit(.migration(.reversed(id, reason: migration.remark)))
     case .finish: emit(.migration(.finishing(id)))
     case .sourceDropped: emit(.migration(.sourceDropped(id)))
     case .rolledBack: emit(.migration(.rolledBack(id)))
@@ -86,16 +104,17 @@ extension Decision {
     switch (step, migration.phase) {
     case (.snapshotTaken(let snapshot), .snapshotTaken): snapshot == migration.snapshot
     case (.transferred, .transferred), (.loaded, .loaded), (.caughtUp, .caughtUp), (.cutWrites, .writesCut),
-      (.finish, .finishing):
+      (.finish, .finishing), (.cutTarget, .reversing):
       true
-    case (.route(let epoch, _, _), .routed), (.route(let epoch, _, _), .routedBack):
+    case (.route(let epoch, _, _, _), .routed), (.route(let epoch, _, _, _), .routedBack):
       image.tablets[migration.plan.tabletID]?.epoch == epoch &+ 1
     default: false
     }
   }
 
   private mutating func route(
-    _ migration: Migration, _ epoch: UInt64, _ shardIndex: UInt64, _ rowsChecksum: [UInt8]
+    _ migration: Migration, _ epoch: UInt64, _ shardIndex: UInt64, _ rowsChecksum: [UInt8],
+    _ followFrom: UInt64
   ) throws(Rejection) {
     let plan = migration.plan
     guard let tablet = image.tablets[plan.tabletID] else {
@@ -106,12 +125,17 @@ extension Decision {
       throw Rejection(.invalidParameterValue, "a checksum of rows has at most 64 bytes, not \(rowsChecksum.count)")
     }
     let target = migration.phase == .reversing ? plan.source : plan.target
+    let isKept = plan.options.keepsSource && target == plan.target
+    guard !isKept || followFrom > 0 else {
+      throw Rejection(
+        .invalidParameterValue, "the route of migration \(plan.id) lacks where the source, which is kept, follows from")
+    }
     emit(
       .migration(
         .routed(
           TabletRoute(
             migrationID: plan.id, tabletID: tablet.id, shardID: target, epoch: tablet.epoch + 1,
-            shardIndex: shardIndex, rowsChecksum: rowsChecksum))))
+            shardIndex: shardIndex, rowsChecksum: rowsChecksum, followFrom: isKept ? followFrom : 0))))
   }
 
   private func check(_ snapshot: MigrationSnapshot, _ migration: Migration) throws(Rejection) {
@@ -169,7 +193,7 @@ extension Decision {
     guard MigrationPhase.forward.contains(migration.phase) else {
       throw Rejection(
         .objectNotInPrerequisiteState, "migration \(id) cannot fail any more: it is \(migration.phase.text)",
-        hint: migration.phase == .routed ? "Reverse it instead." : "Let it go on to its end.")
+        hint: migration.wayBack != nil ? "Reverse it instead." : "Let it go on to its end.")
     }
     emit(.migration(.failed(id, reason: reason)))
   }
@@ -185,7 +209,66 @@ extension Decision {
           ? "The source's copy is being deleted: move the tablet back with a migration of its own."
           : "It has not been routed yet: let it fail instead.")
     }
-    emit(.migration(.reversed(id, reason: reason)))
+    guard let wayBack = migration.wayBack, !wayBack.isLost else {
+      throw Rejection(
+        .objectNotInPrerequisiteState,
+        migration.wayBack == nil
+          ? "migration \(id) cannot be reversed: its source is not kept"
+          : "migration \(id) cannot be reversed any more: the source's copy does not follow the target",
+        detail: nonempty(migration.remark),
+        hint: "Complete it, then move the tablet back with a migration of its own.")
+    }
+    if !wayBack.isRequested { emit(.migration(.reverseRequested(id, reason: reason))) }
+  }
+
+  private mutating func giveUpReverse(
+    _ id: MigrationID, _ attempt: UInt32, _ isLost: Bool, _ reason: String
+  ) throws(Rejection) {
+    let migration = try migration(id)
+    try checkAttempt(attempt, migration)
+    try checkRemark(reason)
+    guard let wayBack = migration.wayBack, migration.phase == .routed || migration.phase == .reversing else {
+      throw Rejection(
+        .objectNotInPrerequisiteState, "migration \(id), which is \(migration.phase.text), has no way back to give up")
+    }
+    // Its fence is of this attempt: a route that comes late must not find another one with the same number.
+    if migration.phase == .reversing {
+      guard attempt < .max else {
+        throw Rejection(.programLimitExceeded, "migration \(id) has been retried too often")
+      }
+      emit(.migration(.retried(id, attempt: attempt + 1, resumesAt: .routed, reason: reason)))
+    }
+    guard wayBack.isRequested || isLost && !wayBack.isLost else { return }
+    emit(.migration(.reverseGivenUp(id, isLost: isLost, reason: reason)))
+  }
+
+  /// Writes go on where they were: the shard lifts its fence once it reads that here, since no route of this attempt can follow.
+  private mutating func expireCut(_ id: MigrationID, _ attempt: UInt32, _ reason: String) throws(Rejection) {
+    try checkRemark(reason)
+    guard let migration = image.migrations.open[id], migration.isCutting(attempt: attempt) else { return }
+    guard migration.phase == .reversing || attempt < migration.plan.maximumRetries, attempt < .max else {
+      emit(.migration(.failed(id, reason: reason)))
+      return
+    }
+    emit(
+      .migration(
+        .retried(
+          id, attempt: attempt + 1, resumesAt: migration.phase == .reversing ? .routed : .loaded, reason: reason)))
+  }
+
+  private mutating func complete(_ id: MigrationID) throws(Rejection) {
+    if image.migrations.ended[id]?.outcome == .completed { return }
+    let migration = try migration(id)
+    guard migration.phase != .finishing else { return }
+    guard migration.phase == .routed, !migration.isPaused, migration.wayBack?.isRequested != true else {
+      let isReversed = migration.phase == .reversing || migration.wayBack?.isRequested == true
+      throw Rejection(
+        .objectNotInPrerequisiteState, "migration \(id) cannot be completed: it is \(migration.phase.text)",
+        hint: migration.isPaused
+          ? "Resume it first."
+          : isReversed ? "It is being reversed: give that up first." : "It completes by itself once it is routed.")
+    }
+    emit(.migration(.finishing(id)))
   }
 
   // Checks.
@@ -257,6 +340,7 @@ extension MigrationStep {
     case .caughtUp: "caught up"
     case .cutWrites: "cut writes"
     case .route: "route"
+    case .cutTarget: "cut writes at the target"
     case .finish: "finish"
     case .sourceDropped: "source dropped"
     case .rolledBack: "rolled back"
@@ -267,7 +351,7 @@ extension MigrationStep {
     switch (self, phase) {
     case (.snapshotTaken, .planned), (.transferred, .snapshotTaken), (.loaded, .transferred), (.caughtUp, .loaded),
       (.cutWrites, .caughtUp), (.route, .writesCut), (.route, .reversing), (.finish, .routed),
-      (.sourceDropped, .finishing), (.rolledBack, .failed), (.rolledBack, .routedBack):
+      (.cutTarget, .routed), (.sourceDropped, .finishing), (.rolledBack, .failed), (.rolledBack, .routedBack):
       true
     default: false
     }

@@ -141,6 +141,12 @@ extension Image {
     let plan = migration.plan
     if older.migrations.open[plan.id] == nil { events.append(.migration(.planned(plan))) }
     if let event = migration.lastStep(tablets[plan.tabletID]) { events.append(.migration(event)) }
+    if let wayBack = migration.wayBack, migration.outcome == nil {
+      if wayBack.isRequested { events.append(.migration(.reverseRequested(plan.id, reason: migration.remark))) }
+      if wayBack.isLost {
+        events.append(.migration(.reverseGivenUp(plan.id, isLost: true, reason: migration.remark)))
+      }
+    }
     if migration.isPaused { events.append(.migration(.paused(plan.id, reason: migration.remark))) }
   }
 
@@ -192,7 +198,8 @@ extension Migration {
       return .routed(
         TabletRoute(
           migrationID: id, tabletID: plan.tabletID, shardID: phase == .routed ? plan.target : plan.source,
-          epoch: tablet?.epoch ?? plan.epoch, shardIndex: 0, rowsChecksum: []))
+          epoch: tablet?.epoch ?? plan.epoch, shardIndex: 0, rowsChecksum: [],
+          followFrom: wayBack?.shardIndex ?? 0))
     case .finishing: return .finishing(id)
     case .reversing: return .reversed(id, reason: remark)
     case .failed: return .failed(id, reason: remark)

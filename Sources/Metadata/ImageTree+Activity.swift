@@ -153,6 +153,9 @@ extension Migration {
         ImageEntry("reason", .text(plan.reason)), ImageEntry("remark", .text(remark)),
       ]
       if let outcome { entries.append(ImageEntry("outcome", .text(outcome.text))) }
+      entries.append(ImageEntry("options", plan.options.treeNode))
+      if let wayBack { entries.append(ImageEntry("way_back", wayBack.treeNode)) }
+      if let progress { entries.append(ImageEntry("progress", progress.treeNode)) }
       if let snapshot {
         entries.append(
           ImageEntry(
@@ -166,6 +169,44 @@ extension Migration {
               ]
             }))
       }
+      return entries
+    }
+  }
+}
+
+extension MigrationOptions {
+  fileprivate var treeNode: ImageNode {
+    .folder {
+      [
+        ImageEntry("keeps_source", .flag(keepsSource)), ImageEntry("is_verified", .flag(isVerified)),
+        ImageEntry("maximum_lag_milliseconds", .number(maximumLagMilliseconds)),
+        ImageEntry("bytes_per_second", .number(bytesPerSecond)),
+      ]
+    }
+  }
+}
+
+extension MigrationWayBack {
+  fileprivate var treeNode: ImageNode {
+    .folder {
+      [
+        ImageEntry("shard_index", .number(shardIndex)), ImageEntry("needed_from", .number(neededFrom)),
+        ImageEntry("lost", .flag(isLost)), ImageEntry("requested", .flag(isRequested)),
+        ImageEntry("requested_attempt", .number(requestedAttempt)),
+      ]
+    }
+  }
+}
+
+extension MigrationProgress {
+  fileprivate var treeNode: ImageNode {
+    .folder {
+      var entries = [
+        ImageEntry("bytes", .number(bytes)), ImageEntry("total_bytes", .number(totalBytes)),
+        ImageEntry("rows", .number(rows)), ImageEntry("bytes_per_second", .number(bytesPerSecond)),
+        ImageEntry("shard_index", .number(shardIndex)),
+      ]
+      if let lagMilliseconds { entries.append(ImageEntry("lag_milliseconds", .number(lagMilliseconds))) }
       return entries
     }
   }

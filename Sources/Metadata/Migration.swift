@@ -55,9 +55,10 @@ package struct MigrationPlan: Sendable, Hashable {
   package var maximumRetries: UInt32
   /// For people.
   package var reason: String
+  package var options: MigrationOptions
   package init(
     id: MigrationID, tabletID: TabletID, source: ShardID, target: ShardID, epoch: UInt64,
-    maximumRetries: UInt32 = standardRetries, reason: String = ""
+    maximumRetries: UInt32 = standardRetries, reason: String = "", options: MigrationOptions = .standard
   ) {
     self.id = id
     self.tabletID = tabletID
@@ -66,6 +67,7 @@ package struct MigrationPlan: Sendable, Hashable {
     self.epoch = epoch
     self.maximumRetries = maximumRetries
     self.reason = reason
+    self.options = options
   }
 }
 
@@ -95,11 +97,13 @@ package struct TabletRoute: Sendable, Hashable {
   package var epoch: UInt64
   /// The last index of the fenced shard's log that concerns the tablet.
   package var shardIndex: UInt64
-  /// Of the rows, the same at both sides.
+  /// Of the rows, the same at both sides; empty: they were not compared.
   package var rowsChecksum: [UInt8]
+  /// Of the target's log: where the source's copy, which is kept, follows it from; 0: it is not kept.
+  package var followFrom: UInt64
   package init(
     migrationID: MigrationID, tabletID: TabletID, shardID: ShardID, epoch: UInt64, shardIndex: UInt64,
-    rowsChecksum: [UInt8]
+    rowsChecksum: [UInt8], followFrom: UInt64 = 0
   ) {
     self.migrationID = migrationID
     self.tabletID = tabletID
@@ -107,6 +111,7 @@ package struct TabletRoute: Sendable, Hashable {
     self.epoch = epoch
     self.shardIndex = shardIndex
     self.rowsChecksum = rowsChecksum
+    self.followFrom = followFrom
   }
 }
 
@@ -130,8 +135,14 @@ package enum MigrationEvent: Sendable, Hashable {
   case failed(MigrationID, reason: String)
   /// It has ended.
   case rolledBack(MigrationID)
+  /// An operator wants the tablet back: the manager cuts writes at the target once the source has caught up.
+  case reverseRequested(MigrationID, reason: String)
   /// The target's leader fences the tablet; the route goes back.
   case reversed(MigrationID, reason: String)
+  /// The tablet stays at the target. `isLost`: the source's copy cannot follow it any more.
+  case reverseGivenUp(MigrationID, isLost: Bool, reason: String)
+  /// How far a long step is.
+  case progressed(MigrationID, MigrationProgress)
   /// It has ended, because the table was dropped.
   case abandoned(MigrationID)
 
@@ -141,7 +152,8 @@ package enum MigrationEvent: Sendable, Hashable {
     case .routed(let route): route.migrationID
     case .snapshotTaken(let id, _), .transferred(let id), .loaded(let id), .caughtUp(let id, _), .writesCut(let id),
       .finishing(let id), .sourceDropped(let id), .paused(let id, _), .resumed(let id), .retried(let id, _, _, _),
-      .failed(let id, _), .rolledBack(let id), .reversed(let id, _), .abandoned(let id):
+      .failed(let id, _), .rolledBack(let id), .reverseRequested(let id, _), .reversed(let id, _),
+      .reverseGivenUp(let id, _, _), .progressed(let id, _), .abandoned(let id):
       id
     }
   }
@@ -163,7 +175,10 @@ package enum MigrationEvent: Sendable, Hashable {
     case .retried: "MigrationRetried"
     case .failed: "MigrationFailed"
     case .rolledBack: "MigrationRolledBack"
+    case .reverseRequested: "MigrationReverseRequested"
     case .reversed: "MigrationReversed"
+    case .reverseGivenUp: "MigrationReverseGivenUp"
+    case .progressed: "MigrationProgressed"
     case .abandoned: "MigrationAbandoned"
     }
   }
@@ -173,32 +188,44 @@ package enum MigrationEvent: Sendable, Hashable {
     "MigrationPlanned", "MigrationSnapshotTaken", "MigrationTransferred", "MigrationLoaded", "MigrationCaughtUp",
     "MigrationWritesCut", "TabletRouted", "MigrationFinishing", "MigrationSourceDropped", "MigrationPaused",
     "MigrationResumed", "MigrationRetried", "MigrationFailed", "MigrationRolledBack", "MigrationReversed",
-    "MigrationAbandoned",
+    "MigrationAbandoned", "MigrationReverseRequested", "MigrationReverseGivenUp", "MigrationProgressed",
   ]
 }
 
 /// What is asked about migrations (migration.proto).
 package enum MigrationCommand: Sendable, Hashable {
   /// `epoch`: the tablet's, as the asker knows it; nil: whatever it is. `maximumRetries`: nil: 3.
-  case plan(TabletID, target: ShardID, epoch: UInt64?, maximumRetries: UInt32?, reason: String)
+  case plan(
+    TabletID, target: ShardID, epoch: UInt64?, maximumRetries: UInt32?, reason: String,
+    options: MigrationOptions = .standard)
   /// `attempt`: how often it has been retried, as the asker knows it.
   case advance(MigrationID, attempt: UInt32, MigrationStep)
   case pause(MigrationID, reason: String)
   case resume(MigrationID)
   case retry(MigrationID, attempt: UInt32, resumesAt: MigrationPhase, reason: String)
   case fail(MigrationID, reason: String)
+  /// Takes the tablet back to the source, which was kept.
   case reverse(MigrationID, reason: String)
+  /// The tablet stays at the target after all, or, `isLost`, because the source's copy cannot follow it any more.
+  case giveUpReverse(MigrationID, attempt: UInt32, isLost: Bool, reason: String)
+  /// Lets the source go that was kept.
+  case complete(MigrationID)
+  case report(MigrationID, attempt: UInt32, MigrationProgress)
+  /// By a shard whose fence has stood too long: no manager is there to lift it. Changes nothing where something else was first.
+  case expireCut(MigrationID, attempt: UInt32, reason: String)
 }
 
-/// A step that is done, or, of `cutWrites`, `route` and `finish`, to be taken.
+/// A step that is done, or, of `cutWrites`, `cutTarget`, `route` and `finish`, to be taken.
 package enum MigrationStep: Sendable, Hashable {
   case snapshotTaken(MigrationSnapshot)
   case transferred
   case loaded
   case caughtUp(shardIndex: UInt64)
   case cutWrites
-  /// `epoch`: the tablet's, as the asker knows it.
-  case route(epoch: UInt64, shardIndex: UInt64, rowsChecksum: [UInt8])
+  /// `epoch`: the tablet's, as the asker knows it. `followFrom`: see `TabletRoute`.
+  case route(epoch: UInt64, shardIndex: UInt64, rowsChecksum: [UInt8], followFrom: UInt64 = 0)
+  /// On the way back.
+  case cutTarget
   case finish
   case sourceDropped
   case rolledBack
@@ -218,12 +245,36 @@ package struct Migration: Sendable, Hashable {
   /// Why it is paused, was retried, failed or was reversed.
   package var remark = ""
   package var snapshot: MigrationSnapshot?
+  /// nil: its route has not moved, or the source is not kept.
+  package var wayBack: MigrationWayBack?
+  /// Of the present phase; nil: nothing was reported.
+  package var progress: MigrationProgress?
   /// nil: under way.
   package var outcome: MigrationOutcome?
   package init(plan: MigrationPlan, startedIndex: UInt64) {
     self.plan = plan
     self.startedIndex = startedIndex
     changedIndex = startedIndex
+  }
+
+  /// The shard that has the tablet, and whose log the other one follows.
+  package var origin: ShardID { isBehindRoute ? plan.target : plan.source }
+  package var follower: ShardID { isBehindRoute ? plan.source : plan.target }
+  private var isBehindRoute: Bool {
+    switch phase {
+    case .routed, .reversing, .finishing: true
+    case .planned, .snapshotTaken, .transferred, .loaded, .caughtUp, .writesCut, .routedBack, .failed: false
+    }
+  }
+
+  /// The source's copy follows the target.
+  package var isFollowedBack: Bool {
+    (phase == .routed || phase == .reversing) && wayBack.map { !$0.isLost } == true && outcome == nil
+  }
+
+  /// Writes are cut, in this attempt.
+  package func isCutting(attempt: UInt32) -> Bool {
+    (phase == .writesCut || phase == .reversing) && self.attempt == attempt
   }
 
   /// For people.
@@ -237,7 +288,8 @@ package struct Migration: Sendable, Hashable {
     guard outcome == nil else { return 100 }
     return switch phase {
     case .planned, .failed: 0
-    case .snapshotTaken: 20
+    case .snapshotTaken:
+      20 + (progress.map { $0.totalBytes == 0 ? 0 : Int(40 * min(1, Double($0.bytes) / Double($0.totalBytes))) } ?? 0)
     case .transferred: 60
     case .loaded: 70
     case .caughtUp: 90

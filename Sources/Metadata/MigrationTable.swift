@@ -53,6 +53,10 @@ package struct MigrationTable: Sendable, Equatable {
 extension Migration {
   fileprivate mutating func apply(_ event: MigrationEvent) {
     switch event {
+    case .paused, .resumed, .progressed: break
+    default: progress = nil
+    }
+    switch event {
     case .planned: break
     case .snapshotTaken(_, let snapshot):
       phase = .snapshotTaken
@@ -61,7 +65,9 @@ extension Migration {
     case .loaded: phase = .loaded
     case .caughtUp: phase = .caughtUp
     case .writesCut: phase = .writesCut
-    case .routed(let route): phase = route.shardID == plan.source ? .routedBack : .routed
+    case .routed(let route):
+      phase = route.shardID == plan.source ? .routedBack : .routed
+      wayBack = phase == .routed && route.followFrom > 0 ? MigrationWayBack(shardIndex: route.followFrom) : nil
     case .finishing: phase = .finishing
     case .sourceDropped: outcome = .completed
     case .paused(_, let reason):
@@ -78,6 +84,18 @@ extension Migration {
       isPaused = false
       remark = reason
     case .rolledBack: outcome = phase == .routedBack ? .reversed : .rolledBack
+    case .reverseRequested(_, let reason):
+      wayBack?.isRequested = true
+      wayBack?.requestedAttempt = attempt
+      isPaused = false
+      remark = reason
+    case .reverseGivenUp(_, let isLost, let reason):
+      wayBack?.isRequested = false
+      if isLost { wayBack?.isLost = true }
+      remark = reason
+    case .progressed(_, let progress):
+      self.progress = progress
+      if let known = wayBack { wayBack?.neededFrom = max(known.neededFrom, progress.shardIndex) }
     case .reversed(_, let reason):
       phase = .reversing
       isPaused = false

@@ -21,7 +21,13 @@ extension MigrationEvent {
     case .rolledBack(let id): .migrationRolledBack(.with { $0.migrationID = id.rawValue })
     case .abandoned(let id): .migrationAbandoned(.with { $0.migrationID = id.rawValue })
     case .resumed(let id): .migrationResumed(.with { $0.migrationID = id.rawValue })
-    case .paused, .retried, .failed, .reversed: wireKindWithReason
+    case .progressed(let id, let progress):
+      .migrationProgressed(
+        .with {
+          $0.migrationID = id.rawValue
+          $0.progress = progress.wire
+        })
+    case .paused, .retried, .failed, .reverseRequested, .reversed, .reverseGivenUp: wireKindWithReason
     }
   }
 
@@ -51,6 +57,19 @@ extension MigrationEvent {
       .migrationReversed(
         .with {
           $0.migrationID = id.rawValue
+          $0.reason = reason
+        })
+    case .reverseRequested(let id, let reason):
+      .migrationReverseRequested(
+        .with {
+          $0.migrationID = id.rawValue
+          $0.reason = reason
+        })
+    case .reverseGivenUp(let id, let isLost, let reason):
+      .migrationReverseGivenUp(
+        .with {
+          $0.migrationID = id.rawValue
+          $0.lost = isLost
           $0.reason = reason
         })
     default: preconditionFailure("\(kind) bears no reason")
@@ -83,6 +102,12 @@ extension MigrationEvent {
     case .migrationRolledBack(let event): self = .rolledBack(MigrationID(rawValue: event.migrationID))
     case .migrationReversed(let event):
       self = .reversed(MigrationID(rawValue: event.migrationID), reason: event.reason)
+    case .migrationReverseRequested(let event):
+      self = .reverseRequested(MigrationID(rawValue: event.migrationID), reason: event.reason)
+    case .migrationReverseGivenUp(let event):
+      self = .reverseGivenUp(MigrationID(rawValue: event.migrationID), isLost: event.lost, reason: event.reason)
+    case .migrationProgressed(let event):
+      self = .progressed(MigrationID(rawValue: event.migrationID), MigrationProgress(wire: event.progress))
     case .migrationAbandoned(let event): self = .abandoned(MigrationID(rawValue: event.migrationID))
     default: return nil
     }
@@ -141,6 +166,7 @@ extension MigrationPlan {
       $0.epoch = epoch
       $0.maximumRetries = maximumRetries
       $0.reason = reason
+      if options != .standard { $0.options = options.wire }
     }
   }
 
@@ -148,7 +174,7 @@ extension MigrationPlan {
     self.init(
       id: MigrationID(rawValue: wire.migrationID), tabletID: TabletID(rawValue: wire.tabletID),
       source: ShardID(rawValue: wire.sourceShardID), target: ShardID(rawValue: wire.targetShardID), epoch: wire.epoch,
-      maximumRetries: wire.maximumRetries, reason: wire.reason)
+      maximumRetries: wire.maximumRetries, reason: wire.reason, options: MigrationOptions(wire: wire.options))
   }
 }
 
@@ -179,6 +205,7 @@ extension TabletRoute {
       $0.epoch = epoch
       $0.shardIndex = shardIndex
       $0.rowsChecksum = .init(rowsChecksum)
+      $0.followFrom = followFrom
     }
   }
 
@@ -186,7 +213,7 @@ extension TabletRoute {
     self.init(
       migrationID: MigrationID(rawValue: wire.migrationID), tabletID: TabletID(rawValue: wire.tabletID),
       shardID: ShardID(rawValue: wire.shardID), epoch: wire.epoch, shardIndex: wire.shardIndex,
-      rowsChecksum: [UInt8](wire.rowsChecksum))
+      rowsChecksum: [UInt8](wire.rowsChecksum), followFrom: wire.followFrom)
   }
 }
 
@@ -203,6 +230,8 @@ extension Migration {
       $0.remark = remark
       if let snapshot { $0.snapshot = snapshot.wire(of: plan.id) }
       $0.outcome = MigrationOutcome.wire(outcome)
+      if let wayBack { $0.wayBack = wayBack.wire }
+      if let progress { $0.progress = progress.wire }
     }
   }
 
@@ -216,5 +245,7 @@ extension Migration {
     remark = wire.remark
     if wire.hasSnapshot { snapshot = MigrationSnapshot(wire: wire.snapshot) }
     outcome = try MigrationOutcome.from(wire.outcome)
+    if wire.hasWayBack { wayBack = MigrationWayBack(wire: wire.wayBack) }
+    if wire.hasProgress { progress = MigrationProgress(wire: wire.progress) }
   }
 }

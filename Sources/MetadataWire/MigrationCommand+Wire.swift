@@ -4,7 +4,7 @@ import ProtocolMetadata
 extension MigrationCommand {
   var wireKind: Kunlog_Metadata_V1_Command.OneOf_Kind {
     switch self {
-    case .plan(let tablet, let target, let epoch, let retries, let reason):
+    case .plan(let tablet, let target, let epoch, let retries, let reason, let options):
       .planMigration(
         .with {
           $0.tabletID = tablet.rawValue
@@ -12,6 +12,7 @@ extension MigrationCommand {
           $0.epoch = epoch ?? 0
           if let retries { $0.maximumRetries = retries }
           $0.reason = reason
+          if options != .standard { $0.options = options.wire }
         })
     case .advance(let id, let attempt, let step):
       .advanceMigration(
@@ -47,6 +48,29 @@ extension MigrationCommand {
           $0.migrationID = id.rawValue
           $0.reason = reason
         })
+    case .giveUpReverse(let id, let attempt, let isLost, let reason):
+      .giveUpReverse(
+        .with {
+          $0.migrationID = id.rawValue
+          $0.attempt = attempt
+          $0.lost = isLost
+          $0.reason = reason
+        })
+    case .complete(let id): .completeMigration(.with { $0.migrationID = id.rawValue })
+    case .expireCut(let id, let attempt, let reason):
+      .expireCut(
+        .with {
+          $0.migrationID = id.rawValue
+          $0.attempt = attempt
+          $0.reason = reason
+        })
+    case .report(let id, let attempt, let progress):
+      .reportMigration(
+        .with {
+          $0.migrationID = id.rawValue
+          $0.attempt = attempt
+          $0.progress = progress.wire
+        })
     }
   }
 
@@ -57,7 +81,8 @@ extension MigrationCommand {
       self = .plan(
         TabletID(rawValue: command.tabletID), target: ShardID(rawValue: command.targetShardID),
         epoch: command.epoch == 0 ? nil : command.epoch,
-        maximumRetries: command.hasMaximumRetries ? command.maximumRetries : nil, reason: command.reason)
+        maximumRetries: command.hasMaximumRetries ? command.maximumRetries : nil, reason: command.reason,
+        options: MigrationOptions(wire: command.options))
     case .advanceMigration(let command):
       self = .advance(
         MigrationID(rawValue: command.migrationID), attempt: command.attempt, try MigrationStep(wire: command.step))
@@ -72,6 +97,18 @@ extension MigrationCommand {
       self = .fail(MigrationID(rawValue: command.migrationID), reason: command.reason)
     case .reverseMigration(let command):
       self = .reverse(MigrationID(rawValue: command.migrationID), reason: command.reason)
+    case .giveUpReverse(let command):
+      self = .giveUpReverse(
+        MigrationID(rawValue: command.migrationID), attempt: command.attempt, isLost: command.lost,
+        reason: command.reason)
+    case .expireCut(let command):
+      self = .expireCut(
+        MigrationID(rawValue: command.migrationID), attempt: command.attempt, reason: command.reason)
+    case .completeMigration(let command): self = .complete(MigrationID(rawValue: command.migrationID))
+    case .reportMigration(let command):
+      self = .report(
+        MigrationID(rawValue: command.migrationID), attempt: command.attempt,
+        MigrationProgress(wire: command.progress))
     default: return nil
     }
   }
@@ -92,13 +129,15 @@ extension MigrationStep {
     case .loaded: .loaded(.init())
     case .caughtUp(let index): .caughtUp(.with { $0.shardIndex = index })
     case .cutWrites: .cutWrites(.init())
-    case .route(let epoch, let index, let checksum):
+    case .route(let epoch, let index, let checksum, let followFrom):
       .route(
         .with {
           $0.epoch = epoch
           $0.shardIndex = index
           $0.rowsChecksum = .init(checksum)
+          $0.followFrom = followFrom
         })
+    case .cutTarget: .cutTarget(.init())
     case .finish: .finish(.init())
     case .sourceDropped: .sourceDropped(.init())
     case .rolledBack: .rolledBack(.init())
@@ -117,7 +156,10 @@ extension MigrationStep {
     case .caughtUp(let step): self = .caughtUp(shardIndex: step.shardIndex)
     case .cutWrites: self = .cutWrites
     case .route(let step):
-      self = .route(epoch: step.epoch, shardIndex: step.shardIndex, rowsChecksum: [UInt8](step.rowsChecksum))
+      self = .route(
+        epoch: step.epoch, shardIndex: step.shardIndex, rowsChecksum: [UInt8](step.rowsChecksum),
+        followFrom: step.followFrom)
+    case .cutTarget: self = .cutTarget
     case .finish: self = .finish
     case .sourceDropped: self = .sourceDropped
     case .rolledBack: self = .rolledBack

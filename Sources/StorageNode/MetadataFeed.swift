@@ -14,6 +14,8 @@ package protocol MetadataFeed: AnyObject {
   func decideAbort(
     _ id: GlobalTransactionID, participants: [ShardID]
   ) async throws -> (outcome: TransactionOutcome, index: UInt64)?
+  /// Asks the log to end a cut that has lasted too long; what it has decided is read there.
+  func expireCut(_ id: MigrationID, attempt: UInt32, reason: String) async throws
 }
 
 /// The metadata as a client follows it.
@@ -32,5 +34,9 @@ package final class FollowedMetadata: MetadataFeed {
     _ id: GlobalTransactionID, participants: [ShardID]
   ) async throws -> (outcome: TransactionOutcome, index: UInt64)? {
     try await client.decide(id, .abort, participants: participants)
+  }
+
+  package func expireCut(_ id: MigrationID, attempt: UInt32, reason: String) async throws {
+    _ = try await client.append([.migration(.expireCut(id, attempt: attempt, reason: reason))])
   }
 }

@@ -9,21 +9,13 @@ import RPC
 package enum MoveAnswer: Sendable {
   case done(MigrationDriver.StepResult)
   /// It goes on. `totalBytes` 0: not known.
-  case working(bytes: UInt64, totalBytes: UInt64)
+  case working(bytes: UInt64, totalBytes: UInt64, rows: UInt64)
   case failed(MigrationDriver.FailureKind, reason: String)
   /// Another replica leads, where that is known.
   case notLeader(NodeID?)
 }
 
 extension MigrationDriver.Step {
-  /// Whether it is the source's.
-  package var isOfSource: Bool {
-    switch self {
-    case .snapshot, .checksumSource, .fence, .cleanSource: true
-    case .load, .catchUp, .checksumTarget, .cleanTarget: false
-    }
-  }
-
   /// Asks a storage node for the step; the node answers within about a second.
   @LoopActor
   package func ask(
@@ -34,7 +26,7 @@ extension MigrationDriver.Step {
       MoveMethods.step,
       .with {
         $0.clusterID = Data(clusterID.rawValue)
-        $0.shardID = (isOfSource ? migration.plan.source : migration.plan.target).rawValue
+        $0.shardID = shard(of: migration).rawValue
         $0.metadataIndex = metadataIndex
         $0.migrationID = migration.plan.id.rawValue
         $0.attempt = migration.attempt
@@ -42,17 +34,20 @@ extension MigrationDriver.Step {
         case .snapshot: $0.snapshot = true
         case .load: $0.load = true
         case .catchUp(let through): $0.catchUpThrough = through
-        case .checksumSource, .checksumTarget: $0.checksum = true
+        case .checksumOrigin, .checksumFollower: $0.checksum = true
         case .fence(let reads): $0.fence.reads = reads
         case .cleanSource, .cleanTarget: $0.clean = true
         }
       }, timeoutMilliseconds: timeoutMilliseconds)
     switch response.kind {
     case .done(let done):
-      return .done(
-        MigrationDriver.StepResult(
-          shardIndex: done.shardIndex, checksum: Array(done.checksum), lengthBytes: done.lengthBytes))
-    case .working(let progress): return .working(bytes: progress.bytes, totalBytes: progress.totalBytes)
+      var result = MigrationDriver.StepResult(
+        shardIndex: done.shardIndex, checksum: Array(done.checksum), lengthBytes: done.lengthBytes)
+      result.followerIndex = done.followerIndex
+      result.logFrom = done.logFrom
+      return .done(result)
+    case .working(let progress):
+      return .working(bytes: progress.bytes, totalBytes: progress.totalBytes, rows: progress.rows)
     case .failure(let failure):
       return .failed(
         failure.isFinal ? .final : failure.snapshotLost ? .snapshotLost : .transient, reason: failure.message)

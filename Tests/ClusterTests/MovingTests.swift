@@ -5,107 +5,24 @@ extension RealProcesses {
   /// Tables that move from shard to shard, on real processes.
   @Suite
   struct MovingTests {
-    private struct Report: Codable {
-      var statements: Int
-      var rows: Int
-      var errors: [String]
-      var violations: [String]
-    }
-    private struct Migrations: Codable {
-      struct Migration: Codable {
-        var id: UInt64
-        var state: String
-        var remark: String
-      }
-      var migrations: [Migration]
-    }
-    private struct Status: Codable {
-      struct Shard: Codable {
-        var id: UInt32
-        var leader: String?
-      }
-      var shards: [Shard]
-    }
-
-    /// Clients that write and read while the body runs.
-    private func load(
-      _ cluster: Cluster, connections: Int, kills: Bool = false, _ body: () throws -> Void
-    ) throws -> Report {
-      let folder = FileManager.default.temporaryDirectory.appending(path: "kunlog-load-\(UUID().uuidString)")
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-      defer { try? FileManager.default.removeItem(at: folder) }
-      let (stop, ready, output) = (folder.path + "/stop", folder.path + "/ready", folder.path + "/output")
-      _ = FileManager.default.createFile(atPath: output, contents: nil)
-      let process = Process()
-      process.executableURL = URL(filePath: Program.python)
-      process.arguments =
-        [
-          Program.root + "/Tests/ClusterTests/Clients/moving.py", "--port", "\(cluster.postgresPort)", "--seconds",
-          "240", "--until-file", stop, "--ready-file", ready, "--rows", "5000", "--connections", "\(connections)",
-        ] + (kills ? ["--kills"] : [])
-      process.standardOutput = try FileHandle(forWritingTo: URL(filePath: output))
-      try process.run()
-      defer { if process.isRunning { process.terminate() } }
-      try cluster.eventually(within: 60, "the tables are there") { FileManager.default.fileExists(atPath: ready) }
-      try body()
-      _ = FileManager.default.createFile(atPath: stop, contents: nil)
-      process.waitUntilExit()
-      return try JSONDecoder().decode(Report.self, from: try Data(contentsOf: URL(filePath: output)))
-    }
-
-    private func migrations(_ cluster: Cluster) throws -> [Migrations.Migration] {
-      let decoder = JSONDecoder()
-      decoder.keyDecodingStrategy = .convertFromSnakeCase
-      let text = try cluster.kunlog(["migration", "list", "--data", cluster.data, "--json"])
-      return try decoder.decode(Migrations.self, from: Data(text.utf8)).migrations
-    }
-
-    private func shard(of table: String, _ cluster: Cluster) throws -> String {
-      try cluster.query("SELECT relshardid FROM pg_class WHERE relname = '\(table)'")
-    }
-
-    /// The tablets that the storage nodes of each shard have on their disks.
-    private func tabletFiles(_ cluster: Cluster, shard: Int) throws -> [[String]] {
-      try (1...3).map { replica in
-        let folder = "\(cluster.data)/storage-\(shard)-\(replica)/tablets/tablets"
-        return try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".sqlite") }.sorted()
-      }
-    }
-
-    /// Nothing is left of a move but the tablets where they belong.
-    private func expectNoOrphans(_ cluster: Cluster) throws {
-      let rows = try cluster.query(
-        "SELECT relname || ':' || relshardid FROM pg_class WHERE relname IN ('moving', 'counter', 'staying') ORDER BY oid"
-      )
-      let places = rows.split(separator: "\n").enumerated().map { number, row in
-        (file: "t\(number + 1).sqlite", shard: row.last == "1" ? 1 : 2)
-      }
-      for shard in 1...2 {
-        let expected = places.filter { $0.shard == shard }.map(\.file)
-        try cluster.eventually("shard \(shard) has \(expected) on each disk") {
-          try tabletFiles(cluster, shard: shard) == [expected, expected, expected]
-        }
-      }
-    }
-
     @Test(
       "Tables move to the other shard and back under load: no statement fails, every acknowledged row is there once")
     func underLoad() throws {
       let cluster = try Cluster(nodePort: 17301, postgresPort: 15531)
-      let report = try load(cluster, connections: 8) {
+      let report = try Moving.load(cluster, connections: 8) {
         for target in ["2", "1", "2"] {
           let output = try cluster.kunlog([
             "table", "move", "moving", "counter", "--to", target, "--data", cluster.data,
           ])
           #expect(output.contains("completed"))
-          #expect(try shard(of: "moving", cluster) == target)
+          #expect(try Moving.shard(of: "moving", cluster) == target)
         }
       }
       #expect(report.errors == [])
       #expect(report.violations == [])
       #expect(report.rows > 0 && report.statements > report.rows, "\(report)")
-      try expectNoOrphans(cluster)
-      #expect(try migrations(cluster).map(\.state) == Array(repeating: "completed", count: 6))
+      try Moving.expectNoOrphans(cluster)
+      #expect(try Moving.migrations(cluster).map(\.state) == Array(repeating: "completed", count: 6))
       #expect(
         try cluster.query("SELECT count(*), min(percent) FROM kunlog.migrations WHERE state = 'completed'") == "6|100")
       let history = try cluster.kunlog(["log", "show", "--family", "migrations", "--data", cluster.data])
@@ -119,14 +36,15 @@ extension RealProcesses {
     @Test("The manager, the source's leader and the target's leader die while tables move: all ends, nothing is lost")
     func kills() throws {
       let cluster = try Cluster(nodePort: 17401, postgresPort: 15541)
-      let report = try load(cluster, connections: 6, kills: true) {
+      let report = try Moving.load(cluster, connections: 6, kills: true) {
         var number = 0
         for round in 0..<3 {
           for victim in ["manager", "source", "target"] {
-            let source = try shard(of: "moving", cluster)
+            let source = try Moving.shard(of: "moving", cluster)
             let target = source == "1" ? "2" : "1"
             let leaders = try JSONDecoder().decode(
-              Status.self, from: Data(try cluster.kunlog(["cluster", "status", "--data", cluster.data, "--json"]).utf8))
+              Moving.Status.self,
+              from: Data(try cluster.kunlog(["cluster", "status", "--data", cluster.data, "--json"]).utf8))
             let names = Dictionary(uniqueKeysWithValues: leaders.shards.map { ("\($0.id)", $0.leader ?? "") })
             try cluster.kunlog(["table", "move", "moving", "--to", target, "--no-wait", "--data", cluster.data])
             // Another step each time.
@@ -148,20 +66,20 @@ extension RealProcesses {
       }
       #expect(report.violations == [])
       #expect(report.rows > 0)
-      let ended = try migrations(cluster)
+      let ended = try Moving.migrations(cluster)
       #expect(ended.count == 9)
       #expect(ended.allSatisfy { $0.state == "completed" || $0.state == "rolled back" }, "\(ended)")
-      try expectNoOrphans(cluster)
+      try Moving.expectNoOrphans(cluster)
     }
 
     @Test("A shard is added to a running cluster, takes tables under load, and is there after a restart")
     func newShard() throws {
       let cluster = try Cluster(nodePort: 17601, postgresPort: 15561)
-      let report = try load(cluster, connections: 4) {
+      let report = try Moving.load(cluster, connections: 4) {
         let output = try cluster.kunlog(["shard", "add", "--data", cluster.data])
         #expect(output.contains("shard 3 is added, with storage-3-1, storage-3-2, storage-3-3"))
         try cluster.kunlog(["table", "move", "moving", "counter", "--to", "3", "--data", cluster.data])
-        #expect(try shard(of: "moving", cluster) == "3")
+        #expect(try Moving.shard(of: "moving", cluster) == "3")
       }
       #expect(report.errors == [])
       #expect(report.violations == [])
@@ -174,7 +92,7 @@ extension RealProcesses {
       #expect(try cluster.processes().count == 16)
       // A new table goes where there are the fewest.
       _ = try cluster.query("CREATE TABLE another (id int PRIMARY KEY); INSERT INTO another VALUES (1)")
-      #expect(try shard(of: "another", cluster) == "1")
+      #expect(try Moving.shard(of: "another", cluster) == "1")
       let again = try Program.run(Program.kunlog, ["shard", "add", "--number", "3", "--data", cluster.data])
       #expect(again.errors.contains("There is a shard 3 already. See kunlog shard list."), "\(again.errors)")
     }
@@ -203,7 +121,7 @@ extension RealProcesses {
       #expect(
         try move("moving", "--to", "2", "--dry-run").output
           == "would move public.moving (tablet 1) from shard 1 to shard 2\n")
-      #expect(try migrations(cluster).isEmpty)
+      #expect(try Moving.migrations(cluster).isEmpty)
       // A transaction that is under way and prepared nowhere: the fence waits for it a moment, then ends it. An abort in time leaves
       // the table where it is.
       try cluster.kunlog(["table", "move", "moving", "--to", "2", "--no-wait", "--data", cluster.data])
@@ -213,14 +131,14 @@ extension RealProcesses {
         "\(again.errors)")
       _ = try Program.run(Program.kunlog, ["migration", "abort", "1", "--data", cluster.data])
       try cluster.eventually("the migration has ended") {
-        try migrations(cluster).allSatisfy { ["completed", "rolled back"].contains($0.state) }
+        try Moving.migrations(cluster).allSatisfy { ["completed", "rolled back"].contains($0.state) }
       }
       #expect(try cluster.query("SELECT count(*) FROM moving") == "1000")
-      let place = try shard(of: "moving", cluster)
+      let place = try Moving.shard(of: "moving", cluster)
       for shard in 1...2 {
         let expected = "\(shard)" == place ? ["t1.sqlite"] : []
         try cluster.eventually("shard \(shard) has \(expected)") {
-          try tabletFiles(cluster, shard: shard) == [expected, expected, expected]
+          try Moving.tabletFiles(cluster, shard: shard) == [expected, expected, expected]
         }
       }
       let unknown = try Program.run(Program.kunlog, ["migration", "show", "77", "--data", cluster.data])
@@ -228,7 +146,7 @@ extension RealProcesses {
       // What is paused rests until it is resumed.
       let there = place == "1" ? "2" : "1"
       try cluster.kunlog(["table", "move", "moving", "--to", there, "--data", cluster.data])
-      #expect(try shard(of: "moving", cluster) == there)
+      #expect(try Moving.shard(of: "moving", cluster) == there)
       #expect(try cluster.query("SELECT count(*), min(v), max(v) FROM moving") == "1000|v|v")
     }
   }

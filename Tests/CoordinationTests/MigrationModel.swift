@@ -1,3 +1,4 @@
+// Long file: a model is one world, whose parts see each other.
 import Coordination
 import Metadata
 import SQLTypes
@@ -25,6 +26,14 @@ struct MigrationModel {
     case servesByOldMetadata
     /// The snapshot and the changes since do not join, and nobody compares.
     case losesChangesAfterSnapshot
+    /// On the way back the route moves before the source has all up to the fence.
+    case reversesEarly
+    /// The source's copy follows the target from when it begins to, not from where the two were alike.
+    case followsFromNow
+    /// A shard whose fence has stood for long lifts it without asking the log.
+    case liftsAlone
+    /// Nobody lifts the fence of a manager that is gone.
+    case neverExpires
   }
 
   private enum Entry: Equatable {
@@ -33,10 +42,16 @@ struct MigrationModel {
     case lift
   }
   private struct Fence { var attempt: UInt32, index: Int, reads = false, metadataIndex: UInt64 }
-  private struct Arrival { var token: [UInt8], position: Int, isLoaded = false }
+  private struct Arrival {
+    var token: [UInt8], position: Int, isLoaded = false
+    /// The migration on whose way back it is.
+    var follows: MigrationID?
+  }
   private struct Shard {
     /// Durable and replicated.
-    var log: [Entry] = []
+    var log: [Entry] = [.lift]
+    /// Entries before it are there no more.
+    var compacted = 0
     var rows: [Int] = []
     var exists = false
     var fence: Fence?
@@ -50,6 +65,8 @@ struct MigrationModel {
     var hasLeader = true
     /// Replicated: the metadata by which tablets came and went. A leader that has older ones does not serve.
     var metadataIndex: UInt64 = 0
+    /// Since when the leader has seen the cut that it sees now.
+    var cut: (attempt: UInt32, since: UInt64)?
     /// Writes of a mutant, let in and not logged.
     var inFlight: [Int] = []
   }
@@ -62,6 +79,8 @@ struct MigrationModel {
     case step(manager: Int, MigrationDriver.Step, number: Int, Migration, metadataIndex: UInt64)
     case answer(manager: Int, MigrationDriver.Input)
     case append(manager: Int, epoch: UInt64, [MigrationCommand])
+    case report(epoch: UInt64, MigrationCommand)
+    case expire(MigrationID, attempt: UInt32)
   }
 
   /// Messages take long here.
@@ -70,6 +89,8 @@ struct MigrationModel {
     limits.lagMilliseconds = 1000
     limits.cutMilliseconds = 800
     limits.triesPerStep = 3
+    limits.followMilliseconds = 30
+    limits.followReportMilliseconds = 100
     return MigrationDriver(limits: limits)
   }
 
@@ -82,6 +103,8 @@ struct MigrationModel {
   private var managers: [Int: Manager] = [:]
   private var acting = 0
   private var messages: [Message] = []
+  /// The metadata log is slow until then.
+  private var slowUntil: UInt64 = 0
   private var lastRow = 0
   private var tokens: UInt8 = 0
   private var acknowledged: [Int] = []
@@ -120,9 +143,21 @@ struct MigrationModel {
   mutating func run(steps: Int) {
     for _ in 0..<steps where violations.isEmpty { step(isCalm: false) }
     for id in shards.keys.sorted() { shards[id]!.hasLeader = true }
+    // For a while there is no manager: service goes on all the same.
+    managers = [:]
+    for _ in 0..<1500 where violations.isEmpty { step(isCalm: true) }
+    for id in shards.keys.sorted() { consume(id) }
+    if violations.isEmpty, shards[owner]!.fence != nil {
+      violations.append("the fence at shard \(owner) stays while there is no manager")
+    }
     elect()
     for migration in image.migrations.open.keys { append([.migration(.resume(migration))]) }
-    for _ in 0..<3000 where violations.isEmpty && !image.migrations.open.isEmpty { step(isCalm: true) }
+    for _ in 0..<3000 where violations.isEmpty && !image.migrations.open.isEmpty {
+      step(isCalm: true)
+      if let rest = image.migrations.open.values.first, rest.phase == .routed, rest.wayBack?.isRequested == false {
+        append([.migration(.complete(rest.plan.id))])
+      }
+    }
     for id in shards.keys.sorted() { consume(id) }
     guard violations.isEmpty else { return }
     if let open = image.migrations.open.values.first { violations.append("\(open.text) does not end") }
@@ -141,7 +176,9 @@ struct MigrationModel {
     switch draw.next(100) {
     case ..<3 where !isCalm: plan()
     case ..<4 where !isCalm: if draw.chance(30) { operate() }
-    case ..<5 where !isCalm: if draw.chance(40) { elect() }
+    case ..<5 where !isCalm:
+      if draw.chance(40) { elect() }
+      if draw.chance(10) { managers = [:] }
     case ..<6 where !isCalm: if draw.chance(50) { toggle() }
     case ..<25: if !isCalm || draw.chance(5) { write() } else { consumeOne() }
     case ..<32: read()
@@ -157,12 +194,32 @@ struct MigrationModel {
   private mutating func plan() {
     guard image.migrations.open.isEmpty else { return }
     let target = ShardID(rawValue: owner.rawValue == 1 ? 2 : 1)
-    append([.migration(.plan(Self.tablet, target: target, epoch: nil, maximumRetries: 3, reason: ""))])
+    var options = MigrationOptions()
+    options.keepsSource = draw.chance(60)
+    options.isVerified = draw.chance(70)
+    append([
+      .migration(.plan(Self.tablet, target: target, epoch: nil, maximumRetries: 3, reason: "", options: options))
+    ])
   }
 
   /// An operator who changes his mind.
   private mutating func operate() {
-    guard let id = image.migrations.open.keys.first else { return }
+    guard let migration = image.migrations.open.values.first else { return }
+    let id = migration.plan.id
+    if migration.wayBack != nil {
+      switch draw.next(8) {
+      case 0: append([.migration(.complete(id))])
+      case 1:
+        append([
+          .migration(.giveUpReverse(id, attempt: migration.attempt, isLost: false, reason: "asked for"))
+        ])
+      case 2:
+        // The log goes on without those who need it.
+        shards[migration.origin]!.compacted = shards[migration.origin]!.log.count
+      default: append([.migration(.reverse(id, reason: "asked for"))])
+      }
+      return
+    }
     switch draw.next(4) {
     case 0: append([.migration(.fail(id, reason: "asked for"))])
     case 1: append([.migration(.pause(id, reason: "asked for"))])
@@ -182,6 +239,7 @@ struct MigrationModel {
   /// A leader dies, or another takes its place. What was not replicated is gone.
   private mutating func toggle() {
     faults += 1
+    if draw.chance(30) { slowUntil = now + 500 + UInt64(draw.next(2500)) }
     let id = ShardID(rawValue: UInt32(1 + draw.next(2)))
     shards[id]!.hasLeader = draw.chance(30)
     if draw.chance(50), let earlier = shards[id]!.earlier {
@@ -189,6 +247,7 @@ struct MigrationModel {
       tidy(id)
     }
     shards[id]!.inFlight = []
+    shards[id]!.cut = nil
     if draw.chance(40) { shards[id]!.snapshots = [:] }
   }
 
@@ -209,15 +268,19 @@ struct MigrationModel {
     let isOwner = image.tablets[Self.tablet]!.shardID == id
     let migration = image.migrations.open(of: Self.tablet)
     if let fence = shard.fence, isOwner, mutant == .liftsByOldMetadata || image.index >= fence.metadataIndex,
-      !(migration?.phase == .writesCut && migration?.attempt == fence.attempt), mutant != .leavesFence
+      migration?.isCutting(attempt: fence.attempt) != true, mutant != .leavesFence
     {
       shard.fence = nil
       shard.log.append(.lift)
     }
-    if isOwner, migration == nil || migration?.phase == .finishing { shard.arrival = nil }
+    if isOwner, image.index >= shard.metadataIndex, migration == nil || migration?.origin == id { shard.arrival = nil }
+    if migration?.isCutting(attempt: migration!.attempt) != true || shard.cut?.attempt != migration!.attempt {
+      shard.cut = nil
+    }
     let isKept =
       switch migration?.phase {
       case .planned?, .snapshotTaken?, .transferred?, .loaded?, .caughtUp?, .writesCut?: migration!.plan.target == id
+      case .routed?, .reversing?: migration!.plan.source == id && migration!.wayBack != nil
       default: false
       }
     let isOrphan = mutant == .leavesOrphan && shard.arrival != nil
@@ -231,7 +294,26 @@ struct MigrationModel {
     shard.arrival = nil
   }
 
+  /// A cut has lasted: the shard asks the log to end it.
+  private mutating func watchCut(_ id: ShardID) {
+    guard shards[id]!.hasLeader, let migration = shards[id]!.image.migrations.open(of: Self.tablet),
+      migration.origin == id, migration.isCutting(attempt: migration.attempt)
+    else { return }
+    guard let cut = shards[id]!.cut, cut.attempt == migration.attempt else {
+      shards[id]!.cut = (migration.attempt, now)
+      return
+    }
+    guard now >= cut.since + 1200, mutant != .neverExpires else { return }
+    shards[id]!.cut!.since = now
+    if mutant == .liftsAlone {
+      shards[id]!.fence = nil
+    } else {
+      messages.append(.expire(migration.plan.id, attempt: migration.attempt))
+    }
+  }
+
   private mutating func tick() {
+    for id in shards.keys.sorted() { watchCut(id) }
     for id in shards.keys.sorted() where !shards[id]!.hasLeader && draw.chance(20) { shards[id]!.hasLeader = true }
     for number in managers.keys.sorted() {
       look(number)
@@ -256,6 +338,10 @@ struct MigrationModel {
     guard managers[number] != nil else { return }
     for effect in managers[number]!.driver.step(input, now: now) {
       switch effect {
+      case .report(let progress):
+        guard let id = managers[number]!.migration, let migration = image.migrations.open[id] else { continue }
+        messages.append(
+          .report(epoch: managers[number]!.epoch, .report(id, attempt: migration.attempt, progress)))
       case .append(let commands):
         messages.append(.append(manager: number, epoch: managers[number]!.epoch, commands))
       case .run(let step, let name):
@@ -269,6 +355,7 @@ struct MigrationModel {
     guard !messages.isEmpty else { return }
     let place = draw.next(messages.count)
     let message = messages[place]
+    if case .append = message, now < slowUntil, !isCalm { return }
     if !isCalm, draw.chance(8) { faults += 1 } else { messages.remove(at: place) }
     if !isCalm, draw.chance(4) {
       faults += 1
@@ -284,6 +371,8 @@ struct MigrationModel {
     case .append(let manager, let epoch, let commands):
       append(commands.map { .migration($0) }, epoch: epoch)
       messages.append(.answer(manager: manager, .appended))
+    case .report(let epoch, let command): append([.migration(command)], epoch: epoch)
+    case .expire(let id, let attempt): append([.migration(.expireCut(id, attempt: attempt, reason: "no manager"))])
     }
   }
 
@@ -293,6 +382,7 @@ struct MigrationModel {
     case .step(let manager, _, let number, _, _), .answer(let manager, .done(let number, _)):
       messages.append(.answer(manager: manager, .failed(number, .transient, reason: "nobody answered")))
     case .append(let manager, _, _): messages.append(.answer(manager: manager, .appended))
+    case .report, .expire: break
     case .answer: messages.append(message)
     }
   }
@@ -354,18 +444,13 @@ struct MigrationModel {
     func failed(_ reason: String, _ kind: MigrationDriver.FailureKind = .transient) -> MigrationDriver.Input {
       .failed(number, kind, reason: reason)
     }
-    let (source, target) = (migration.plan.source, migration.plan.target)
-    let isSource: Bool
-    switch step {
-    case .snapshot, .checksumSource, .fence, .cleanSource: isSource = true
-    case .load, .catchUp, .checksumTarget, .cleanTarget: isSource = false
-    }
-    let here = isSource ? source : target
+    let here = step.shard(of: migration)
     guard shards[here]!.hasLeader else { return failed("no leader") }
     if shards[here]!.image.index < index { consume(here) }
     guard let known = shards[here]!.image.migrations.open[migration.plan.id],
-      known.attempt == migration.attempt, fits(step, known.phase)
+      known.attempt == migration.attempt, step.shard(of: known) == here, fits(step, known)
     else { return failed("it does not fit") }
+    let (source, target) = (known.origin, known.follower)
     // What is needed of the other side.
     switch step {
     case .load, .catchUp: guard shards[source]!.hasLeader else { return failed("the source has no leader") }
@@ -385,10 +470,10 @@ struct MigrationModel {
           nodeID: NodeID(rawValue: UInt64(source.rawValue))))
     case .load: return load(number, known)
     case .catchUp(let through): return catchUp(number, known, through: Int(through))
-    case .checksumSource:
+    case .checksumOrigin:
       return .done(
         number, MigrationDriver.StepResult(shardIndex: UInt64(shards[source]!.log.count), checksum: sum(source)))
-    case .checksumTarget:
+    case .checksumFollower:
       let position = shards[target]!.arrival?.position ?? 0
       return .done(number, MigrationDriver.StepResult(shardIndex: UInt64(position), checksum: sum(target)))
     case .fence(let reads):
@@ -410,13 +495,14 @@ struct MigrationModel {
     }
   }
 
-  private func fits(_ step: MigrationDriver.Step, _ phase: MigrationPhase) -> Bool {
-    switch step {
+  private func fits(_ step: MigrationDriver.Step, _ migration: Migration) -> Bool {
+    let phase = migration.phase
+    return switch step {
     case .snapshot: phase == .planned
     case .load: phase == .snapshotTaken || phase == .transferred
-    case .catchUp: phase == .loaded || phase == .caughtUp || phase == .writesCut
-    case .checksumSource, .checksumTarget: phase == .loaded
-    case .fence: phase == .writesCut
+    case .catchUp: phase == .loaded || phase == .caughtUp || phase == .writesCut || migration.isFollowedBack
+    case .checksumOrigin, .checksumFollower: phase == .loaded || phase == .routed && migration.isFollowedBack
+    case .fence: migration.isCutting(attempt: migration.attempt)
     case .cleanSource, .cleanTarget: true
     }
   }
@@ -446,20 +532,34 @@ struct MigrationModel {
   }
 
   private mutating func catchUp(_ number: Int, _ migration: Migration, through: Int) -> MigrationDriver.Input {
-    let (source, target) = (migration.plan.source, migration.plan.target)
-    guard let arrival = shards[target]!.arrival, arrival.token == migration.snapshot?.checksum, arrival.isLoaded else {
+    let (source, target) = (migration.origin, migration.follower)
+    if migration.isFollowedBack { follow(migration) }
+    guard let arrival = shards[target]!.arrival, arrival.isLoaded,
+      migration.isFollowedBack
+        ? arrival.follows == migration.plan.id && shards[target]!.exists
+        : arrival.follows == nil && arrival.token == migration.snapshot?.checksum
+    else {
       return .failed(number, .snapshotLost, reason: "the rows are not there")
+    }
+    guard arrival.position >= shards[source]!.compacted else {
+      return .failed(number, .snapshotLost, reason: "the log does not go back so far")
     }
     let end = through == 0 ? shards[source]!.log.count : through
     guard end <= shards[source]!.log.count else { return .failed(number, .transient, reason: "it is not there yet") }
-    if mutant == .routesEarly, migration.phase == .writesCut {
-      return .done(number, MigrationDriver.StepResult(shardIndex: UInt64(end)))
+    if mutant == .routesEarly && migration.phase == .writesCut
+      || mutant == .reversesEarly && migration.phase == .reversing
+    {
+      var result = MigrationDriver.StepResult(shardIndex: UInt64(end))
+      result.followerIndex = UInt64(shards[target]!.log.count)
+      return .done(number, result)
     }
     // It may die in the middle.
     let stop = draw.chance(10) ? arrival.position + draw.next(max(1, end - arrival.position + 1)) : end
     var position = mutant == .appliesTwice && draw.chance(20) ? max(0, arrival.position - 1) : arrival.position
     while position < stop {
-      if mutant == .losesChangesAfterSnapshot, position == Int(migration.snapshot!.shardIndex) {
+      if mutant == .losesChangesAfterSnapshot, !migration.isFollowedBack,
+        position == Int(migration.snapshot!.shardIndex)
+      {
         position += 1
         continue
       }
@@ -468,7 +568,20 @@ struct MigrationModel {
     }
     shards[target]!.arrival!.position = max(position, arrival.position)
     guard position >= end else { return .failed(number, .transient, reason: "the leader died") }
-    return .done(number, MigrationDriver.StepResult(shardIndex: UInt64(position)))
+    var result = MigrationDriver.StepResult(shardIndex: UInt64(position))
+    result.followerIndex = UInt64(shards[target]!.log.count)
+    result.logFrom = UInt64(position)
+    return .done(number, result)
+  }
+
+  /// The copy that stayed follows the target, from where the two were alike.
+  private mutating func follow(_ migration: Migration) {
+    let id = migration.follower
+    guard shards[id]!.arrival?.follows != migration.plan.id else { return }
+    shards[id]!.metadataIndex = max(shards[id]!.metadataIndex, shards[id]!.image.index)
+    let from =
+      mutant == .followsFromNow ? shards[migration.origin]!.log.count : Int(migration.wayBack!.shardIndex)
+    shards[id]!.arrival = Arrival(token: [], position: from, isLoaded: true, follows: migration.plan.id)
   }
 
   private mutating func append(_ commands: [Command], epoch: UInt64? = nil) {

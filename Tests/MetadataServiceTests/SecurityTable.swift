@@ -82,6 +82,10 @@ func sample(_ kind: CommandKind) -> Command {
   case .retryMigration: .migration(.retry(migration, attempt: 0, resumesAt: .planned, reason: "test"))
   case .failMigration: .migration(.fail(migration, reason: "test"))
   case .reverseMigration: .migration(.reverse(migration, reason: "test"))
+  case .giveUpReverse: .migration(.giveUpReverse(migration, attempt: 0, isLost: false, reason: "test"))
+  case .completeMigration: .migration(.complete(migration))
+  case .reportMigration: .migration(.report(migration, attempt: 0, MigrationProgress(bytes: 1)))
+  case .expireCut: .migration(.expireCut(migration, attempt: 0, reason: "test"))
   default: catalogSample(kind, id)
   }
 }

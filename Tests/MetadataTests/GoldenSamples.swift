@@ -104,6 +104,11 @@ private let goldenMigrations: [MigrationEvent] = {
     .finishing(id), .sourceDropped(id), .paused(id, reason: "night"), .resumed(id),
     .retried(id, attempt: 2, resumesAt: .snapshotTaken, reason: "checksum"), .failed(id, reason: "target is gone"),
     .rolledBack(id), .reversed(id, reason: "slow"), .abandoned(id),
+    .reverseRequested(id, reason: "slow"), .reverseGivenUp(id, isLost: true, reason: "compacted"),
+    .progressed(
+      id,
+      MigrationProgress(
+        bytes: 50, totalBytes: 100, rows: 5, bytesPerSecond: 25, lagMilliseconds: 70, shardIndex: 600)),
   ]
 }()
 

@@ -8,12 +8,15 @@ import Testing
   private let target = ShardID(rawValue: 2)
 
   /// A cluster with table `t` on shard 1, whose tablet is to move to shard 2.
-  private func planned(retries: UInt32? = nil) throws -> Fixture {
+  private func planned(retries: UInt32? = nil, keepsSource: Bool = false) throws -> Fixture {
     var fixture = try Fixture.cluster()
     try fixture.append(.createTable(draft("t", shard: 1)))
     let tablet = try tablet(fixture)
+    var options = MigrationOptions()
+    options.keepsSource = keepsSource
     try fixture.append(
-      .migration(.plan(tablet.id, target: target, epoch: 1, maximumRetries: retries, reason: "balance")))
+      .migration(
+        .plan(tablet.id, target: target, epoch: 1, maximumRetries: retries, reason: "balance", options: options)))
     return fixture
   }
 
@@ -31,15 +34,15 @@ import Testing
       (.snapshotTaken, advance(.snapshotTaken(snapshot))), (.transferred, advance(.transferred)),
       (.loaded, advance(.loaded)), (.caughtUp, advance(.caughtUp(shardIndex: 7))),
       (.writesCut, advance(.cutWrites)),
-      (.routed, advance(.route(epoch: 1, shardIndex: 9, rowsChecksum: [1]))),
+      (.routed, advance(.route(epoch: 1, shardIndex: 9, rowsChecksum: [1], followFrom: 40))),
       (.finishing, advance(.finish)),
     ]
     guard let last = all.firstIndex(where: { $0.0 == phase }) else { return [] }
     return all[...last].map(\.1)
   }
 
-  private func migration(at phase: MigrationPhase) throws -> Fixture {
-    var fixture = try planned()
+  private func migration(at phase: MigrationPhase, keepsSource: Bool = false) throws -> Fixture {
+    var fixture = try planned(keepsSource: keepsSource)
     for step in steps(to: phase) { try fixture.append(step) }
     #expect(fixture.image.migrations.open[id]?.phase == phase)
     return fixture
@@ -169,9 +172,19 @@ import Testing
   }
 
   @Test func aMigrationThatIsRoutedCanBeReversedUntilItFinishes() throws {
-    var fixture = try migration(at: .routed)
+    var fixture = try migration(at: .routed, keepsSource: true)
+    #expect(fixture.image.migrations.open[id]?.wayBack?.shardIndex == 40)
     #expect(fixture.rejection(.migration(.fail(id, reason: "")))?.hint == "Reverse it instead.")
-    try fixture.append(.migration(.reverse(id, reason: "slow")))
+    #expect(
+      fixture.rejection(advance(.cutTarget))?.message == "nobody has asked for the way back of migration 1")
+    #expect(
+      try fixture.append(.migration(.reverse(id, reason: "slow"))) == [
+        .migration(.reverseRequested(id, reason: "slow"))
+      ])
+    #expect(try fixture.append(.migration(.reverse(id, reason: "once more"))) == [])
+    #expect(
+      fixture.rejection(.migration(.complete(id)))?.hint == "It is being reversed: give that up first.")
+    #expect(try fixture.append(advance(.cutTarget)) == [.migration(.reversed(id, reason: "slow"))])
     #expect(fixture.rejection(advance(.route(epoch: 1, shardIndex: 1, rowsChecksum: [])))?.sqlState.rawValue == "40001")
     try fixture.append(advance(.route(epoch: 2, shardIndex: 1, rowsChecksum: [])))
     #expect(try tablet(fixture).shardID.rawValue == 1)
@@ -183,8 +196,75 @@ import Testing
     let late = try migration(at: .finishing).rejection(.migration(.reverse(id, reason: "")))
     #expect(
       late?.hint == "The source's copy is being deleted: move the tablet back with a migration of its own.")
+    let bare = try migration(at: .routed).rejection(.migration(.reverse(id, reason: "")))
+    #expect(bare?.message == "migration 1 cannot be reversed: its source is not kept")
+    #expect(bare?.hint == "Complete it, then move the tablet back with a migration of its own.")
     let early = try migration(at: .loaded).rejection(.migration(.reverse(id, reason: "")))
     #expect(early?.hint == "It has not been routed yet: let it fail instead.")
+  }
+
+  @Test func aWayBackThatIsGivenUpInTheMiddleBeginsAnotherAttempt() throws {
+    var fixture = try migration(at: .routed, keepsSource: true)
+    try fixture.append(.migration(.reverse(id, reason: "slow")))
+    try fixture.append(advance(.cutTarget))
+    try fixture.append(.migration(.giveUpReverse(id, attempt: 0, isLost: false, reason: "too slow")))
+    let migration = try #require(fixture.image.migrations.open[id])
+    #expect(migration.phase == .routed && migration.attempt == 1)
+    #expect(migration.wayBack?.isRequested == false && migration.wayBack?.isLost == false)
+    // A route of the first attempt that comes late finds nothing, not even once the way back is taken again.
+    let late = advance(.route(epoch: 2, shardIndex: 1, rowsChecksum: []))
+    #expect(fixture.rejection(late)?.sqlState.rawValue == "40001")
+    try fixture.append(.migration(.reverse(id, reason: "again")), advance(.cutTarget, attempt: 1))
+    #expect(fixture.rejection(late)?.message == "migration 1 is in attempt 1, not 0")
+    try fixture.append(.migration(.giveUpReverse(id, attempt: 1, isLost: true, reason: "compacted")))
+    let lost = fixture.rejection(.migration(.reverse(id, reason: "")))
+    #expect(
+      lost?.message == "migration 1 cannot be reversed any more: the source's copy does not follow the target")
+    #expect(lost?.detail == "compacted")
+    try fixture.append(.migration(.complete(id)))
+    #expect(try fixture.append(.migration(.complete(id))) == [])
+    try fixture.append(advance(.sourceDropped, attempt: 2))
+    #expect(fixture.image.migrations.ended[id]?.outcome == .completed)
+  }
+
+  @Test func aCutThatNoManagerEndsIsEndedOnce() throws {
+    var fixture = try planned(retries: 1)
+    for step in steps(to: .writesCut) { try fixture.append(step) }
+    #expect(try fixture.append(.migration(.expireCut(id, attempt: 3, reason: "late"))) == [])
+    #expect(
+      try fixture.append(.migration(.expireCut(id, attempt: 0, reason: "5 s"))) == [
+        .migration(.retried(id, attempt: 1, resumesAt: .loaded, reason: "5 s"))
+      ])
+    #expect(try fixture.append(.migration(.expireCut(id, attempt: 0, reason: "5 s"))) == [])
+    let route = advance(.route(epoch: 1, shardIndex: 9, rowsChecksum: []))
+    #expect(fixture.rejection(route)?.message == "migration 1 is in attempt 1, not 0")
+    try fixture.append(advance(.caughtUp(shardIndex: 8), attempt: 1), advance(.cutWrites, attempt: 1))
+    #expect(
+      try fixture.append(.migration(.expireCut(id, attempt: 1, reason: "5 s"))) == [
+        .migration(.failed(id, reason: "5 s"))
+      ])
+    var reversing = try migration(at: .routed, keepsSource: true)
+    try reversing.append(.migration(.reverse(id, reason: "slow")), advance(.cutTarget))
+    try reversing.append(.migration(.expireCut(id, attempt: 0, reason: "5 s")))
+    #expect(reversing.image.migrations.open[id]?.phase == .routed)
+    #expect(reversing.image.migrations.open[id]?.wayBack?.isRequested == true)
+  }
+
+  @Test func progressIsOfAStepAndFreesTheLogThatIsFollowed() throws {
+    var fixture = try migration(at: .snapshotTaken)
+    let progress = MigrationProgress(bytes: 50, totalBytes: 100, rows: 5, bytesPerSecond: 25)
+    try fixture.append(.migration(.report(id, attempt: 0, progress)))
+    #expect(fixture.image.migrations.open[id]?.percent == 40)
+    #expect(fixture.image.migrations.open[id]?.progress?.secondsLeft == 3)
+    try fixture.append(advance(.transferred))
+    #expect(fixture.image.migrations.open[id]?.progress == nil)
+    var routed = try migration(at: .routed, keepsSource: true)
+    for index in [60, 50] as [UInt64] {
+      try routed.append(.migration(.report(id, attempt: 0, MigrationProgress(lagMilliseconds: 3, shardIndex: index))))
+    }
+    #expect(routed.image.migrations.open[id]?.wayBack?.neededFrom == 60)
+    #expect(
+      routed.rejection(.migration(.report(id, attempt: 1, progress)))?.message == "migration 1 is in attempt 0, not 1")
   }
 
   @Test func nothingFollowsWhileItIsPaused() throws {
@@ -197,6 +277,11 @@ import Testing
     try fixture.append(.migration(.resume(id)))
     try fixture.append(advance(.caughtUp(shardIndex: 1)))
     let cut = try migration(at: .writesCut).rejection(.migration(.pause(id, reason: "")))
+    var kept = try planned(keepsSource: true)
+    for step in steps(to: .writesCut) { try kept.append(step) }
+    #expect(
+      kept.rejection(advance(.route(epoch: 1, shardIndex: 9, rowsChecksum: [])))?.message
+        == "the route of migration 1 lacks where the source, which is kept, follows from")
     #expect(cut?.message == "migration 1 cannot pause while writes are cut")
   }
 

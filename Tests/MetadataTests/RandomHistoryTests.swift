@@ -183,10 +183,19 @@ private func randomMigration(_ image: Image, _ chance: inout SeededChance) -> Co
     let tablet = image.tablets.keys.sorted().randomElement(using: &chance) ?? TabletID(rawValue: 1)
     return .migration(
       .plan(
-        tablet, target: ShardID(rawValue: UInt32(chance.number(1...3))), epoch: nil, maximumRetries: 2, reason: ""))
+        tablet, target: ShardID(rawValue: UInt32(chance.number(1...3))), epoch: nil, maximumRetries: 2, reason: "",
+        options: randomOptions(&chance)))
   }
   let id = migration.plan.id
-  switch chance.number(0...19) {
+  switch chance.number(0...23) {
+  case 20:
+    let isLost = chance.number(0...1) == 1
+    return .migration(.giveUpReverse(id, attempt: migration.attempt, isLost: isLost, reason: "g"))
+  case 21: return .migration(.complete(id))
+  case 22:
+    return .migration(
+      .report(id, attempt: migration.attempt, MigrationProgress(bytes: 1, lagMilliseconds: 2, shardIndex: 30)))
+  case 23: return .migration(.expireCut(id, attempt: migration.attempt, reason: "e"))
   case 0: return .migration(.pause(id, reason: "p"))
   case 1: return .migration(.fail(id, reason: "f"))
   case 2: return .migration(.reverse(id, reason: "r"))
@@ -208,12 +217,21 @@ private func randomMigration(_ image: Image, _ chance: inout SeededChance) -> Co
     case .transferred: .loaded
     case .loaded: .caughtUp(shardIndex: 3)
     case .caughtUp: .cutWrites
-    case .writesCut, .reversing: .route(epoch: epoch, shardIndex: 4, rowsChecksum: [])
-    case .routed: .finish
+    case .writesCut, .reversing: .route(epoch: epoch, shardIndex: 4, rowsChecksum: [], followFrom: 20)
+    case .routed: migration.wayBack?.isRequested == true ? .cutTarget : .finish
     case .finishing: .sourceDropped
     case .routedBack, .failed: .rolledBack
     }
   return .migration(.advance(id, attempt: migration.attempt, step))
+}
+
+private func randomOptions(_ chance: inout SeededChance) -> MigrationOptions {
+  var options = MigrationOptions()
+  options.keepsSource = chance.number(0...1) == 1
+  options.isVerified = chance.number(0...1) == 1
+  options.maximumLagMilliseconds = UInt32(chance.number(1...5000))
+  options.bytesPerSecond = chance.number(0...9)
+  return options
 }
 
 /// Any event at all, about things that there are, that there are not, and about the largest numbers.
@@ -279,7 +297,10 @@ private func randomCatalogEvent(_ object: ObjectID, _ number: UInt64, _ chance: 
 private func randomMigrationEvent(
   _ id: MigrationID, _ tablet: TabletID, _ shard: ShardID, _ epoch: UInt64, _ chance: inout SeededChance
 ) -> MigrationEvent {
-  switch chance.number(0...17) {
+  switch chance.number(0...20) {
+  case 17: .reverseRequested(id, reason: "r")
+  case 18: .reverseGivenUp(id, isLost: true, reason: "g")
+  case 19: .progressed(id, MigrationProgress(bytes: epoch, totalBytes: .max, bytesPerSecond: 1, shardIndex: epoch))
   case 0, 1, 2:
     .planned(MigrationPlan(id: id, tabletID: tablet, source: shard, target: ShardID(rawValue: 2), epoch: epoch))
   case 3: .snapshotTaken(id, snapshot)
@@ -290,7 +311,8 @@ private func randomMigrationEvent(
   case 8:
     .routed(
       TabletRoute(
-        migrationID: id, tabletID: tablet, shardID: shard, epoch: epoch, shardIndex: epoch, rowsChecksum: []))
+        migrationID: id, tabletID: tablet, shardID: shard, epoch: epoch, shardIndex: epoch, rowsChecksum: [],
+        followFrom: epoch))
   case 9: .finishing(id)
   case 10: .sourceDropped(id)
   case 11: .paused(id, reason: "p")

@@ -29,6 +29,13 @@ final class MadeMetadata: MetadataFeed {
     return decisions[id]
   }
 
+  private(set) var expired: [MigrationID] = []
+
+  func expireCut(_ id: MigrationID, attempt: UInt32, reason: String) async throws {
+    guard !isSilent else { throw ShardFixture.Never() }
+    expired.append(id)
+  }
+
   func decide(_ id: GlobalTransactionID, _ outcome: TransactionOutcome, _ participants: [ShardID]) {
     guard decisions[id] == nil else { return }
     change { image in

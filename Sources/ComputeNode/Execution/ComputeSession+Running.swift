@@ -30,6 +30,7 @@ extension ComputeSession {
 
   /// In the order of the columns of `kunlog.migrations`: those that are under way and the last ones that have ended.
   private func migrationRows() -> [[StoredValue]] {
+    func number(_ value: UInt64?) -> StoredValue { value.map { .integer(Int64(clamping: $0)) } ?? .null }
     let image = image
     let all = Array(image.migrations.open.values) + Array(image.migrations.ended.values)
     return all.sorted { $0.plan.id < $1.plan.id }.map { migration in
@@ -43,6 +44,10 @@ extension ComputeSession {
         .integer(migration.isPaused ? 1 : 0), migration.remark.isEmpty ? .null : .text(migration.remark),
         migration.snapshot.map { .integer(Int64(clamping: $0.lengthBytes)) } ?? .null,
         .integer(Int64(clamping: migration.startedIndex)), .integer(Int64(clamping: migration.changedIndex)),
+        number(migration.progress?.bytes), number(migration.progress?.totalBytes), number(migration.progress?.rows),
+        number(migration.progress?.bytesPerSecond), number(migration.progress?.lagMilliseconds),
+        number(migration.progress?.secondsLeft), .integer(plan.options.keepsSource ? 1 : 0),
+        migration.wayBack.map { .text($0.text) } ?? .null,
       ]
     }
   }

@@ -443,6 +443,38 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     set {kind = .reverseMigration(newValue)}
   }
 
+  package var giveUpReverse: Kunlog_Metadata_V1_GiveUpReverse {
+    get {
+      if case .giveUpReverse(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_GiveUpReverse()
+    }
+    set {kind = .giveUpReverse(newValue)}
+  }
+
+  package var completeMigration: Kunlog_Metadata_V1_CompleteMigration {
+    get {
+      if case .completeMigration(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_CompleteMigration()
+    }
+    set {kind = .completeMigration(newValue)}
+  }
+
+  package var reportMigration: Kunlog_Metadata_V1_ReportMigration {
+    get {
+      if case .reportMigration(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ReportMigration()
+    }
+    set {kind = .reportMigration(newValue)}
+  }
+
+  package var expireCut: Kunlog_Metadata_V1_ExpireCut {
+    get {
+      if case .expireCut(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ExpireCut()
+    }
+    set {kind = .expireCut(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -505,6 +537,10 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     case retryMigration(Kunlog_Metadata_V1_RetryMigration)
     case failMigration(Kunlog_Metadata_V1_FailMigration)
     case reverseMigration(Kunlog_Metadata_V1_ReverseMigration)
+    case giveUpReverse(Kunlog_Metadata_V1_GiveUpReverse)
+    case completeMigration(Kunlog_Metadata_V1_CompleteMigration)
+    case reportMigration(Kunlog_Metadata_V1_ReportMigration)
+    case expireCut(Kunlog_Metadata_V1_ExpireCut)
 
   }
 
@@ -1337,7 +1373,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Command"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{3}record_note\0\u{3}raise_feature_level\0\u{4}\u{b}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0\u{4}\u{4}grant_privileges\0\u{3}revoke_privileges\0\u{3}grant_roles\0\u{3}revoke_roles\0\u{3}create_materialized_view\0\u{3}refresh_materialized_view\0\u{3}drop_materialized_views\0\u{3}create_function\0\u{3}drop_functions\0\u{4}\u{2}plan_schema_change\0\u{3}complete_schema_change_step\0\u{3}fail_schema_change\0\u{4}\u{8}decide_transaction\0\u{3}resolve_transaction\0\u{3}settle_transactions\0\u{4}\u{8}elect_manager\0\u{3}resign_manager\0\u{4}\u{9}plan_migration\0\u{3}advance_migration\0\u{3}pause_migration\0\u{3}resume_migration\0\u{3}retry_migration\0\u{3}fail_migration\0\u{3}reverse_migration\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{3}record_note\0\u{3}raise_feature_level\0\u{4}\u{b}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0\u{4}\u{4}grant_privileges\0\u{3}revoke_privileges\0\u{3}grant_roles\0\u{3}revoke_roles\0\u{3}create_materialized_view\0\u{3}refresh_materialized_view\0\u{3}drop_materialized_views\0\u{3}create_function\0\u{3}drop_functions\0\u{4}\u{2}plan_schema_change\0\u{3}complete_schema_change_step\0\u{3}fail_schema_change\0\u{4}\u{8}decide_transaction\0\u{3}resolve_transaction\0\u{3}settle_transactions\0\u{4}\u{8}elect_manager\0\u{3}resign_manager\0\u{4}\u{9}plan_migration\0\u{3}advance_migration\0\u{3}pause_migration\0\u{3}resume_migration\0\u{3}retry_migration\0\u{3}fail_migration\0\u{3}reverse_migration\0\u{3}give_up_reverse\0\u{3}complete_migration\0\u{3}report_migration\0\u{3}expire_cut\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1995,6 +2031,58 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
           self.kind = .reverseMigration(v)
         }
       }()
+      case 87: try {
+        var v: Kunlog_Metadata_V1_GiveUpReverse?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .giveUpReverse(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .giveUpReverse(v)
+        }
+      }()
+      case 88: try {
+        var v: Kunlog_Metadata_V1_CompleteMigration?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .completeMigration(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .completeMigration(v)
+        }
+      }()
+      case 89: try {
+        var v: Kunlog_Metadata_V1_ReportMigration?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .reportMigration(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .reportMigration(v)
+        }
+      }()
+      case 90: try {
+        var v: Kunlog_Metadata_V1_ExpireCut?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .expireCut(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .expireCut(v)
+        }
+      }()
       default: break
       }
     }
@@ -2205,6 +2293,22 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
     case .reverseMigration?: try {
       guard case .reverseMigration(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 86)
+    }()
+    case .giveUpReverse?: try {
+      guard case .giveUpReverse(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 87)
+    }()
+    case .completeMigration?: try {
+      guard case .completeMigration(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 88)
+    }()
+    case .reportMigration?: try {
+      guard case .reportMigration(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 89)
+    }()
+    case .expireCut?: try {
+      guard case .expireCut(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 90)
     }()
     case nil: break
     }

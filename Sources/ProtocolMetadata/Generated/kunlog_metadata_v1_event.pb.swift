@@ -585,6 +585,30 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     set {kind = .migrationAbandoned(newValue)}
   }
 
+  package var migrationReverseRequested: Kunlog_Metadata_V1_MigrationReverseRequested {
+    get {
+      if case .migrationReverseRequested(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationReverseRequested()
+    }
+    set {kind = .migrationReverseRequested(newValue)}
+  }
+
+  package var migrationReverseGivenUp: Kunlog_Metadata_V1_MigrationReverseGivenUp {
+    get {
+      if case .migrationReverseGivenUp(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationReverseGivenUp()
+    }
+    set {kind = .migrationReverseGivenUp(newValue)}
+  }
+
+  package var migrationProgressed: Kunlog_Metadata_V1_MigrationProgressed {
+    get {
+      if case .migrationProgressed(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MigrationProgressed()
+    }
+    set {kind = .migrationProgressed(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -675,6 +699,9 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     case migrationRolledBack(Kunlog_Metadata_V1_MigrationRolledBack)
     case migrationReversed(Kunlog_Metadata_V1_MigrationReversed)
     case migrationAbandoned(Kunlog_Metadata_V1_MigrationAbandoned)
+    case migrationReverseRequested(Kunlog_Metadata_V1_MigrationReverseRequested)
+    case migrationReverseGivenUp(Kunlog_Metadata_V1_MigrationReverseGivenUp)
+    case migrationProgressed(Kunlog_Metadata_V1_MigrationProgressed)
 
   }
 
@@ -1022,7 +1049,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Event"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{3}cluster_restored\0\u{4}\u{6}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{4}\u{8}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{4}\u{8}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{3}materialized_view_created\0\u{3}materialized_view_refreshed\0\u{3}function_created\0\u{3}function_replaced\0\u{3}function_dropped\0\u{3}schema_change_planned\0\u{3}schema_change_step_done\0\u{3}schema_change_completed\0\u{3}schema_change_failed\0\u{4}\u{6}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{3}privileges_changed\0\u{3}role_granted\0\u{3}role_revoked\0\u{4}\u{f}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0\u{4}\u{a}transaction_decided\0\u{3}transaction_resolved\0\u{3}transactions_settled\0\u{4}\u{8}manager_elected\0\u{3}manager_resigned\0\u{4}\u{9}migration_planned\0\u{3}migration_snapshot_taken\0\u{3}migration_transferred\0\u{3}migration_loaded\0\u{3}migration_caught_up\0\u{3}migration_writes_cut\0\u{3}tablet_routed\0\u{3}migration_finishing\0\u{3}migration_source_dropped\0\u{3}migration_paused\0\u{3}migration_resumed\0\u{3}migration_retried\0\u{3}migration_failed\0\u{3}migration_rolled_back\0\u{3}migration_reversed\0\u{3}migration_abandoned\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{3}cluster_restored\0\u{4}\u{6}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{4}\u{8}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{4}\u{8}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{3}materialized_view_created\0\u{3}materialized_view_refreshed\0\u{3}function_created\0\u{3}function_replaced\0\u{3}function_dropped\0\u{3}schema_change_planned\0\u{3}schema_change_step_done\0\u{3}schema_change_completed\0\u{3}schema_change_failed\0\u{4}\u{6}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{3}privileges_changed\0\u{3}role_granted\0\u{3}role_revoked\0\u{4}\u{f}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0\u{4}\u{a}transaction_decided\0\u{3}transaction_resolved\0\u{3}transactions_settled\0\u{4}\u{8}manager_elected\0\u{3}manager_resigned\0\u{4}\u{9}migration_planned\0\u{3}migration_snapshot_taken\0\u{3}migration_transferred\0\u{3}migration_loaded\0\u{3}migration_caught_up\0\u{3}migration_writes_cut\0\u{3}tablet_routed\0\u{3}migration_finishing\0\u{3}migration_source_dropped\0\u{3}migration_paused\0\u{3}migration_resumed\0\u{3}migration_retried\0\u{3}migration_failed\0\u{3}migration_rolled_back\0\u{3}migration_reversed\0\u{3}migration_abandoned\0\u{3}migration_reverse_requested\0\u{3}migration_reverse_given_up\0\u{3}migration_progressed\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1888,6 +1915,45 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
           self.kind = .migrationAbandoned(v)
         }
       }()
+      case 146: try {
+        var v: Kunlog_Metadata_V1_MigrationReverseRequested?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationReverseRequested(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationReverseRequested(v)
+        }
+      }()
+      case 147: try {
+        var v: Kunlog_Metadata_V1_MigrationReverseGivenUp?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationReverseGivenUp(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationReverseGivenUp(v)
+        }
+      }()
+      case 148: try {
+        var v: Kunlog_Metadata_V1_MigrationProgressed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .migrationProgressed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .migrationProgressed(v)
+        }
+      }()
       default: break
       }
     }
@@ -2162,6 +2228,18 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
     case .migrationAbandoned?: try {
       guard case .migrationAbandoned(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 145)
+    }()
+    case .migrationReverseRequested?: try {
+      guard case .migrationReverseRequested(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 146)
+    }()
+    case .migrationReverseGivenUp?: try {
+      guard case .migrationReverseGivenUp(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 147)
+    }()
+    case .migrationProgressed?: try {
+      guard case .migrationProgressed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 148)
     }()
     case nil: break
     }

@@ -488,6 +488,25 @@ package nonisolated struct Kunlog_Metadata_V1_ImageMigrations: Sendable {
       set {_uniqueStorage()._outcome = newValue}
     }
 
+    /// Not set: there is none.
+    package var wayBack: Kunlog_Metadata_V1_MigrationWayBack {
+      get {_storage._wayBack ?? Kunlog_Metadata_V1_MigrationWayBack()}
+      set {_uniqueStorage()._wayBack = newValue}
+    }
+    /// Returns true if `wayBack` has been explicitly set.
+    package var hasWayBack: Bool {_storage._wayBack != nil}
+    /// Clears the value of `wayBack`. Subsequent reads from it will return its default value.
+    package mutating func clearWayBack() {_uniqueStorage()._wayBack = nil}
+
+    package var progress: Kunlog_Metadata_V1_MigrationProgress {
+      get {_storage._progress ?? Kunlog_Metadata_V1_MigrationProgress()}
+      set {_uniqueStorage()._progress = newValue}
+    }
+    /// Returns true if `progress` has been explicitly set.
+    package var hasProgress: Bool {_storage._progress != nil}
+    /// Clears the value of `progress`. Subsequent reads from it will return its default value.
+    package mutating func clearProgress() {_uniqueStorage()._progress = nil}
+
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
     package init() {}
@@ -1414,7 +1433,7 @@ nonisolated extension Kunlog_Metadata_V1_ImageMigrations: SwiftProtobuf.Message,
 
 nonisolated extension Kunlog_Metadata_V1_ImageMigrations.Migration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Kunlog_Metadata_V1_ImageMigrations.protoMessageName + ".Migration"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}plan\0\u{1}phase\0\u{3}started_index\0\u{3}changed_index\0\u{1}attempt\0\u{1}paused\0\u{1}remark\0\u{1}snapshot\0\u{1}outcome\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}plan\0\u{1}phase\0\u{3}started_index\0\u{3}changed_index\0\u{1}attempt\0\u{1}paused\0\u{1}remark\0\u{1}snapshot\0\u{1}outcome\0\u{3}way_back\0\u{1}progress\0")
 
   fileprivate class _StorageClass {
     var _plan: Kunlog_Metadata_V1_MigrationPlanned? = nil
@@ -1426,6 +1445,8 @@ nonisolated extension Kunlog_Metadata_V1_ImageMigrations.Migration: SwiftProtobu
     var _remark: String = String()
     var _snapshot: Kunlog_Metadata_V1_MigrationSnapshotTaken? = nil
     var _outcome: Kunlog_Metadata_V1_MigrationOutcome = .unspecified
+    var _wayBack: Kunlog_Metadata_V1_MigrationWayBack? = nil
+    var _progress: Kunlog_Metadata_V1_MigrationProgress? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1445,6 +1466,8 @@ nonisolated extension Kunlog_Metadata_V1_ImageMigrations.Migration: SwiftProtobu
       _remark = source._remark
       _snapshot = source._snapshot
       _outcome = source._outcome
+      _wayBack = source._wayBack
+      _progress = source._progress
     }
   }
 
@@ -1472,6 +1495,8 @@ nonisolated extension Kunlog_Metadata_V1_ImageMigrations.Migration: SwiftProtobu
         case 7: try { try decoder.decodeSingularStringField(value: &_storage._remark) }()
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._snapshot) }()
         case 9: try { try decoder.decodeSingularEnumField(value: &_storage._outcome) }()
+        case 10: try { try decoder.decodeSingularMessageField(value: &_storage._wayBack) }()
+        case 11: try { try decoder.decodeSingularMessageField(value: &_storage._progress) }()
         default: break
         }
       }
@@ -1511,6 +1536,12 @@ nonisolated extension Kunlog_Metadata_V1_ImageMigrations.Migration: SwiftProtobu
       if _storage._outcome != .unspecified {
         try visitor.visitSingularEnumField(value: _storage._outcome, fieldNumber: 9)
       }
+      try { if let v = _storage._wayBack {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      } }()
+      try { if let v = _storage._progress {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1529,6 +1560,8 @@ nonisolated extension Kunlog_Metadata_V1_ImageMigrations.Migration: SwiftProtobu
         if _storage._remark != rhs_storage._remark {return false}
         if _storage._snapshot != rhs_storage._snapshot {return false}
         if _storage._outcome != rhs_storage._outcome {return false}
+        if _storage._wayBack != rhs_storage._wayBack {return false}
+        if _storage._progress != rhs_storage._progress {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -176,9 +176,118 @@ package nonisolated struct Kunlog_Metadata_V1_MigrationPlanned: Sendable {
   /// Why, for people.
   package var reason: String = String()
 
+  /// Not set: all as by default.
+  package var options: Kunlog_Metadata_V1_MigrationOptions {
+    get {_options ?? Kunlog_Metadata_V1_MigrationOptions()}
+    set {_options = newValue}
+  }
+  /// Returns true if `options` has been explicitly set.
+  package var hasOptions: Bool {self._options != nil}
+  /// Clears the value of `options`. Subsequent reads from it will return its default value.
+  package mutating func clearOptions() {self._options = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _options: Kunlog_Metadata_V1_MigrationOptions? = nil
+}
+
+/// How a move is to be done.
+package nonisolated struct Kunlog_Metadata_V1_MigrationOptions: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The source's copy follows the target after the route has moved, until the migration is completed or reversed.
+  package var keepsSource: Bool = false
+
+  /// Both sides' rows are not compared before the route moves.
+  package var isUnverified: Bool = false
+
+  /// Writes are not cut while the target is further behind; not set: 3000.
+  package var maximumLagMilliseconds: UInt32 {
+    get {_maximumLagMilliseconds ?? 0}
+    set {_maximumLagMilliseconds = newValue}
+  }
+  /// Returns true if `maximumLagMilliseconds` has been explicitly set.
+  package var hasMaximumLagMilliseconds: Bool {self._maximumLagMilliseconds != nil}
+  /// Clears the value of `maximumLagMilliseconds`. Subsequent reads from it will return its default value.
+  package mutating func clearMaximumLagMilliseconds() {self._maximumLagMilliseconds = nil}
+
+  /// Rows are copied that fast at most; 0: as fast as it goes; not set: 48 MiB.
+  package var bytesPerSecond: UInt64 {
+    get {_bytesPerSecond ?? 0}
+    set {_bytesPerSecond = newValue}
+  }
+  /// Returns true if `bytesPerSecond` has been explicitly set.
+  package var hasBytesPerSecond: Bool {self._bytesPerSecond != nil}
+  /// Clears the value of `bytesPerSecond`. Subsequent reads from it will return its default value.
+  package mutating func clearBytesPerSecond() {self._bytesPerSecond = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _maximumLagMilliseconds: UInt32? = nil
+  fileprivate var _bytesPerSecond: UInt64? = nil
+}
+
+/// As an image holds it: the way back of a migration that is routed and whose source is kept.
+package nonisolated struct Kunlog_Metadata_V1_MigrationWayBack: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Of the target's log: where the source's copy began to follow it.
+  package var shardIndex: UInt64 = 0
+
+  /// What is needed of it still.
+  package var neededFrom: UInt64 = 0
+
+  package var lost: Bool = false
+
+  package var requested: Bool = false
+
+  package var requestedAttempt: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Kunlog_Metadata_V1_MigrationProgress: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var bytes: UInt64 = 0
+
+  /// 0: not known.
+  package var totalBytes: UInt64 = 0
+
+  package var rows: UInt64 = 0
+
+  package var bytesPerSecond: UInt64 = 0
+
+  /// How long taking what was missing took last.
+  package var lagMilliseconds: UInt64 {
+    get {_lagMilliseconds ?? 0}
+    set {_lagMilliseconds = newValue}
+  }
+  /// Returns true if `lagMilliseconds` has been explicitly set.
+  package var hasLagMilliseconds: Bool {self._lagMilliseconds != nil}
+  /// Clears the value of `lagMilliseconds`. Subsequent reads from it will return its default value.
+  package mutating func clearLagMilliseconds() {self._lagMilliseconds = nil}
+
+  /// Of the log that is followed: what comes before is not needed any more. 0: not known.
+  package var shardIndex: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _lagMilliseconds: UInt64? = nil
 }
 
 /// Event. A replica of the source has the tablet in a file, as of an index of the shard's log. From there on the source keeps its log.
@@ -281,6 +390,9 @@ package nonisolated struct Kunlog_Metadata_V1_TabletRouted: Sendable {
 
   /// Of the tablet's rows, the same at both sides.
   package var rowsChecksum: Data = Data()
+
+  /// Of the new owner's log: from here on the source's copy, which is kept, follows it. 0: it is not kept.
+  package var followFrom: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -388,7 +500,65 @@ package nonisolated struct Kunlog_Metadata_V1_MigrationRolledBack: Sendable {
   package init() {}
 }
 
-/// Event. By an operator, after the route has moved: the target's leader fences the tablet, TabletRouted to the source follows.
+/// Event. Command ReverseMigration, by an operator, after the route has moved. The manager sees to it that the source has caught up, and
+/// compares both sides; then it cuts writes at the target.
+package nonisolated struct Kunlog_Metadata_V1_MigrationReverseRequested: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var migrationID: UInt64 = 0
+
+  package var reason: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Event. The tablet stays at the target: the way back was tried in vain or called off, or the source's copy cannot follow any more.
+package nonisolated struct Kunlog_Metadata_V1_MigrationReverseGivenUp: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var migrationID: UInt64 = 0
+
+  /// It cannot follow any more: there is no way back.
+  package var lost: Bool = false
+
+  package var reason: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Event. Of a step that takes long, now and then, by the active manager.
+package nonisolated struct Kunlog_Metadata_V1_MigrationProgressed: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var migrationID: UInt64 = 0
+
+  package var progress: Kunlog_Metadata_V1_MigrationProgress {
+    get {_progress ?? Kunlog_Metadata_V1_MigrationProgress()}
+    set {_progress = newValue}
+  }
+  /// Returns true if `progress` has been explicitly set.
+  package var hasProgress: Bool {self._progress != nil}
+  /// Clears the value of `progress`. Subsequent reads from it will return its default value.
+  package mutating func clearProgress() {self._progress = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _progress: Kunlog_Metadata_V1_MigrationProgress? = nil
+}
+
+/// Event. On the way back: the target's leader fences the tablet, TabletRouted to the source follows.
 package nonisolated struct Kunlog_Metadata_V1_MigrationReversed: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -442,11 +612,22 @@ package nonisolated struct Kunlog_Metadata_V1_PlanMigration: Sendable {
 
   package var reason: String = String()
 
+  /// Not set: all as by default.
+  package var options: Kunlog_Metadata_V1_MigrationOptions {
+    get {_options ?? Kunlog_Metadata_V1_MigrationOptions()}
+    set {_options = newValue}
+  }
+  /// Returns true if `options` has been explicitly set.
+  package var hasOptions: Bool {self._options != nil}
+  /// Clears the value of `options`. Subsequent reads from it will return its default value.
+  package mutating func clearOptions() {self._options = nil}
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _maximumRetries: UInt32? = nil
+  fileprivate var _options: Kunlog_Metadata_V1_MigrationOptions? = nil
 }
 
 /// Command. Reports that a step is done, or asks for it. Refused where it does not come next (55000), while the migration is paused, and
@@ -536,6 +717,15 @@ package nonisolated struct Kunlog_Metadata_V1_AdvanceMigration: Sendable {
     set {step = .rolledBack(newValue)}
   }
 
+  /// On the way back, once that was asked for.
+  package var cutTarget: Kunlog_Metadata_V1_AdvanceMigration.Plain {
+    get {
+      if case .cutTarget(let v)? = step {return v}
+      return Kunlog_Metadata_V1_AdvanceMigration.Plain()
+    }
+    set {step = .cutTarget(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Step: Equatable, Sendable {
@@ -549,6 +739,8 @@ package nonisolated struct Kunlog_Metadata_V1_AdvanceMigration: Sendable {
     case finish(Kunlog_Metadata_V1_AdvanceMigration.Plain)
     case sourceDropped(Kunlog_Metadata_V1_AdvanceMigration.Plain)
     case rolledBack(Kunlog_Metadata_V1_AdvanceMigration.Plain)
+    /// On the way back, once that was asked for.
+    case cutTarget(Kunlog_Metadata_V1_AdvanceMigration.Plain)
 
   }
 
@@ -593,6 +785,9 @@ package nonisolated struct Kunlog_Metadata_V1_AdvanceMigration: Sendable {
     package var shardIndex: UInt64 = 0
 
     package var rowsChecksum: Data = Data()
+
+    /// See TabletRouted; needed where the source is kept.
+    package var followFrom: UInt64 = 0
 
     package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -674,13 +869,89 @@ package nonisolated struct Kunlog_Metadata_V1_FailMigration: Sendable {
   package init() {}
 }
 
-/// Command. Refused unless it is routed and not finishing.
+/// Command. Refused unless it is routed and not finishing, its source is kept, and the source's copy has followed.
 package nonisolated struct Kunlog_Metadata_V1_ReverseMigration: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   package var migrationID: UInt64 = 0
+
+  package var reason: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Command. Refused unless it is routed or on its way back.
+package nonisolated struct Kunlog_Metadata_V1_GiveUpReverse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var migrationID: UInt64 = 0
+
+  package var attempt: UInt32 = 0
+
+  package var lost: Bool = false
+
+  package var reason: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Command. Lets a source go that was kept. Refused unless it is routed, and while it is being reversed.
+package nonisolated struct Kunlog_Metadata_V1_CompleteMigration: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var migrationID: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Command. By the active manager.
+package nonisolated struct Kunlog_Metadata_V1_ReportMigration: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var migrationID: UInt64 = 0
+
+  package var attempt: UInt32 = 0
+
+  package var progress: Kunlog_Metadata_V1_MigrationProgress {
+    get {_progress ?? Kunlog_Metadata_V1_MigrationProgress()}
+    set {_progress = newValue}
+  }
+  /// Returns true if `progress` has been explicitly set.
+  package var hasProgress: Bool {self._progress != nil}
+  /// Clears the value of `progress`. Subsequent reads from it will return its default value.
+  package mutating func clearProgress() {self._progress = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _progress: Kunlog_Metadata_V1_MigrationProgress? = nil
+}
+
+/// Command. By the leader of a shard whose fence has stood for too long: no manager is there. Writes go on where they were, in the next
+/// attempt; without retries left the migration fails. Changes nothing where something else was first.
+package nonisolated struct Kunlog_Metadata_V1_ExpireCut: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var migrationID: UInt64 = 0
+
+  package var attempt: UInt32 = 0
 
   package var reason: String = String()
 
@@ -703,7 +974,7 @@ nonisolated extension Kunlog_Metadata_V1_MigrationOutcome: SwiftProtobuf._ProtoN
 
 nonisolated extension Kunlog_Metadata_V1_MigrationPlanned: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MigrationPlanned"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0\u{3}tablet_id\0\u{3}source_shard_id\0\u{3}target_shard_id\0\u{1}epoch\0\u{3}maximum_retries\0\u{1}reason\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0\u{3}tablet_id\0\u{3}source_shard_id\0\u{3}target_shard_id\0\u{1}epoch\0\u{3}maximum_retries\0\u{1}reason\0\u{1}options\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -718,12 +989,17 @@ nonisolated extension Kunlog_Metadata_V1_MigrationPlanned: SwiftProtobuf.Message
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.maximumRetries) }()
       case 7: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 8: try { try decoder.decodeSingularMessageField(value: &self._options) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.migrationID != 0 {
       try visitor.visitSingularUInt64Field(value: self.migrationID, fieldNumber: 1)
     }
@@ -745,6 +1021,9 @@ nonisolated extension Kunlog_Metadata_V1_MigrationPlanned: SwiftProtobuf.Message
     if !self.reason.isEmpty {
       try visitor.visitSingularStringField(value: self.reason, fieldNumber: 7)
     }
+    try { if let v = self._options {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -756,6 +1035,165 @@ nonisolated extension Kunlog_Metadata_V1_MigrationPlanned: SwiftProtobuf.Message
     if lhs.epoch != rhs.epoch {return false}
     if lhs.maximumRetries != rhs.maximumRetries {return false}
     if lhs.reason != rhs.reason {return false}
+    if lhs._options != rhs._options {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_MigrationOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MigrationOptions"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}keeps_source\0\u{3}is_unverified\0\u{3}maximum_lag_milliseconds\0\u{3}bytes_per_second\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.keepsSource) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.isUnverified) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self._maximumLagMilliseconds) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self._bytesPerSecond) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.keepsSource != false {
+      try visitor.visitSingularBoolField(value: self.keepsSource, fieldNumber: 1)
+    }
+    if self.isUnverified != false {
+      try visitor.visitSingularBoolField(value: self.isUnverified, fieldNumber: 2)
+    }
+    try { if let v = self._maximumLagMilliseconds {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._bytesPerSecond {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 4)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_MigrationOptions, rhs: Kunlog_Metadata_V1_MigrationOptions) -> Bool {
+    if lhs.keepsSource != rhs.keepsSource {return false}
+    if lhs.isUnverified != rhs.isUnverified {return false}
+    if lhs._maximumLagMilliseconds != rhs._maximumLagMilliseconds {return false}
+    if lhs._bytesPerSecond != rhs._bytesPerSecond {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_MigrationWayBack: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MigrationWayBack"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}shard_index\0\u{3}needed_from\0\u{1}lost\0\u{1}requested\0\u{3}requested_attempt\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.shardIndex) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.neededFrom) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.lost) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.requested) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.requestedAttempt) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.shardIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.shardIndex, fieldNumber: 1)
+    }
+    if self.neededFrom != 0 {
+      try visitor.visitSingularUInt64Field(value: self.neededFrom, fieldNumber: 2)
+    }
+    if self.lost != false {
+      try visitor.visitSingularBoolField(value: self.lost, fieldNumber: 3)
+    }
+    if self.requested != false {
+      try visitor.visitSingularBoolField(value: self.requested, fieldNumber: 4)
+    }
+    if self.requestedAttempt != 0 {
+      try visitor.visitSingularUInt32Field(value: self.requestedAttempt, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_MigrationWayBack, rhs: Kunlog_Metadata_V1_MigrationWayBack) -> Bool {
+    if lhs.shardIndex != rhs.shardIndex {return false}
+    if lhs.neededFrom != rhs.neededFrom {return false}
+    if lhs.lost != rhs.lost {return false}
+    if lhs.requested != rhs.requested {return false}
+    if lhs.requestedAttempt != rhs.requestedAttempt {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_MigrationProgress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MigrationProgress"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bytes\0\u{3}total_bytes\0\u{1}rows\0\u{3}bytes_per_second\0\u{3}lag_milliseconds\0\u{3}shard_index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.totalBytes) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.rows) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.bytesPerSecond) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self._lagMilliseconds) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.shardIndex) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 1)
+    }
+    if self.totalBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.totalBytes, fieldNumber: 2)
+    }
+    if self.rows != 0 {
+      try visitor.visitSingularUInt64Field(value: self.rows, fieldNumber: 3)
+    }
+    if self.bytesPerSecond != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytesPerSecond, fieldNumber: 4)
+    }
+    try { if let v = self._lagMilliseconds {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 5)
+    } }()
+    if self.shardIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.shardIndex, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_MigrationProgress, rhs: Kunlog_Metadata_V1_MigrationProgress) -> Bool {
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.totalBytes != rhs.totalBytes {return false}
+    if lhs.rows != rhs.rows {return false}
+    if lhs.bytesPerSecond != rhs.bytesPerSecond {return false}
+    if lhs._lagMilliseconds != rhs._lagMilliseconds {return false}
+    if lhs.shardIndex != rhs.shardIndex {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -938,7 +1376,7 @@ nonisolated extension Kunlog_Metadata_V1_MigrationWritesCut: SwiftProtobuf.Messa
 
 nonisolated extension Kunlog_Metadata_V1_TabletRouted: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TabletRouted"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0\u{3}tablet_id\0\u{3}shard_id\0\u{1}epoch\0\u{3}shard_index\0\u{3}rows_checksum\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0\u{3}tablet_id\0\u{3}shard_id\0\u{1}epoch\0\u{3}shard_index\0\u{3}rows_checksum\0\u{3}follow_from\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -952,6 +1390,7 @@ nonisolated extension Kunlog_Metadata_V1_TabletRouted: SwiftProtobuf.Message, Sw
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.shardIndex) }()
       case 6: try { try decoder.decodeSingularBytesField(value: &self.rowsChecksum) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.followFrom) }()
       default: break
       }
     }
@@ -976,6 +1415,9 @@ nonisolated extension Kunlog_Metadata_V1_TabletRouted: SwiftProtobuf.Message, Sw
     if !self.rowsChecksum.isEmpty {
       try visitor.visitSingularBytesField(value: self.rowsChecksum, fieldNumber: 6)
     }
+    if self.followFrom != 0 {
+      try visitor.visitSingularUInt64Field(value: self.followFrom, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -986,6 +1428,7 @@ nonisolated extension Kunlog_Metadata_V1_TabletRouted: SwiftProtobuf.Message, Sw
     if lhs.epoch != rhs.epoch {return false}
     if lhs.shardIndex != rhs.shardIndex {return false}
     if lhs.rowsChecksum != rhs.rowsChecksum {return false}
+    if lhs.followFrom != rhs.followFrom {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1226,6 +1669,120 @@ nonisolated extension Kunlog_Metadata_V1_MigrationRolledBack: SwiftProtobuf.Mess
   }
 }
 
+nonisolated extension Kunlog_Metadata_V1_MigrationReverseRequested: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MigrationReverseRequested"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0\u{1}reason\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.migrationID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.migrationID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.migrationID, fieldNumber: 1)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_MigrationReverseRequested, rhs: Kunlog_Metadata_V1_MigrationReverseRequested) -> Bool {
+    if lhs.migrationID != rhs.migrationID {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_MigrationReverseGivenUp: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MigrationReverseGivenUp"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0\u{1}lost\0\u{1}reason\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.migrationID) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.lost) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.migrationID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.migrationID, fieldNumber: 1)
+    }
+    if self.lost != false {
+      try visitor.visitSingularBoolField(value: self.lost, fieldNumber: 2)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_MigrationReverseGivenUp, rhs: Kunlog_Metadata_V1_MigrationReverseGivenUp) -> Bool {
+    if lhs.migrationID != rhs.migrationID {return false}
+    if lhs.lost != rhs.lost {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_MigrationProgressed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MigrationProgressed"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0\u{1}progress\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.migrationID) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._progress) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.migrationID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.migrationID, fieldNumber: 1)
+    }
+    try { if let v = self._progress {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_MigrationProgressed, rhs: Kunlog_Metadata_V1_MigrationProgressed) -> Bool {
+    if lhs.migrationID != rhs.migrationID {return false}
+    if lhs._progress != rhs._progress {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Kunlog_Metadata_V1_MigrationReversed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MigrationReversed"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0\u{1}reason\0")
@@ -1293,7 +1850,7 @@ nonisolated extension Kunlog_Metadata_V1_MigrationAbandoned: SwiftProtobuf.Messa
 
 nonisolated extension Kunlog_Metadata_V1_PlanMigration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".PlanMigration"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{3}target_shard_id\0\u{1}epoch\0\u{3}maximum_retries\0\u{1}reason\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{3}target_shard_id\0\u{1}epoch\0\u{3}maximum_retries\0\u{1}reason\0\u{1}options\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1306,6 +1863,7 @@ nonisolated extension Kunlog_Metadata_V1_PlanMigration: SwiftProtobuf.Message, S
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
       case 4: try { try decoder.decodeSingularUInt32Field(value: &self._maximumRetries) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._options) }()
       default: break
       }
     }
@@ -1331,6 +1889,9 @@ nonisolated extension Kunlog_Metadata_V1_PlanMigration: SwiftProtobuf.Message, S
     if !self.reason.isEmpty {
       try visitor.visitSingularStringField(value: self.reason, fieldNumber: 5)
     }
+    try { if let v = self._options {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1340,6 +1901,7 @@ nonisolated extension Kunlog_Metadata_V1_PlanMigration: SwiftProtobuf.Message, S
     if lhs.epoch != rhs.epoch {return false}
     if lhs._maximumRetries != rhs._maximumRetries {return false}
     if lhs.reason != rhs.reason {return false}
+    if lhs._options != rhs._options {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1347,7 +1909,7 @@ nonisolated extension Kunlog_Metadata_V1_PlanMigration: SwiftProtobuf.Message, S
 
 nonisolated extension Kunlog_Metadata_V1_AdvanceMigration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".AdvanceMigration"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0\u{1}attempt\0\u{3}snapshot_taken\0\u{1}transferred\0\u{1}loaded\0\u{3}caught_up\0\u{3}cut_writes\0\u{1}route\0\u{1}finish\0\u{3}source_dropped\0\u{3}rolled_back\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0\u{1}attempt\0\u{3}snapshot_taken\0\u{1}transferred\0\u{1}loaded\0\u{3}caught_up\0\u{3}cut_writes\0\u{1}route\0\u{1}finish\0\u{3}source_dropped\0\u{3}rolled_back\0\u{3}cut_target\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1474,6 +2036,19 @@ nonisolated extension Kunlog_Metadata_V1_AdvanceMigration: SwiftProtobuf.Message
           self.step = .rolledBack(v)
         }
       }()
+      case 12: try {
+        var v: Kunlog_Metadata_V1_AdvanceMigration.Plain?
+        var hadOneofValue = false
+        if let current = self.step {
+          hadOneofValue = true
+          if case .cutTarget(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.step = .cutTarget(v)
+        }
+      }()
       default: break
       }
     }
@@ -1526,6 +2101,10 @@ nonisolated extension Kunlog_Metadata_V1_AdvanceMigration: SwiftProtobuf.Message
     case .rolledBack?: try {
       guard case .rolledBack(let v)? = self.step else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .cutTarget?: try {
+      guard case .cutTarget(let v)? = self.step else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
     }()
     case nil: break
     }
@@ -1618,7 +2197,7 @@ nonisolated extension Kunlog_Metadata_V1_AdvanceMigration.CaughtUp: SwiftProtobu
 
 nonisolated extension Kunlog_Metadata_V1_AdvanceMigration.Route: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = Kunlog_Metadata_V1_AdvanceMigration.protoMessageName + ".Route"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}shard_index\0\u{3}rows_checksum\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}shard_index\0\u{3}rows_checksum\0\u{3}follow_from\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1629,6 +2208,7 @@ nonisolated extension Kunlog_Metadata_V1_AdvanceMigration.Route: SwiftProtobuf.M
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.shardIndex) }()
       case 3: try { try decoder.decodeSingularBytesField(value: &self.rowsChecksum) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.followFrom) }()
       default: break
       }
     }
@@ -1644,6 +2224,9 @@ nonisolated extension Kunlog_Metadata_V1_AdvanceMigration.Route: SwiftProtobuf.M
     if !self.rowsChecksum.isEmpty {
       try visitor.visitSingularBytesField(value: self.rowsChecksum, fieldNumber: 3)
     }
+    if self.followFrom != 0 {
+      try visitor.visitSingularUInt64Field(value: self.followFrom, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1651,6 +2234,7 @@ nonisolated extension Kunlog_Metadata_V1_AdvanceMigration.Route: SwiftProtobuf.M
     if lhs.epoch != rhs.epoch {return false}
     if lhs.shardIndex != rhs.shardIndex {return false}
     if lhs.rowsChecksum != rhs.rowsChecksum {return false}
+    if lhs.followFrom != rhs.followFrom {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1849,6 +2433,165 @@ nonisolated extension Kunlog_Metadata_V1_ReverseMigration: SwiftProtobuf.Message
 
   package static func ==(lhs: Kunlog_Metadata_V1_ReverseMigration, rhs: Kunlog_Metadata_V1_ReverseMigration) -> Bool {
     if lhs.migrationID != rhs.migrationID {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_GiveUpReverse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".GiveUpReverse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0\u{1}attempt\0\u{1}lost\0\u{1}reason\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.migrationID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.attempt) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.lost) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.migrationID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.migrationID, fieldNumber: 1)
+    }
+    if self.attempt != 0 {
+      try visitor.visitSingularUInt32Field(value: self.attempt, fieldNumber: 2)
+    }
+    if self.lost != false {
+      try visitor.visitSingularBoolField(value: self.lost, fieldNumber: 3)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_GiveUpReverse, rhs: Kunlog_Metadata_V1_GiveUpReverse) -> Bool {
+    if lhs.migrationID != rhs.migrationID {return false}
+    if lhs.attempt != rhs.attempt {return false}
+    if lhs.lost != rhs.lost {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_CompleteMigration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".CompleteMigration"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.migrationID) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.migrationID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.migrationID, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_CompleteMigration, rhs: Kunlog_Metadata_V1_CompleteMigration) -> Bool {
+    if lhs.migrationID != rhs.migrationID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ReportMigration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ReportMigration"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0\u{1}attempt\0\u{1}progress\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.migrationID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.attempt) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._progress) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.migrationID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.migrationID, fieldNumber: 1)
+    }
+    if self.attempt != 0 {
+      try visitor.visitSingularUInt32Field(value: self.attempt, fieldNumber: 2)
+    }
+    try { if let v = self._progress {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ReportMigration, rhs: Kunlog_Metadata_V1_ReportMigration) -> Bool {
+    if lhs.migrationID != rhs.migrationID {return false}
+    if lhs.attempt != rhs.attempt {return false}
+    if lhs._progress != rhs._progress {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ExpireCut: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ExpireCut"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}migration_id\0\u{1}attempt\0\u{1}reason\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.migrationID) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.attempt) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.migrationID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.migrationID, fieldNumber: 1)
+    }
+    if self.attempt != 0 {
+      try visitor.visitSingularUInt32Field(value: self.attempt, fieldNumber: 2)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ExpireCut, rhs: Kunlog_Metadata_V1_ExpireCut) -> Bool {
+    if lhs.migrationID != rhs.migrationID {return false}
+    if lhs.attempt != rhs.attempt {return false}
     if lhs.reason != rhs.reason {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

@@ -62,7 +62,7 @@ package nonisolated struct Kunlog_Storage_V1_MoveStepRequest: Sendable {
     set {step = .load(newValue)}
   }
 
-  /// At the target's leader: take the changes up to an index of the source's log; 0: up to what it holds now.
+  /// At the leader of the shard that follows: take the changes up to an index of the source's log; 0: up to what it holds now.
   package var catchUpThrough: UInt64 {
     get {
       if case .catchUpThrough(let v)? = step {return v}
@@ -80,7 +80,7 @@ package nonisolated struct Kunlog_Storage_V1_MoveStepRequest: Sendable {
     set {step = .checksum(newValue)}
   }
 
-  /// At the source's leader: refuse writes from now on, or reads too.
+  /// At the leader of the shard that has the tablet: refuse writes from now on, or reads too.
   package var fence: Kunlog_Storage_V1_MoveFenceStep {
     get {
       if case .fence(let v)? = step {return v}
@@ -105,11 +105,11 @@ package nonisolated struct Kunlog_Storage_V1_MoveStepRequest: Sendable {
     case snapshot(Bool)
     /// At the target's leader: take the rows of the snapshot.
     case load(Bool)
-    /// At the target's leader: take the changes up to an index of the source's log; 0: up to what it holds now.
+    /// At the leader of the shard that follows: take the changes up to an index of the source's log; 0: up to what it holds now.
     case catchUpThrough(UInt64)
     /// At a leader of either side: the checksum of the rows; at the target as of the index that it has caught up to.
     case checksum(Bool)
-    /// At the source's leader: refuse writes from now on, or reads too.
+    /// At the leader of the shard that has the tablet: refuse writes from now on, or reads too.
     case fence(Kunlog_Storage_V1_MoveFenceStep)
     /// At a leader of either side: whether nothing of the migration is left but what the metadata want.
     case clean(Bool)
@@ -201,6 +201,11 @@ package nonisolated struct Kunlog_Storage_V1_MoveStepDone: Sendable {
   /// Of catch_up: how far the source's log was at the end.
   package var sourceIndex: UInt64 = 0
 
+  /// Of catch_up: how far the log of this shard is, and from where on the other one's is needed still.
+  package var followerIndex: UInt64 = 0
+
+  package var logFrom: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -214,6 +219,8 @@ package nonisolated struct Kunlog_Storage_V1_MoveProgress: Sendable {
   package var bytes: UInt64 = 0
 
   package var totalBytes: UInt64 = 0
+
+  package var rows: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -278,6 +285,9 @@ package nonisolated struct Kunlog_Storage_V1_ReadRowsResponse: Sendable {
   /// Inserts, as the shard's log holds them.
   package var changes: Data = Data()
 
+  /// So many rows until here.
+  package var rows: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -312,6 +322,9 @@ package nonisolated struct Kunlog_Storage_V1_ReadChangesRequest: Sendable {
 
   /// See BeginArrival.
   package var logFrom: UInt64 = 0
+
+  /// That nothing has changed is told only after many entries.
+  package var lazy: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -616,7 +629,7 @@ nonisolated extension Kunlog_Storage_V1_MoveStepResponse: SwiftProtobuf.Message,
 
 nonisolated extension Kunlog_Storage_V1_MoveStepDone: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MoveStepDone"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}shard_index\0\u{3}length_bytes\0\u{1}checksum\0\u{1}rows\0\u{3}source_index\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}shard_index\0\u{3}length_bytes\0\u{1}checksum\0\u{1}rows\0\u{3}source_index\0\u{3}follower_index\0\u{3}log_from\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -629,6 +642,8 @@ nonisolated extension Kunlog_Storage_V1_MoveStepDone: SwiftProtobuf.Message, Swi
       case 3: try { try decoder.decodeSingularBytesField(value: &self.checksum) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.rows) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.sourceIndex) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.followerIndex) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.logFrom) }()
       default: break
       }
     }
@@ -650,6 +665,12 @@ nonisolated extension Kunlog_Storage_V1_MoveStepDone: SwiftProtobuf.Message, Swi
     if self.sourceIndex != 0 {
       try visitor.visitSingularUInt64Field(value: self.sourceIndex, fieldNumber: 5)
     }
+    if self.followerIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.followerIndex, fieldNumber: 6)
+    }
+    if self.logFrom != 0 {
+      try visitor.visitSingularUInt64Field(value: self.logFrom, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -659,6 +680,8 @@ nonisolated extension Kunlog_Storage_V1_MoveStepDone: SwiftProtobuf.Message, Swi
     if lhs.checksum != rhs.checksum {return false}
     if lhs.rows != rhs.rows {return false}
     if lhs.sourceIndex != rhs.sourceIndex {return false}
+    if lhs.followerIndex != rhs.followerIndex {return false}
+    if lhs.logFrom != rhs.logFrom {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -666,7 +689,7 @@ nonisolated extension Kunlog_Storage_V1_MoveStepDone: SwiftProtobuf.Message, Swi
 
 nonisolated extension Kunlog_Storage_V1_MoveProgress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MoveProgress"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bytes\0\u{3}total_bytes\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}bytes\0\u{3}total_bytes\0\u{1}rows\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -676,6 +699,7 @@ nonisolated extension Kunlog_Storage_V1_MoveProgress: SwiftProtobuf.Message, Swi
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.totalBytes) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.rows) }()
       default: break
       }
     }
@@ -688,12 +712,16 @@ nonisolated extension Kunlog_Storage_V1_MoveProgress: SwiftProtobuf.Message, Swi
     if self.totalBytes != 0 {
       try visitor.visitSingularUInt64Field(value: self.totalBytes, fieldNumber: 2)
     }
+    if self.rows != 0 {
+      try visitor.visitSingularUInt64Field(value: self.rows, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Kunlog_Storage_V1_MoveProgress, rhs: Kunlog_Storage_V1_MoveProgress) -> Bool {
     if lhs.bytes != rhs.bytes {return false}
     if lhs.totalBytes != rhs.totalBytes {return false}
+    if lhs.rows != rhs.rows {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -786,7 +814,7 @@ nonisolated extension Kunlog_Storage_V1_ReadRowsRequest: SwiftProtobuf.Message, 
 
 nonisolated extension Kunlog_Storage_V1_ReadRowsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReadRowsResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{1}changes\0\u{3}log_from\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{1}changes\0\u{3}log_from\0\u{1}rows\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -797,6 +825,7 @@ nonisolated extension Kunlog_Storage_V1_ReadRowsResponse: SwiftProtobuf.Message,
       case 1: try { try decoder.decodeSingularMessageField(value: &self._tablet) }()
       case 2: try { try decoder.decodeSingularBytesField(value: &self.changes) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.logFrom) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.rows) }()
       default: break
       }
     }
@@ -816,6 +845,9 @@ nonisolated extension Kunlog_Storage_V1_ReadRowsResponse: SwiftProtobuf.Message,
     if self.logFrom != 0 {
       try visitor.visitSingularUInt64Field(value: self.logFrom, fieldNumber: 3)
     }
+    if self.rows != 0 {
+      try visitor.visitSingularUInt64Field(value: self.rows, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -823,6 +855,7 @@ nonisolated extension Kunlog_Storage_V1_ReadRowsResponse: SwiftProtobuf.Message,
     if lhs._tablet != rhs._tablet {return false}
     if lhs.logFrom != rhs.logFrom {return false}
     if lhs.changes != rhs.changes {return false}
+    if lhs.rows != rhs.rows {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -830,7 +863,7 @@ nonisolated extension Kunlog_Storage_V1_ReadRowsResponse: SwiftProtobuf.Message,
 
 nonisolated extension Kunlog_Storage_V1_ReadChangesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ReadChangesRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}shard_id\0\u{3}metadata_index\0\u{3}migration_id\0\u{1}after\0\u{1}through\0\u{3}log_from\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}shard_id\0\u{3}metadata_index\0\u{3}migration_id\0\u{1}after\0\u{1}through\0\u{3}log_from\0\u{1}lazy\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -845,6 +878,7 @@ nonisolated extension Kunlog_Storage_V1_ReadChangesRequest: SwiftProtobuf.Messag
       case 5: try { try decoder.decodeSingularMessageField(value: &self._after) }()
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.through) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.logFrom) }()
+      case 8: try { try decoder.decodeSingularBoolField(value: &self.lazy) }()
       default: break
       }
     }
@@ -876,6 +910,9 @@ nonisolated extension Kunlog_Storage_V1_ReadChangesRequest: SwiftProtobuf.Messag
     if self.logFrom != 0 {
       try visitor.visitSingularUInt64Field(value: self.logFrom, fieldNumber: 7)
     }
+    if self.lazy != false {
+      try visitor.visitSingularBoolField(value: self.lazy, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -887,6 +924,7 @@ nonisolated extension Kunlog_Storage_V1_ReadChangesRequest: SwiftProtobuf.Messag
     if lhs._after != rhs._after {return false}
     if lhs.through != rhs.through {return false}
     if lhs.logFrom != rhs.logFrom {return false}
+    if lhs.lazy != rhs.lazy {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -170,57 +170,74 @@ package nonisolated struct Kunlog_Storage_V1_FenceEntry: Sendable {
 }
 
 /// A tablet that comes from another shard. What does not follow what is there has no effect, so that entries may come twice.
-package nonisolated struct Kunlog_Storage_V1_ArrivalEntry: Sendable {
+package nonisolated struct Kunlog_Storage_V1_ArrivalEntry: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var tabletID: UInt64 = 0
+  package var tabletID: UInt64 {
+    get {_storage._tabletID}
+    set {_uniqueStorage()._tabletID = newValue}
+  }
 
-  package var migrationID: UInt64 = 0
+  package var migrationID: UInt64 {
+    get {_storage._migrationID}
+    set {_uniqueStorage()._migrationID = newValue}
+  }
 
-  package var step: Kunlog_Storage_V1_ArrivalEntry.OneOf_Step? = nil
+  package var step: OneOf_Step? {
+    get {return _storage._step}
+    set {_uniqueStorage()._step = newValue}
+  }
 
   package var begin: Kunlog_Storage_V1_BeginArrival {
     get {
-      if case .begin(let v)? = step {return v}
+      if case .begin(let v)? = _storage._step {return v}
       return Kunlog_Storage_V1_BeginArrival()
     }
-    set {step = .begin(newValue)}
+    set {_uniqueStorage()._step = .begin(newValue)}
   }
 
   package var rows: Kunlog_Storage_V1_ArrivedRows {
     get {
-      if case .rows(let v)? = step {return v}
+      if case .rows(let v)? = _storage._step {return v}
       return Kunlog_Storage_V1_ArrivedRows()
     }
-    set {step = .rows(newValue)}
+    set {_uniqueStorage()._step = .rows(newValue)}
   }
 
   /// All rows of the snapshot are there.
   package var loaded: Bool {
     get {
-      if case .loaded(let v)? = step {return v}
+      if case .loaded(let v)? = _storage._step {return v}
       return false
     }
-    set {step = .loaded(newValue)}
+    set {_uniqueStorage()._step = .loaded(newValue)}
   }
 
   package var changes: Kunlog_Storage_V1_ArrivedChanges {
     get {
-      if case .changes(let v)? = step {return v}
+      if case .changes(let v)? = _storage._step {return v}
       return Kunlog_Storage_V1_ArrivedChanges()
     }
-    set {step = .changes(newValue)}
+    set {_uniqueStorage()._step = .changes(newValue)}
   }
 
   /// It belongs to this shard now.
   package var ended: Bool {
     get {
-      if case .ended(let v)? = step {return v}
+      if case .ended(let v)? = _storage._step {return v}
       return false
     }
-    set {step = .ended(newValue)}
+    set {_uniqueStorage()._step = .ended(newValue)}
+  }
+
+  package var follow: Kunlog_Storage_V1_FollowArrival {
+    get {
+      if case .follow(let v)? = _storage._step {return v}
+      return Kunlog_Storage_V1_FollowArrival()
+    }
+    set {_uniqueStorage()._step = .follow(newValue)}
   }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -233,8 +250,27 @@ package nonisolated struct Kunlog_Storage_V1_ArrivalEntry: Sendable {
     case changes(Kunlog_Storage_V1_ArrivedChanges)
     /// It belongs to this shard now.
     case ended(Bool)
+    case follow(Kunlog_Storage_V1_FollowArrival)
 
   }
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// The tablet went to another shard and its copy here is kept: from now on it follows that shard's log.
+package nonisolated struct Kunlog_Storage_V1_FollowArrival: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Of that shard's log: the copy contains all before it.
+  package var from: UInt64 = 0
+
+  package var metadataIndex: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
@@ -343,6 +379,9 @@ package nonisolated struct Kunlog_Storage_V1_ArrivedChanges: Sendable {
     }
     set {kind = .schema(newValue)}
   }
+
+  /// See BeginArrival, for what comes next; 0: as before.
+  package var logFrom: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1076,7 +1115,182 @@ nonisolated extension Kunlog_Storage_V1_FenceEntry.Action: SwiftProtobuf._ProtoN
 
 nonisolated extension Kunlog_Storage_V1_ArrivalEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ArrivalEntry"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{3}migration_id\0\u{1}begin\0\u{1}rows\0\u{1}loaded\0\u{1}changes\0\u{1}ended\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{3}migration_id\0\u{1}begin\0\u{1}rows\0\u{1}loaded\0\u{1}changes\0\u{1}ended\0\u{1}follow\0")
+
+  fileprivate class _StorageClass {
+    var _tabletID: UInt64 = 0
+    var _migrationID: UInt64 = 0
+    var _step: Kunlog_Storage_V1_ArrivalEntry.OneOf_Step?
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _tabletID = source._tabletID
+      _migrationID = source._migrationID
+      _step = source._step
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularUInt64Field(value: &_storage._tabletID) }()
+        case 2: try { try decoder.decodeSingularUInt64Field(value: &_storage._migrationID) }()
+        case 3: try {
+          var v: Kunlog_Storage_V1_BeginArrival?
+          var hadOneofValue = false
+          if let current = _storage._step {
+            hadOneofValue = true
+            if case .begin(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._step = .begin(v)
+          }
+        }()
+        case 4: try {
+          var v: Kunlog_Storage_V1_ArrivedRows?
+          var hadOneofValue = false
+          if let current = _storage._step {
+            hadOneofValue = true
+            if case .rows(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._step = .rows(v)
+          }
+        }()
+        case 5: try {
+          var v: Bool?
+          try decoder.decodeSingularBoolField(value: &v)
+          if let v = v {
+            if _storage._step != nil {try decoder.handleConflictingOneOf()}
+            _storage._step = .loaded(v)
+          }
+        }()
+        case 6: try {
+          var v: Kunlog_Storage_V1_ArrivedChanges?
+          var hadOneofValue = false
+          if let current = _storage._step {
+            hadOneofValue = true
+            if case .changes(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._step = .changes(v)
+          }
+        }()
+        case 7: try {
+          var v: Bool?
+          try decoder.decodeSingularBoolField(value: &v)
+          if let v = v {
+            if _storage._step != nil {try decoder.handleConflictingOneOf()}
+            _storage._step = .ended(v)
+          }
+        }()
+        case 8: try {
+          var v: Kunlog_Storage_V1_FollowArrival?
+          var hadOneofValue = false
+          if let current = _storage._step {
+            hadOneofValue = true
+            if case .follow(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._step = .follow(v)
+          }
+        }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._tabletID != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._tabletID, fieldNumber: 1)
+      }
+      if _storage._migrationID != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._migrationID, fieldNumber: 2)
+      }
+      switch _storage._step {
+      case .begin?: try {
+        guard case .begin(let v)? = _storage._step else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      }()
+      case .rows?: try {
+        guard case .rows(let v)? = _storage._step else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      }()
+      case .loaded?: try {
+        guard case .loaded(let v)? = _storage._step else { preconditionFailure() }
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 5)
+      }()
+      case .changes?: try {
+        guard case .changes(let v)? = _storage._step else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      }()
+      case .ended?: try {
+        guard case .ended(let v)? = _storage._step else { preconditionFailure() }
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 7)
+      }()
+      case .follow?: try {
+        guard case .follow(let v)? = _storage._step else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      }()
+      case nil: break
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_ArrivalEntry, rhs: Kunlog_Storage_V1_ArrivalEntry) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._tabletID != rhs_storage._tabletID {return false}
+        if _storage._migrationID != rhs_storage._migrationID {return false}
+        if _storage._step != rhs_storage._step {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_FollowArrival: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".FollowArrival"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}from\0\u{3}metadata_index\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1084,109 +1298,26 @@ nonisolated extension Kunlog_Storage_V1_ArrivalEntry: SwiftProtobuf.Message, Swi
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.tabletID) }()
-      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.migrationID) }()
-      case 3: try {
-        var v: Kunlog_Storage_V1_BeginArrival?
-        var hadOneofValue = false
-        if let current = self.step {
-          hadOneofValue = true
-          if case .begin(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.step = .begin(v)
-        }
-      }()
-      case 4: try {
-        var v: Kunlog_Storage_V1_ArrivedRows?
-        var hadOneofValue = false
-        if let current = self.step {
-          hadOneofValue = true
-          if case .rows(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.step = .rows(v)
-        }
-      }()
-      case 5: try {
-        var v: Bool?
-        try decoder.decodeSingularBoolField(value: &v)
-        if let v = v {
-          if self.step != nil {try decoder.handleConflictingOneOf()}
-          self.step = .loaded(v)
-        }
-      }()
-      case 6: try {
-        var v: Kunlog_Storage_V1_ArrivedChanges?
-        var hadOneofValue = false
-        if let current = self.step {
-          hadOneofValue = true
-          if case .changes(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.step = .changes(v)
-        }
-      }()
-      case 7: try {
-        var v: Bool?
-        try decoder.decodeSingularBoolField(value: &v)
-        if let v = v {
-          if self.step != nil {try decoder.handleConflictingOneOf()}
-          self.step = .ended(v)
-        }
-      }()
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.from) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.metadataIndex) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if self.tabletID != 0 {
-      try visitor.visitSingularUInt64Field(value: self.tabletID, fieldNumber: 1)
+    if self.from != 0 {
+      try visitor.visitSingularUInt64Field(value: self.from, fieldNumber: 1)
     }
-    if self.migrationID != 0 {
-      try visitor.visitSingularUInt64Field(value: self.migrationID, fieldNumber: 2)
-    }
-    switch self.step {
-    case .begin?: try {
-      guard case .begin(let v)? = self.step else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    }()
-    case .rows?: try {
-      guard case .rows(let v)? = self.step else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    }()
-    case .loaded?: try {
-      guard case .loaded(let v)? = self.step else { preconditionFailure() }
-      try visitor.visitSingularBoolField(value: v, fieldNumber: 5)
-    }()
-    case .changes?: try {
-      guard case .changes(let v)? = self.step else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-    }()
-    case .ended?: try {
-      guard case .ended(let v)? = self.step else { preconditionFailure() }
-      try visitor.visitSingularBoolField(value: v, fieldNumber: 7)
-    }()
-    case nil: break
+    if self.metadataIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.metadataIndex, fieldNumber: 2)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: Kunlog_Storage_V1_ArrivalEntry, rhs: Kunlog_Storage_V1_ArrivalEntry) -> Bool {
-    if lhs.tabletID != rhs.tabletID {return false}
-    if lhs.migrationID != rhs.migrationID {return false}
-    if lhs.step != rhs.step {return false}
+  package static func ==(lhs: Kunlog_Storage_V1_FollowArrival, rhs: Kunlog_Storage_V1_FollowArrival) -> Bool {
+    if lhs.from != rhs.from {return false}
+    if lhs.metadataIndex != rhs.metadataIndex {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1318,7 +1449,7 @@ nonisolated extension Kunlog_Storage_V1_MovePosition: SwiftProtobuf.Message, Swi
 
 nonisolated extension Kunlog_Storage_V1_ArrivedChanges: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ArrivedChanges"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}after\0\u{3}up_to\0\u{1}changes\0\u{1}schema\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}after\0\u{3}up_to\0\u{1}changes\0\u{1}schema\0\u{3}log_from\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1349,6 +1480,7 @@ nonisolated extension Kunlog_Storage_V1_ArrivedChanges: SwiftProtobuf.Message, S
           self.kind = .schema(v)
         }
       }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.logFrom) }()
       default: break
       }
     }
@@ -1376,6 +1508,9 @@ nonisolated extension Kunlog_Storage_V1_ArrivedChanges: SwiftProtobuf.Message, S
     }()
     case nil: break
     }
+    if self.logFrom != 0 {
+      try visitor.visitSingularUInt64Field(value: self.logFrom, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1383,6 +1518,7 @@ nonisolated extension Kunlog_Storage_V1_ArrivedChanges: SwiftProtobuf.Message, S
     if lhs._after != rhs._after {return false}
     if lhs._upTo != rhs._upTo {return false}
     if lhs.kind != rhs.kind {return false}
+    if lhs.logFrom != rhs.logFrom {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -257,7 +257,9 @@ enum SystemCatalogSchema {
     kunlog transactions 13701 | transaction:text gtid:text state:text age_ms:int8 shards:text waits_for:text \
     decision_index:int8
     kunlog migrations 13702 | migration:int8 table_name:text tablet:int8 source:int4 target:int4 state:text \
-    percent:int4 attempt:int4 is_paused:bool remark:text snapshot_bytes:int8 started_index:int8 changed_index:int8
+    percent:int4 attempt:int4 is_paused:bool remark:text snapshot_bytes:int8 started_index:int8 changed_index:int8 \
+    bytes:int8 total_bytes:int8 rows:int8 bytes_per_second:int8 lag_milliseconds:int8 seconds_left:int8 \
+    keeps_source:bool way_back:text
     information_schema view_table_usage 13478 | view_catalog:name view_schema:name view_name:name table_catalog:name \
     table_schema:name table_name:name
     """

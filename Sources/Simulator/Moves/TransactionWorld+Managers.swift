@@ -110,15 +110,13 @@ extension TransactionWorld {
             self.input(.appended, to: id, manager)
           }
         }
+      case .report: break
       case .run(let step, let number):
         manager.numbers[id] = number
         guard let migration = manager.process.image.migrations.open[id] else { continue }
         let call = MoveCall(
           id: id, attempt: migration.attempt, step: step, metadataIndex: manager.process.image.index)
-        let isOfSource = [.snapshot, .checksumSource, .fence(reads: false), .fence(reads: true), .cleanSource].contains(
-          step)
-        let shard = isOfSource ? migration.plan.source : migration.plan.target
-        carryOut(call, Cells.shard(shard), manager, deadline: world.now + 2_000_000) { input in
+        carryOut(call, Cells.shard(step.shard(of: migration)), manager, deadline: world.now + 2_000_000) { input in
           guard manager.epoch == epoch, manager.numbers[id] == number else { return }
           self.input(input(number), to: id, manager)
         }

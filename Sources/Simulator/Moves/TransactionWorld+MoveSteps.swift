@@ -43,8 +43,8 @@ extension TransactionWorld {
     case .snapshot: return isSource && migration.phase == .planned
     case .load: return !isSource && (migration.phase == .snapshotTaken || migration.phase == .transferred)
     case .catchUp: return !isSource && [.loaded, .caughtUp, .writesCut].contains(migration.phase)
-    case .checksumSource: return isSource && migration.phase == .loaded
-    case .checksumTarget: return !isSource && migration.phase == .loaded
+    case .checksumOrigin: return isSource && migration.phase == .loaded
+    case .checksumFollower: return !isSource && migration.phase == .loaded
     case .fence: return isSource && migration.phase == .writesCut
     case .cleanSource, .cleanTarget: return true
     }
@@ -56,12 +56,12 @@ extension TransactionWorld {
     case .snapshot: break
     case .load: load(migration, tablet, leader, done)
     case .catchUp(let through): catchUp(migration, tablet, leader, through: through, tries: 40, done)
-    case .checksumSource:
+    case .checksumOrigin:
       confirm(leader) { isLeading in
         guard isLeading, leader.isServing else { return done(.notLeader(nil)) }
         done(.moved(self.checksum(leader, tablet, leader.state.index)))
       }
-    case .checksumTarget: done(.moved(checksum(leader, tablet, leader.state.arrivals[tablet]?.position ?? 0)))
+    case .checksumFollower: done(.moved(checksum(leader, tablet, leader.state.arrivals[tablet]?.position ?? 0)))
     case .fence(let reads): fence(migration, tablet, leader, reads: reads, done)
     case .cleanSource, .cleanTarget:
       clean(tablet, call.metadataIndex, leader, deadline: world.now + 5_000_000, done)

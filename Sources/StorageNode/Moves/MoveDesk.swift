@@ -26,6 +26,10 @@ final class MoveDesk {
   /// Tablets that no transaction gets any more, whose fence is on its way into the log.
   private var fencing: Set<TabletID> = []
   private let changed = WakeUp()
+  /// Cuts of tablets of this shard that are under way, and since when this leader has seen them.
+  private var cuts: [MigrationID: (attempt: UInt32, since: UInt64)] = [:]
+  private var isExpiring = false
+  private var timer: LoopTimer?
   private var isTidying = false
   private var needsTidying = false
   /// Statements that met a fence, since the process started.
@@ -45,9 +49,11 @@ final class MoveDesk {
     target = MoveTarget(configuration: configuration, feed: feed, machine: machine, replica: replica)
     machine.onFences = { [weak self] in self?.fencesChanged() }
     feed.observe { [weak self] in self?.tidy() }
+    timer = LoopTimer(afterMilliseconds: 500, repeatMilliseconds: 500) { [weak self] in self?.watchCuts() }
   }
 
   func stop() {
+    timer?.cancel()
     source.stop()
     target.stop()
     changed.wake()
@@ -55,6 +61,7 @@ final class MoveDesk {
 
   func leadershipChanged(_ isLeader: Bool) {
     fencing = []
+    cuts = [:]
     changed.wake()
     if isLeader { tidy() }
   }
@@ -154,6 +161,7 @@ final class MoveDesk {
       return .with {
         $0.working.bytes = progress.bytes
         $0.working.totalBytes = progress.totalBytes
+        $0.working.rows = progress.rows
       }
     case .success(let result)?: return .with { $0.done = result.message }
     case .failure(let failure)?:
@@ -171,23 +179,23 @@ final class MoveDesk {
   private func body(
     of request: Kunlog_Storage_V1_MoveStepRequest, _ migration: Migration
   ) -> (name: String, body: @LoopActor (MoveProgress) async throws -> MoveStepResult)? {
-    let isSource = migration.plan.source == configuration.shardID
+    let isOrigin = migration.origin == configuration.shardID
     switch request.step {
-    case .snapshot? where isSource && migration.phase == .planned:
+    case .snapshot? where isOrigin && migration.phase == .planned:
       return ("snapshot", { [source] in try await source.snapshot(migration, $0) })
-    case .load? where !isSource && (migration.phase == .snapshotTaken || migration.phase == .transferred):
+    case .load? where !isOrigin && (migration.phase == .snapshotTaken || migration.phase == .transferred):
       return ("load", { [target] in try await target.load(migration, $0) })
     case .catchUpThrough(let index)?
-    where !isSource && [.loaded, .caughtUp, .writesCut].contains(migration.phase):
+    where !isOrigin && ([.loaded, .caughtUp, .writesCut].contains(migration.phase) || migration.isFollowedBack):
       return ("catch up", { [target] in try await target.catchUp(migration, through: index, $0) })
-    case .checksum? where migration.phase == .loaded:
+    case .checksum? where migration.phase == .loaded || migration.phase == .routed && migration.isFollowedBack:
       return (
         "checksum",
         { [source, target] in
-          isSource ? try await source.checksum(migration, $0) : try await target.checksum(migration, $0)
+          isOrigin ? try await source.checksum(migration, $0) : try await target.checksum(migration, $0)
         }
       )
-    case .fence(let step)? where isSource && migration.phase == .writesCut:
+    case .fence(let step)? where isOrigin && migration.isCutting(attempt: migration.attempt):
       return (
         step.reads ? "fence reads" : "fence", { [unowned self] _ in try await fence(migration, reads: step.reads) }
       )
@@ -224,7 +232,7 @@ final class MoveDesk {
         fencesChanged()
       }
       // The way back may have been taken while transactions were waited for.
-      guard feed.image.migrations.open[migration.plan.id].map({ $0.isCutting(attempt: migration.attempt) }) == true
+      guard let now = feed.image.migrations.open[migration.plan.id], now.isCutting(attempt: migration.attempt)
       else {
         throw MoveFailure("the cut was given up")
       }
@@ -256,6 +264,32 @@ final class MoveDesk {
     if machine.isLeader { machine.engine.setFences(fencing.union(machine.state.fences.keys)) }
     changed.wake()
     tidy()
+  }
+
+  /// Where no manager ends a cut, the shard asks the log to: only what the log says lifts a fence, since then no route can follow.
+  private func watchCuts() {
+    guard machine.isLeader else { return }
+    let cutting = feed.image.migrations.open.filter {
+      $0.value.origin == configuration.shardID && $0.value.isCutting(attempt: $0.value.attempt)
+    }
+    cuts = cuts.filter { cutting[$0.key]?.attempt == $0.value.attempt }
+    for (id, migration) in cutting where cuts[id] == nil { cuts[id] = (migration.attempt, Loop.now) }
+    let over = cuts.filter { Loop.now - $0.value.since >= MoveLimits.cutMilliseconds * 1_000_000 }
+    guard !isExpiring, !over.isEmpty else { return }
+    isExpiring = true
+    LoopActor.start {
+      for (id, cut) in over.sorted(by: { $0.key < $1.key }) {
+        do {
+          try await self.feed.expireCut(
+            id, attempt: cut.attempt,
+            reason: "no manager has ended the cut of writes within \(MoveLimits.cutMilliseconds) ms")
+          self.logger.warning("migration \(id): no manager has ended the cut of writes: they go on")
+        } catch {
+          self.logger.warning("migration \(id): the cut of writes has not ended, the log does not answer: \(error)")
+        }
+      }
+      self.isExpiring = false
+    }
   }
 
   // MARK: What the metadata want
@@ -312,10 +346,14 @@ final class MoveDesk {
             migrationID: fence.migrationID, attempt: fence.attempt, action: .lift, metadataIndex: image.index)))
     }
     for (tablet, arrival) in machine.state.arrivals.sorted(by: { $0.key < $1.key }) {
-      let phase = image.migrations.open[arrival.migrationID]?.phase
-      guard image.tablets[tablet]?.shardID == configuration.shardID, phase == nil || phase == .finishing else {
-        continue
-      }
+      // Metadata that are older than those by which it came know nothing of it.
+      guard image.index >= machine.state.metadataIndex else { continue }
+      let migration = image.migrations.open[arrival.migrationID]
+      let isOwner = image.tablets[tablet]?.shardID == configuration.shardID
+      let isOver = isOwner && (migration == nil || migration?.origin == configuration.shardID)
+      // What began to follow while its tablet was on its way out.
+      let isLeft = !isOwner && machine.engine.tablets[tablet] == nil && !image.isKept(tablet, on: configuration.shardID)
+      guard isOver || isLeft else { continue }
       await carryOut(
         try? machine.arrivalEntry(tablet, ArrivalEntry(migrationID: arrival.migrationID, step: .ended)))
     }
@@ -334,11 +372,6 @@ final class MoveDesk {
   }
 }
 
-extension Migration {
-  /// Writes are cut, in this attempt.
-  func isCutting(attempt: UInt32) -> Bool { phase == .writesCut && self.attempt == attempt }
-}
-
 extension MoveStepResult {
   var message: Kunlog_Storage_V1_MoveStepDone {
     .with {
@@ -347,6 +380,8 @@ extension MoveStepResult {
       $0.lengthBytes = lengthBytes
       $0.checksum = Data(checksum)
       $0.rows = rows
+      $0.followerIndex = followerIndex
+      $0.logFrom = logFrom
     }
   }
 }
@@ -357,7 +392,7 @@ extension Image {
     guard let migration = migrations.open(of: tablet) else { return false }
     switch migration.phase {
     case .planned, .snapshotTaken, .transferred, .loaded, .caughtUp, .writesCut: return migration.plan.target == shard
-    case .routed, .reversing: return migration.plan.source == shard
+    case .routed, .reversing: return migration.plan.source == shard && migration.wayBack != nil
     case .finishing, .routedBack, .failed: return false
     }
   }

@@ -30,6 +30,8 @@ struct ArrivalEntry: Equatable, Sendable {
     case loaded
     case changes(ArrivedChanges)
     case ended
+    /// The tablet went away and its copy is kept: it follows the other shard's log from an index on.
+    case follow(from: UInt64, metadataIndex: UInt64)
   }
   var migrationID: MigrationID
   var step: Step
@@ -63,6 +65,8 @@ struct ArrivedChanges: Equatable, Sendable {
   var after: MovePosition
   var upTo: MovePosition
   var kind: Kind
+  /// After which entry the log is read for what comes next; 0: as before.
+  var logFrom: UInt64 = 0
 }
 
 /// A fence as the shard's state keeps it.
@@ -120,10 +124,18 @@ extension ShardState {
         position: MovePosition(whole: sourceIndex))
       return .schema(change)
     }
+    if case .follow(let from, let metadataIndex) = entry.step {
+      guard arrivals[tablet]?.migrationID != entry.migrationID else { return nil }
+      self.metadataIndex = max(self.metadataIndex, metadataIndex)
+      arrivals[tablet] = TabletArrival(
+        migrationID: entry.migrationID, checksum: [], sourceIndex: from, logFrom: from, isLoaded: true,
+        position: MovePosition(whole: from))
+      return ArrivalEffect.none
+    }
     guard var arrival = arrivals[tablet], arrival.migrationID == entry.migrationID else { return nil }
     defer { if arrivals[tablet] != nil { arrivals[tablet] = arrival } }
     switch entry.step {
-    case .begin: return nil
+    case .begin, .follow: return nil
     case .rows(let number, let changes):
       guard number == arrival.loaded, !arrival.isLoaded else { return nil }
       arrival.loaded += 1
@@ -134,6 +146,7 @@ extension ShardState {
     case .changes(let changes):
       guard arrival.isLoaded, changes.after == arrival.position, changes.upTo > changes.after else { return nil }
       arrival.position = changes.upTo
+      arrival.logFrom = max(arrival.logFrom, changes.logFrom)
       switch changes.kind {
       case .nothing: return ArrivalEffect.none
       case .rows(let bytes): return .rows(bytes)
@@ -203,6 +216,7 @@ extension ArrivalEntry {
     case .loaded: step = .loaded
     case .changes(let changes): step = .changes(try ArrivedChanges(changes))
     case .ended: step = .ended
+    case .follow(let follow): step = .follow(from: follow.from, metadataIndex: follow.metadataIndex)
     case nil: throw DamagedEntry(reason: "its arrival is of a kind that this version does not know")
     }
   }
@@ -224,6 +238,9 @@ extension ArrivalEntry {
       case .loaded: $0.loaded = true
       case .changes(let changes): $0.changes = changes.message
       case .ended: $0.ended = true
+      case .follow(let from, let metadataIndex):
+        $0.follow.from = from
+        $0.follow.metadataIndex = metadataIndex
       }
     }
   }
@@ -246,6 +263,7 @@ extension ArrivedChanges {
   init(_ message: Kunlog_Storage_V1_ArrivedChanges) throws {
     after = MovePosition(message.after)
     upTo = MovePosition(message.upTo)
+    logFrom = message.logFrom
     switch message.kind {
     case .changes(let bytes): kind = .rows(Array(bytes))
     case .schema(let change): kind = .schema(try TabletChangeCoding.change(change))
@@ -257,6 +275,7 @@ extension ArrivedChanges {
     .with {
       $0.after = after.message
       $0.upTo = upTo.message
+      $0.logFrom = logFrom
       switch kind {
       case .nothing: break
       case .rows(let bytes): $0.changes = Data(bytes)

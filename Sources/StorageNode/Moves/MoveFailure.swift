@@ -46,8 +46,8 @@ enum MoveLimits {
   static let pieceBytes = 256 << 10
   /// Entries of rows that are on their way into the target's log at a time.
   static let entriesInFlight = 8
-  /// How fast rows are copied at most, so that statements are hardly slower meanwhile.
-  static let bytesPerSecond = 48 << 20
+  /// How long writes are cut before the shard itself asks the log to end that: no manager has, within its 3 s.
+  static let cutMilliseconds: UInt64 = 5000
   /// How long a fence waits for transactions that hold the tablet before it ends them.
   static let graceMilliseconds = 250
   /// How long a snapshot waits for a moment at which it can be taken.

@@ -8,6 +8,9 @@ struct MoveStepResult: Equatable, Sendable {
   var lengthBytes: UInt64 = 0
   var checksum: [UInt8] = []
   var rows: UInt64 = 0
+  /// Of the shard's own log, where it follows another one's.
+  var followerIndex: UInt64 = 0
+  var logFrom: UInt64 = 0
   var nodeID: NodeID?
 }
 
@@ -17,6 +20,7 @@ final class MoveProgress {
   var bytes: UInt64 = 0
   /// 0: not known.
   var totalBytes: UInt64 = 0
+  var rows: UInt64 = 0
 }
 
 /// The steps that are under way at a node: asked for again, they are looked at, not begun anew. What one has come to is told once.

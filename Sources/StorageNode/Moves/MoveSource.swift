@@ -61,8 +61,9 @@ final class MoveSource {
   /// Of the log, for tablets that leave: what has changed since their snapshots.
   private var oldestNeededIndex: UInt64? {
     let recorded = feed.image.migrations.open.values.lazy.filter { [configuration] in
-      $0.plan.source == configuration.shardID && $0.phase.needsSource
-    }.compactMap { $0.snapshot?.shardIndex }.min()
+      $0.origin == configuration.shardID
+    }.compactMap { $0.isFollowedBack ? $0.wayBack?.neededFrom : $0.phase.needsSource ? $0.snapshot?.shardIndex : nil }
+      .min()
     return [recorded, snapshots.values.map(\.logFrom).min()].compactMap(\.self).min().map { $0 + 1 }
   }
 
@@ -81,7 +82,13 @@ final class MoveSource {
       snapshot.rows.close()
       snapshots[id] = nil
     }
-    for id in tails.keys where feed.image.migrations.open[id]?.phase.needsSource != true { tails[id] = nil }
+    for id in tails.keys {
+      guard let migration = feed.image.migrations.open[id], migration.phase.needsSource || migration.isFollowedBack
+      else {
+        tails[id] = nil
+        continue
+      }
+    }
   }
 
   func stop() {
@@ -196,7 +203,11 @@ final class MoveSource {
       })
     while let bytes = try await snapshot.rows.next(limitBytes: MoveLimits.pieceBytes) {
       guard snapshot.readers == reader else { throw RPCError(.aborted, "the snapshot is read once more") }
-      try await writer.send(.with { $0.changes = Data(bytes) })
+      try await writer.send(
+        .with {
+          $0.changes = Data(bytes)
+          $0.rows = snapshot.rows.count
+        })
     }
   }
 
@@ -211,11 +222,14 @@ final class MoveSource {
     guard let migration = feed.image.migrations.open[id], migration.snapshot != nil else {
       throw RPCError(.notFound, "migration \(id) has no snapshot")
     }
+    guard migration.origin == configuration.shardID else {
+      throw RPCError(.aborted, "shard \(configuration.shardID) does not have the tablet of \(migration.text)")
+    }
     let start = request.logFrom
     let through = request.through == 0 ? machine.appliedIndex : request.through
     let after = MovePosition(request.after)
     var tail = Tail(start: start, filter: TabletLogFilter(migration.plan.tabletID, after: start))
-    if let known = tails[id], known.start == start, MovePosition(whole: known.filter.index) <= after { tail = known }
+    if let known = tails[id], known.start <= start, MovePosition(whole: known.filter.index) <= after { tail = known }
     var sender = TailSender(after: after, engine: machine.engine)
     while tail.filter.index < through {
       let entries = try await entries(after: tail.filter.index, through: through, context)
@@ -229,7 +243,12 @@ final class MoveSource {
       if entries.isEmpty, tail.filter.index < through { break }
     }
     sender.passed(max(through, tail.filter.index))
-    for change in sender.flush() { try await send(change, writer) }
+    if !request.lazy || sender.isWorthSending {
+      for var change in sender.flush() {
+        change.logFrom = tail.filter.safeStart
+        try await send(change, writer)
+      }
+    }
     if machine.isLeader { tails[id] = tail }
   }
 
@@ -321,6 +340,9 @@ struct TailSender {
 
   /// All of the entry is gathered.
   mutating func passed(_ index: UInt64) { upTo = max(upTo, MovePosition(whole: index)) }
+
+  /// Something has changed, or so many entries were passed that the reader should know.
+  var isWorthSending: Bool { !gathered.isEmpty || upTo.index > sent.index + 256 }
 
   /// What is not full.
   mutating func flush() -> [ArrivedChanges] {

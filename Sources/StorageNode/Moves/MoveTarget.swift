@@ -9,8 +9,8 @@ import SQLTypes
 import StorageEngine
 import StorageWire
 
-/// What a shard's leader does for tablets that come into it: fetches their rows and what has changed since, and puts both into
-/// its shard's log.
+/// What a shard's leader does for tablets that come into it, or that have left it and are kept: fetches their rows and what has changed
+/// since, and puts both into its shard's log.
 @LoopActor
 final class MoveTarget {
   /// How long it looks for the source's leader.
@@ -52,8 +52,11 @@ final class MoveTarget {
   }
 
   private func arrival(_ migration: Migration) -> TabletArrival? {
-    guard let arrival = machine.state.arrivals[migration.plan.tabletID], arrival.migrationID == migration.plan.id,
-      arrival.checksum == migration.snapshot?.checksum, arrival.sourceIndex == migration.snapshot?.shardIndex
+    guard let arrival = machine.state.arrivals[migration.plan.tabletID], arrival.migrationID == migration.plan.id else {
+      return nil
+    }
+    if migration.isFollowedBack { return arrival.sourceIndex == migration.wayBack?.shardIndex ? arrival : nil }
+    guard arrival.checksum == migration.snapshot?.checksum, arrival.sourceIndex == migration.snapshot?.shardIndex
     else { return nil }
     return arrival
   }
@@ -118,10 +121,12 @@ final class MoveTarget {
     var number: UInt64 = 0
     let known = machine.state.arrivals[desk.migration.plan.tabletID]?.loaded ?? 0
     let began = Loop.now
+    let limit = Double(desk.migration.plan.options.bytesPerSecond)
     while let message = try await reader.next() {
       let changes = Array(message.changes)
       digest.add(changes)
       progress.bytes = digest.lengthBytes
+      progress.rows = message.rows
       do {
         if number >= known {
           try await desk.propose(.rows(number: number, changes: changes))
@@ -129,7 +134,7 @@ final class MoveTarget {
         }
         number += 1
         // Statements come first: the copy does not go faster than this.
-        let due = Double(digest.lengthBytes) / Double(MoveLimits.bytesPerSecond)
+        let due = limit > 0 ? Double(digest.lengthBytes) / limit : 0
         let early = Int(due * 1000) - Int((Loop.now - began) / 1_000_000)
         if early > 2 { try await loopSleep(milliseconds: early) }
       } catch {
@@ -146,31 +151,34 @@ final class MoveTarget {
 
   // MARK: What has changed since
 
-  /// Takes the source's log up to an index; 0: up to what it holds now.
+  /// Takes the other shard's log up to an index; 0: up to what it holds now.
   func catchUp(_ migration: Migration, through: UInt64, _ progress: MoveProgress) async throws -> MoveStepResult {
+    if migration.isFollowedBack, arrival(migration) == nil { try await follow(migration) }
     guard let start = arrival(migration), start.isLoaded else {
       throw MoveFailure(.snapshotLost, "the rows of the snapshot are not here")
     }
     if through > 0, start.position >= MovePosition(whole: through) {
-      return MoveStepResult(shardIndex: through, sourceIndex: through)
+      return MoveStepResult(
+        shardIndex: through, sourceIndex: through, followerIndex: machine.appliedIndex, logFrom: start.logFrom)
     }
+    let origin = migration.origin
     let deadline = Loop.now + Self.searchMilliseconds * 1_000_000
     var candidates: [NodeID] = []
     var reason = "it has no replicas"
     while Loop.now < deadline {
       if candidates.isEmpty {
-        let replicas = feed.image.shards[migration.plan.source]?.replicas ?? []
-        let known = leaders[migration.plan.source].map { [$0] } ?? []
+        let replicas = feed.image.shards[origin]?.replicas ?? []
+        let known = leaders[origin].map { [$0] } ?? []
         candidates = known + replicas.filter { !known.contains($0) }
       }
       guard !candidates.isEmpty else { break }
       let node = candidates.removeFirst()
       do throws(RPCError) {
         let result = try await take(from: node, migration, through: through, progress)
-        leaders[migration.plan.source] = node
+        leaders[origin] = node
         return result
       } catch {
-        leaders[migration.plan.source] = nil
+        leaders[origin] = nil
         reason = "node \(node): \(error.message)"
         switch error.code {
         case .dataLoss: throw MoveFailure(.snapshotLost, error.message)
@@ -181,7 +189,19 @@ final class MoveTarget {
       guard machine.isLeader else { throw MoveFailure(.notLeader, "it leads no longer") }
       if candidates.isEmpty { try await loopSleep(milliseconds: 30) }
     }
-    throw MoveFailure("the log of shard \(migration.plan.source) cannot be read: \(reason)")
+    throw MoveFailure("the log of shard \(origin) cannot be read: \(reason)")
+  }
+
+  /// The copy that stayed here follows the target from now on: from where the two were alike.
+  private func follow(_ migration: Migration) async throws {
+    let tablet = migration.plan.tabletID
+    guard let wayBack = migration.wayBack else { throw MoveFailure("the source is not kept") }
+    let desk = ArrivalDesk(migration, machine, replica)
+    try await desk.propose(.follow(from: wayBack.shardIndex, metadataIndex: feed.image.index))
+    try await desk.settled()
+    guard machine.engine.tablets[tablet] != nil, arrival(migration) != nil else {
+      throw MoveFailure(.snapshotLost, "shard \(configuration.shardID) has no copy of tablet \(tablet) any more")
+    }
   }
 
   private func take(
@@ -194,12 +214,13 @@ final class MoveTarget {
       MoveMethods.readChanges,
       .with {
         $0.clusterID = Data(configuration.clusterID.rawValue)
-        $0.shardID = migration.plan.source.rawValue
+        $0.shardID = migration.origin.rawValue
         $0.metadataIndex = feed.image.index
         $0.migrationID = migration.plan.id.rawValue
         $0.after = arrived.position.message
         $0.logFrom = arrived.logFrom
         $0.through = through
+        $0.lazy = through == 0 && migration.isFollowedBack
       })
     defer { reader.cancel() }
     let desk = ArrivalDesk(migration, machine, replica)
@@ -218,10 +239,12 @@ final class MoveTarget {
       }
     }
     do { try await desk.settled() } catch { throw RPCError(.aborted, "\(error)") }
-    guard let reached = arrival(migration)?.position, reached.pieces == .max, reached.index >= through else {
+    guard let now = arrival(migration), now.position.pieces == .max, now.position.index >= through else {
       throw RPCError(.aborted, "another one has put the source's log in meanwhile")
     }
-    return MoveStepResult(shardIndex: reached.index, sourceIndex: max(sourceIndex, reached.index))
+    return MoveStepResult(
+      shardIndex: now.position.index, sourceIndex: max(sourceIndex, now.position.index),
+      followerIndex: machine.appliedIndex, logFrom: now.logFrom)
   }
 
   /// The checksum of the rows, and the index of the source's log that they are of.

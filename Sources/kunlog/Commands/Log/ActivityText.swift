@@ -31,7 +31,13 @@ extension EventText {
     case .caughtUp(_, let index): return "\(id) to index \(index)"
     case .routed(let route):
       return "\(id) tablet \(names[route.tabletID]) to shard \(route.shardID), epoch \(route.epoch)"
-    case .paused(_, let reason), .failed(_, let reason), .reversed(_, let reason): return id + because(reason)
+    case .paused(_, let reason), .failed(_, let reason), .reverseRequested(_, let reason), .reversed(_, let reason):
+      return id + because(reason)
+    case .reverseGivenUp(_, let isLost, let reason):
+      return id + (isLost ? ", the source's copy does not follow any more" : "") + because(reason)
+    case .progressed(_, let progress):
+      return "\(id) \(progress.bytes) of \(progress.totalBytes) bytes, \(progress.rows) rows"
+        + (progress.lagMilliseconds.map { ", \($0) ms behind" } ?? "")
     case .retried(_, let attempt, let resumesAt, let reason):
       return "\(id) attempt \(attempt), from: \(resumesAt.text)" + because(reason)
     case .transferred, .loaded, .writesCut, .finishing, .sourceDropped, .resumed, .rolledBack, .abandoned: return id

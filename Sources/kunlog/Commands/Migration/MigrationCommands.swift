@@ -6,10 +6,10 @@ import MetadataClient
 /// `kunlog migration`: moves of tablets from shard to shard.
 struct MigrationCommands: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "migration", abstract: "Look at moves from shard to shard, and pause or end them.",
+    commandName: "migration", abstract: "Look at moves from shard to shard, and pause, reverse or end them.",
     subcommands: [
       MigrationList.self, MigrationShow.self, MigrationWatchCommand.self, MigrationPause.self, MigrationResume.self,
-      MigrationAbort.self,
+      MigrationAbort.self, MigrationReverse.self, MigrationComplete.self,
     ])
 }
 
@@ -28,6 +28,18 @@ struct MigrationDocument: Encodable {
   var remark: String
   var reason: String
   var snapshotBytes: UInt64?
+  var keepsSource: Bool
+  /// open, requested, lost; nil: there is none.
+  var wayBack: String?
+  var maximumLagMilliseconds: UInt32
+  var maximumBytesPerSecond: UInt64
+  var isVerified: Bool
+  var bytes: UInt64?
+  var totalBytes: UInt64?
+  var rows: UInt64?
+  var bytesPerSecond: UInt64?
+  var lagMilliseconds: UInt64?
+  var secondsLeft: UInt64?
   var startedIndex: UInt64
   var changedIndex: UInt64
 
@@ -45,6 +57,18 @@ struct MigrationDocument: Encodable {
     remark = migration.remark
     reason = plan.reason
     snapshotBytes = migration.snapshot?.lengthBytes
+    keepsSource = plan.options.keepsSource
+    wayBack = migration.wayBack?.text
+    maximumLagMilliseconds = plan.options.maximumLagMilliseconds
+    maximumBytesPerSecond = plan.options.bytesPerSecond
+    isVerified = plan.options.isVerified
+    let progress = migration.progress
+    bytes = progress?.bytes
+    totalBytes = progress?.totalBytes
+    rows = progress?.rows
+    bytesPerSecond = progress?.bytesPerSecond
+    lagMilliseconds = progress?.lagMilliseconds
+    secondsLeft = progress?.secondsLeft
     startedIndex = migration.startedIndex
     changedIndex = migration.changedIndex
   }
@@ -131,6 +155,15 @@ struct MigrationShow: AsyncParsableCommand {
     lines.append("  state     \(document.state)\(document.isPaused ? ", paused" : ""), \(document.percent) %")
     lines.append("  attempt   \(document.attempt + 1)")
     if let bytes = document.snapshotBytes { lines.append("  snapshot  \(bytes) bytes") }
+    if let progress = client.image.migrations.open[MigrationID(rawValue: id)]?.progress {
+      lines.append("  progress  \(MigrationWatch.text(progress))")
+    }
+    let limit = document.maximumBytesPerSecond
+    lines.append(
+      "  options   lag at most \(TimeArgument(milliseconds: document.maximumLagMilliseconds)), "
+        + (limit == 0 ? "not throttled" : "\(SizeArgument(bytes: limit))/s at most")
+        + (document.isVerified ? "" : ", not verified") + (document.keepsSource ? ", source kept" : ""))
+    if let wayBack = document.wayBack { lines.append("  way back  \(wayBack)") }
     if !document.remark.isEmpty { lines.append("  remark    \(document.remark)") }
     if !document.reason.isEmpty { lines.append("  reason    \(document.reason)") }
     lines.append("  records   \(document.startedIndex) to \(document.changedIndex)")
@@ -171,11 +204,17 @@ struct MigrationChange: ParsableArguments {
 
   @LoopActor
   func run(_ command: (MigrationID) -> MigrationCommand) async throws -> MetadataClient {
+    try await run { _, id in command(id) }
+  }
+
+  /// The command may depend on what the log says.
+  @LoopActor
+  func run(_ command: (Image, MigrationID) -> MigrationCommand) async throws -> MetadataClient {
     let client = try await cluster.connect(principal: "operator")
     do {
       try await client.catchUp()
       _ = try client.image.migration(argument: id)
-      _ = try await client.append([.migration(command(MigrationID(rawValue: id)))])
+      _ = try await client.append([.migration(command(client.image, MigrationID(rawValue: id)))])
       return client
     } catch let error as MetadataError {
       client.stop()
@@ -211,30 +250,5 @@ struct MigrationResume: AsyncParsableCommand {
   func run() async throws {
     try await change.run { .resume($0) }.stop()
     print("migration \(change.id) goes on")
-  }
-}
-
-/// `kunlog migration abort`.
-struct MigrationAbort: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "abort",
-    abstract: "End a move before its route has moved: the table stays where it is, what was copied is deleted.")
-
-  @OptionGroup var change: MigrationChange
-
-  @LoopActor
-  func run() async throws {
-    let client = try await change.run { .fail($0, reason: change.reason) }
-    defer { client.stop() }
-    print("migration \(change.id) ends; its copy is being deleted")
-    if client.image.manager.nodeID == nil {
-      return StandardStream.error.write("No manager acts at the moment: one has to run for that (kunlog manager).\n")
-    }
-    while client.image.migrations.open[MigrationID(rawValue: change.id)] != nil {
-      try await loopSleep(milliseconds: 20)
-    }
-    print(
-      "migration \(change.id): \(client.image.migrations.ended[MigrationID(rawValue: change.id)]?.outcome?.text ?? "ended")"
-    )
   }
 }

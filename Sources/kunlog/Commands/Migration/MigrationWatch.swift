@@ -15,23 +15,35 @@ final class MigrationWatch {
     self.ids = ids
   }
 
+  /// Returns when all have ended, or rest with their source kept.
+  ///
+  /// - Parameter outcome: how they should end; nil: completed, or resting.
   /// - Throws: where one did not come to its end.
-  func untilEnded() async throws {
+  func untilEnded(as outcome: MigrationOutcome? = nil) async throws {
     client.observe { [weak self] _ in self?.look() }
     look()
     if !hasEnded { await withCheckedContinuation { waiter = $0 } }
-    let failed = ids.compactMap { client.image.migrations.ended[$0] }.filter { $0.outcome != .completed }
+    let table = client.image.migrations
+    let failed = ids.compactMap { table.open[$0] ?? table.ended[$0] }.filter {
+      $0.outcome != outcome ?? .completed && (outcome != nil || $0.outcome != nil)
+    }
     guard failed.isEmpty else {
       throw CommandFailure(
         description: failed.map { migration in
-          "Migration \(migration.plan.id) was not completed: \(migration.outcome?.text ?? "")"
+          guard migration.outcome != nil else {
+            return "Migration \(migration.plan.id) was not reversed: \(migration.remark). The table is on shard "
+              + "\(migration.plan.target) as before."
+          }
+          return "Migration \(migration.plan.id) was not completed: \(migration.outcome?.text ?? "")"
             + (migration.remark.isEmpty ? "." : ": \(migration.remark).")
-            + " The table is on shard \(migration.plan.source) as before."
+            + (migration.outcome == .rolledBack ? " The table is on shard \(migration.plan.source) as before." : "")
         }.joined(separator: "\n"))
     }
   }
 
-  private var hasEnded: Bool { ids.allSatisfy { client.image.migrations.open[$0] == nil } }
+  private var hasEnded: Bool {
+    ids.allSatisfy { client.image.migrations.open[$0].map(\.isResting) ?? true }
+  }
 
   private func look() {
     let table = client.image.migrations
@@ -54,9 +66,39 @@ final class MigrationWatch {
     if migration.phase == .snapshotTaken, let snapshot = migration.snapshot {
       line += ", \(snapshot.lengthBytes) bytes"
     }
+    if let progress = migration.progress { line += ", " + text(progress) }
+    if migration.isResting {
+      let id = migration.plan.id
+      line +=
+        migration.wayBack?.isLost == true
+        ? "; there is no way back: kunlog migration complete \(id)"
+        : "; the copy on shard \(migration.plan.source) is kept current: kunlog migration complete \(id), or reverse \(id)"
+    } else if migration.wayBack?.isRequested == true {
+      line += ", on its way back"
+    }
     if migration.isPaused { line += ", paused" }
     if migration.attempt > 0 { line += ", attempt \(migration.attempt + 1)" }
     if !migration.remark.isEmpty { line += " (\(migration.remark))" }
     return line
+  }
+
+  /// How far a step is.
+  nonisolated static func text(_ progress: MigrationProgress) -> String {
+    var parts: [String] = []
+    if progress.bytes > 0 {
+      parts.append("\(progress.bytes)" + (progress.totalBytes > 0 ? " of \(progress.totalBytes)" : "") + " bytes")
+      if progress.rows > 0 { parts.append("\(progress.rows) rows") }
+      parts.append("\(progress.bytesPerSecond) bytes/s")
+    }
+    if let lag = progress.lagMilliseconds { parts.append("\(lag) ms behind") }
+    if let seconds = progress.secondsLeft { parts.append("\(seconds) s left") }
+    return parts.joined(separator: ", ")
+  }
+}
+
+extension Migration {
+  /// Its route has moved, and it waits for an operator to say how it ends.
+  var isResting: Bool {
+    outcome == nil && phase == .routed && plan.options.keepsSource && wayBack?.isRequested != true
   }
 }

@@ -31,6 +31,8 @@ struct TableMove: AsyncParsableCommand {
   @Option(name: .long, help: "How often a step that failed is tried again before the move is undone.")
   var retries = MigrationPlan.standardRetries
 
+  @OptionGroup var how: MoveOptions
+
   @Option(name: .long, help: "Why, for the history.")
   var reason = ""
 
@@ -106,6 +108,12 @@ struct TableMove: AsyncParsableCommand {
       }
       for tablet in tablets where tablet.shardID != shard {
         if let known = image.migrations.open(of: tablet.id) {
+          guard !known.isResting else {
+            throw CommandFailure(
+              description: "The source of the last move of \(details.table.name) is kept still: \(known.text). "
+                + "Let it go (kunlog migration complete \(known.plan.id)), or take the table back: kunlog migration reverse "
+                + "\(known.plan.id).")
+          }
           throw CommandFailure(
             description: "\(details.table.name) is being moved already: \(known.text). "
               + "Wait for its end (kunlog migration show \(known.plan.id)), or end it: kunlog migration abort "
@@ -126,7 +134,8 @@ struct TableMove: AsyncParsableCommand {
         planned.map {
           .migration(
             .plan(
-              $0.tablet.id, target: shard, epoch: $0.tablet.epoch, maximumRetries: retries, reason: reason))
+              $0.tablet.id, target: shard, epoch: $0.tablet.epoch, maximumRetries: retries, reason: reason,
+              options: how.options))
         })
       return result.events.compactMap { if case .migration(.planned(let plan)) = $0 { plan.id } else { nil } }
     } catch {

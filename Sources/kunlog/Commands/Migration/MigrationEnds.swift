@@ -1,0 +1,76 @@
+import ArgumentParser
+import EventLoop
+import Metadata
+import MetadataClient
+
+/// `kunlog migration complete`.
+struct MigrationComplete: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "complete",
+    abstract: "End a move whose source was kept (table move --keep-source): the source's copy is deleted.")
+
+  @OptionGroup var change: MigrationChange
+
+  @LoopActor
+  func run() async throws {
+    let client = try await change.run { .complete($0) }
+    defer { client.stop() }
+    print("migration \(change.id) ends; the source's copy is being deleted")
+    try await MigrationWatch(client, [MigrationID(rawValue: change.id)]).untilEnded()
+  }
+}
+
+/// `kunlog migration reverse`.
+struct MigrationReverse: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "reverse",
+    abstract: "Take a table back whose move has kept its source (table move --keep-source).",
+    discussion: """
+      The source's copy has followed since the route moved: nothing that was written meanwhile is lost. Both sides are compared, then \
+      statements wait for a moment, and the route is at the source again. kunlog migration abort calls it off before that.
+      """)
+
+  @OptionGroup var change: MigrationChange
+
+  @LoopActor
+  func run() async throws {
+    let id = MigrationID(rawValue: change.id)
+    let client = try await change.run { .reverse($0, reason: change.reason) }
+    defer { client.stop() }
+    if client.image.manager.nodeID == nil {
+      StandardStream.error.write("No manager acts at the moment: it begins once one runs (kunlog manager).\n")
+    }
+    try await MigrationWatch(client, [id]).untilEnded(as: .reversed)
+  }
+}
+
+/// `kunlog migration abort`.
+struct MigrationAbort: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "abort",
+    abstract: "End a move before its route has moved: the table stays where it is, what was copied is deleted.",
+    discussion: "Of a move that is being reversed: the table stays where it is too, and the source's copy follows on.")
+
+  @OptionGroup var change: MigrationChange
+
+  @LoopActor
+  func run() async throws {
+    let id = MigrationID(rawValue: change.id)
+    let client = try await change.run { image, id in
+      guard let migration = image.migrations.open[id], migration.wayBack != nil else {
+        return .fail(id, reason: change.reason)
+      }
+      return .giveUpReverse(id, attempt: migration.attempt, isLost: false, reason: change.reason)
+    }
+    defer { client.stop() }
+    if let migration = client.image.migrations.open[id], migration.phase == .routed {
+      return print("migration \(change.id): the table stays on shard \(migration.plan.target)")
+    }
+    print("migration \(change.id) ends; its copy is being deleted")
+    if client.image.manager.nodeID == nil {
+      return StandardStream.error.write("No manager acts at the moment: one has to run for that (kunlog manager).\n")
+    }
+    while client.image.migrations.open[id] != nil { try await loopSleep(milliseconds: 20) }
+    print("migration \(change.id): \(client.image.migrations.ended[id]?.outcome?.text ?? "ended")")
+  }
+}
