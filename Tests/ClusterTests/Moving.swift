@@ -39,7 +39,7 @@ enum Moving {
     process.arguments =
       [
         Program.root + "/Tests/ClusterTests/Clients/moving.py", "--port", "\(cluster.postgresPort)", "--seconds",
-        "240", "--until-file", stop, "--ready-file", ready, "--rows", "5000", "--connections", "\(connections)",
+        "900", "--until-file", stop, "--ready-file", ready, "--rows", "5000", "--connections", "\(connections)",
       ] + (kills ? ["--kills"] : [])
     process.standardOutput = try FileHandle(forWritingTo: URL(filePath: output))
     try process.run()

@@ -76,6 +76,9 @@ final class MoveDesk {
     set.gauge(
       "kunlog_storage_fenced_tablets", "Tablets whose writes wait because they are about to move.",
       machine.state.fences.count)
+    set.gauge(
+      "kunlog_storage_arriving_tablets", "Tablets that come from another shard, or follow one.",
+      machine.state.arrivals.count)
     set.counter(
       "kunlog_storage_fence_waits_total", "Requests that waited because a tablet was about to move.", waitedStatements)
   }

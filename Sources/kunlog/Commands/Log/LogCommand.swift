@@ -76,7 +76,11 @@ struct LogFilter: ParsableArguments {
   }
 
   private static func names(_ list: String?) -> [String] {
-    (list ?? "").split(separator: ",").map { $0.lowercased().filter { $0 != " " } }
+    (list ?? "").split(separator: ",").map { word in
+      let name = word.lowercased().filter { $0 != " " }
+      // migration as well as migrations.
+      return EventFamily(rawValue: name + "s") == nil ? name : name + "s"
+    }
   }
 }
 
