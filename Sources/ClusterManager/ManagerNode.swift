@@ -49,6 +49,7 @@ package final class ManagerNode {
   private var resolver: TransactionResolver!
   private let election: ManagerElection
   private var migrations: MigrationRunner!
+  private var rebalancer: Rebalancer!
   private var electionTimer: LoopTimer?
   private var isElecting = false
 
@@ -64,6 +65,7 @@ package final class ManagerNode {
     logger = Logger(label: "manager")
     election = ManagerElection(nodeID: configuration.nodeID, client: client)
     migrations = MigrationRunner(client: client) { [unowned self] in channel(to: $0) }
+    rebalancer = Rebalancer(client: client) { [unowned self] in channel(to: $0) }
     election.onChange = { [weak self] epoch in self?.migrations.act(in: epoch) }
     resolver = TransactionResolver(client: client) { [unowned self] in channel(to: $0) }
   }
@@ -92,6 +94,7 @@ package final class ManagerNode {
       Task { @LoopActor in
         await self.probeAll()
         await self.resolver.resolve()
+        if let epoch = self.election.epoch { await self.rebalancer.run(epoch) }
         self.isProbing = false
       }
     }
@@ -132,6 +135,7 @@ package final class ManagerNode {
       resolver.resolvedCount)
     set.gauge("kunlog_manager_is_acting", "Whether this manager acts, as the metadata log says.", election.epoch != nil)
     migrations.addMetrics(to: &set)
+    rebalancer.addMetrics(to: &set)
     set.counter("kunlog_manager_probes_total", "Times that this manager has asked all nodes.", probes)
     set.add(client.metrics)
     set.add(server.metrics)

@@ -12,7 +12,8 @@ package enum AccessPolicy {
   package static func rule(_ kind: CommandKind) -> Rule {
     switch kind {
     case .createCluster, .setAccessSetting: Rule(always: .admin)
-    case .setSetting, .raiseFeatureLevel, .removeNode: Rule(always: [.admin, .operator])
+    case .setSetting, .raiseFeatureLevel, .removeNode, .drainShard, .undrainShard, .removeShard:
+      Rule(always: [.admin, .operator])
     case .registerNode, .updateNodeAddress: Rule(always: [.admin, .operator], own: .nodes)
     case .recordNote: Rule(always: [.meta, .manager, .admin, .operator])
     case .createShard, .addReplica: Rule(always: [.manager, .admin, .operator])

@@ -64,6 +64,7 @@ package enum Command: Sendable, Hashable {
   case materializedView(MaterializedViewCommand)
   case function(FunctionCommand)
   case schemaChange(SchemaChangeCommand)
+  case shard(ShardCommand)
 }
 
 extension Command {
@@ -78,6 +79,7 @@ extension Command {
     case .materializedView: (FeatureLevel.coordination, "materialized views")
     case .function: (FeatureLevel.coordination, "functions")
     case .schemaChange: (FeatureLevel.coordination, "schema changes in steps")
+    case .shard: (FeatureLevel.coordination, "draining and removing shards")
     default: nil
     }
   }

@@ -57,6 +57,9 @@ package enum CommandKind: String, Sendable, Hashable, CaseIterable {
   case planSchemaChange = "PlanSchemaChange"
   case completeSchemaChangeStep = "CompleteSchemaChangeStep"
   case failSchemaChange = "FailSchemaChange"
+  case drainShard = "DrainShard"
+  case undrainShard = "UndrainShard"
+  case removeShard = "RemoveShard"
 }
 
 extension Command {
@@ -116,6 +119,9 @@ extension Command {
     case .schemaChange(.plan): .planSchemaChange
     case .schemaChange(.completeStep): .completeSchemaChangeStep
     case .schemaChange(.fail): .failSchemaChange
+    case .shard(.drain): .drainShard
+    case .shard(.undrain): .undrainShard
+    case .shard(.remove): .removeShard
     }
   }
 }

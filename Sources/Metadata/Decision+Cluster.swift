@@ -99,11 +99,15 @@ extension Decision {
   // Shards.
 
   mutating func createShard(_ draft: ShardDraft) throws(Rejection) {
-    let next = ShardID(rawValue: (image.shards.keys.max()?.rawValue ?? 0) + 1)
-    let id = draft.id ?? next
+    let id = draft.id ?? image.nextShardID
     let name = draft.name ?? "shard\(id)"
     guard id.rawValue > 0 else { throw Rejection(.invalidParameterValue, "a shard's number is above 0") }
     try checkName(name)
+    guard !image.removedShards.contains(id) else {
+      throw Rejection(
+        .objectNotInPrerequisiteState, "shard \(id) was removed, and its number is never used again",
+        hint: "The next free number is \(image.nextShardID).")
+    }
     if let known = image.shards[id] {
       guard known.name == name, known.replicas == draft.replicas else {
         throw Rejection(.duplicateObject, "shard \(id) already exists")
@@ -142,8 +146,9 @@ extension Decision {
   func shard(_ id: ShardID) throws(Rejection) -> ShardDefinition {
     guard let shard = image.shards[id] else {
       let known = image.shards.keys.sorted()
+      let wasRemoved = image.removedShards.contains(id)
       throw Rejection(
-        .undefinedObject, "shard \(id) does not exist",
+        .undefinedObject, wasRemoved ? "shard \(id) was removed" : "shard \(id) does not exist",
         detail: known.isEmpty
           ? "The cluster has no shards." : "The cluster's shards are \(list(known, \.description)).")
     }
@@ -152,15 +157,20 @@ extension Decision {
 
   /// Where a new tablet goes: the shard asked for, else the one with the fewest tablets, the lowest number on ties.
   func placement(_ requested: ShardID?, table: String) throws(Rejection) -> ShardID {
-    if let requested { return try shard(requested).id }
-    let byLoad = image.shards.keys.min { left, right in
+    if let requested {
+      let shard = try shard(requested)
+      try checkTakesTablets(shard)
+      return shard.id
+    }
+    let byLoad = image.shards.values.lazy.filter { !$0.isDraining }.map(\.id).min { left, right in
       let (leftCount, rightCount) = (image.tabletCounts[left] ?? 0, image.tabletCounts[right] ?? 0)
       return leftCount != rightCount ? leftCount < rightCount : left < right
     }
     guard let byLoad else {
       throw Rejection(
         .objectNotInPrerequisiteState, "there is no shard to place table \"\(table)\" on",
-        hint: "Create a shard first.")
+        hint: image.shards.isEmpty
+          ? "Create a shard first." : "All are being drained: kunlog shard undrain, or add one.")
     }
     return byLoad
   }

@@ -32,7 +32,7 @@ extension Decision {
     guard let tablet = image.tablets[tabletID] else {
       throw Rejection(.undefinedObject, "tablet \(tabletID) does not exist")
     }
-    _ = try shard(target)
+    try checkTakesTablets(shard(target))
     try checkRemark(reason)
     try checkEpoch(epoch ?? tablet.epoch, tablet)
     guard tablet.shardID != target else {

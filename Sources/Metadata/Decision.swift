@@ -113,6 +113,7 @@ struct Decision {
     case .materializedView(let command): try decide(command)
     case .function(let command): try decide(command)
     case .schemaChange(let command): try decide(command)
+    case .shard(let command): try decide(command)
     }
   }
 

@@ -67,6 +67,7 @@ package enum Event: Sendable, Hashable {
   case materializedView(MaterializedViewEvent)
   case function(FunctionEvent)
   case schemaChange(SchemaChangeEvent)
+  case shard(ShardEvent)
 }
 
 /// What an event is about, at the grain at which subscribers and operators filter.
@@ -79,7 +80,7 @@ extension Event {
     switch self {
     case .clusterCreated, .featureLevelRaised, .settingChanged, .clusterRestored: .cluster
     case .nodeRegistered, .nodeAddressChanged, .nodeRemoved: .nodes
-    case .shardCreated, .replicaAdded, .replicaRemoved: .shards
+    case .shardCreated, .replicaAdded, .replicaRemoved, .shard: .shards
     case .databaseCreated, .schemaCreated, .schemaDropped, .tableCreated, .tableDropped, .columnDefaultChanged,
       .indexCreated, .indexDropped, .sequenceCreated, .sequenceAltered, .sequenceDropped, .sequenceReserved,
       .sequenceValueSet, .viewCreated, .viewReplaced, .viewDropped:
@@ -101,7 +102,7 @@ extension Event {
     switch self {
     case .noteRecorded: FeatureLevel.notes
     case .clusterRestored: FeatureLevel.restoration
-    case .transaction, .manager, .migration, .privilege, .materializedView, .function, .schemaChange:
+    case .transaction, .manager, .migration, .privilege, .materializedView, .function, .schemaChange, .shard:
       FeatureLevel.coordination
     default: 1
     }
@@ -150,13 +151,14 @@ extension Event {
     case .materializedView(let event): event.kind
     case .function(let event): event.kind
     case .schemaChange(let event): event.kind
+    case .shard(let event): event.kind
     }
   }
 
   /// The kinds that there are, in the order of the cases.
   package static let kinds =
     plainKinds + TransactionEvent.kinds + ManagerEvent.kinds + MigrationEvent.kinds + PrivilegeEvent.kinds
-    + MaterializedViewEvent.kinds + FunctionEvent.kinds + SchemaChangeEvent.kinds
+    + MaterializedViewEvent.kinds + FunctionEvent.kinds + SchemaChangeEvent.kinds + ShardEvent.kinds
 
   private static let plainKinds = [
     "ClusterCreated", "FeatureLevelRaised", "SettingChanged", "ClusterRestored", "NodeRegistered", "NodeAddressChanged",

@@ -55,6 +55,7 @@ private struct SubjectResolver {
     switch event {
     case .shardCreated(let shard): subject.shards = [shard.id]
     case .replicaAdded(let shard, _), .replicaRemoved(let shard, _): subject.shards = [shard]
+    case .shard(let event): subject.shards = [event.shardID]
     case .tableCreated(let table):
       parentOfTable[table.id] = .some(table.partition?.parentID)
       setTable(table.id, &subject)

@@ -94,6 +94,11 @@ extension Image {
       guard var shard = shards[id] else { return }
       shard.replicas.removeAll { $0 == node }
       shards[id] = shard
+    case .shard(.drainBegun(let id, _)): shards[id]?.isDraining = true
+    case .shard(.drainCancelled(let id)): shards[id]?.isDraining = false
+    case .shard(.removed(let id)):
+      shards[id] = nil
+      removedShards.insert(id)
     default: break
     }
   }

@@ -34,6 +34,7 @@ private struct ImageObjects: Sendable, Equatable {
   var nodes: TreeDictionary<NodeID, NodeDefinition> = [:]
   var removedNodes: TreeSet<NodeID> = []
   var shards: TreeDictionary<ShardID, ShardDefinition> = [:]
+  var removedShards: TreeSet<ShardID> = []
   var databases: TreeDictionary<ObjectID, DatabaseDefinition> = [:]
   var schemas: TreeDictionary<ObjectID, SchemaDefinition> = [:]
   var tables: TreeDictionary<ObjectID, TableDefinition> = [:]
@@ -130,6 +131,11 @@ extension Image {
   package var shards: TreeDictionary<ShardID, ShardDefinition> {
     get { objects.value.shards }
     _modify { yield &objects.value.shards }
+  }
+  /// Numbers that are never used again.
+  package var removedShards: TreeSet<ShardID> {
+    get { objects.value.removedShards }
+    _modify { yield &objects.value.removedShards }
   }
   package var databases: TreeDictionary<ObjectID, DatabaseDefinition> {
     get { objects.value.databases }

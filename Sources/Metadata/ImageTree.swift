@@ -94,6 +94,7 @@ package struct ImageTree: Sendable {
         ImageEntry(
           "shards",
           .folder { image.shards.values.sorted { $0.id < $1.id }.map { ImageEntry("\($0.id)", image.treeNode($0)) } }),
+        ImageEntry("removed_shards", .list(image.removedShards.sorted().map(\.description))),
         ImageEntry(
           "databases",
           .folder { image.databases.values.sorted { $0.id < $1.id }.map { ImageEntry($0.name, image.treeNode($0)) } }),
@@ -187,7 +188,7 @@ extension Image {
     .folder { [self] in
       [
         ImageEntry("name", .text(shard.name)), ImageEntry("replicas", .list(shard.replicas.map(\.description))),
-        ImageEntry("tablets", .number(tabletCounts[shard.id] ?? 0)),
+        ImageEntry("tablets", .number(tabletCounts[shard.id] ?? 0)), ImageEntry("draining", .flag(shard.isDraining)),
       ]
     }
   }

@@ -25,10 +25,13 @@ package struct ShardDefinition: Sendable, Hashable {
   package var name: String
   /// Storage nodes, in the order in which they were added.
   package var replicas: [NodeID]
-  package init(id: ShardID, name: String, replicas: [NodeID]) {
+  /// It takes no new tablets, and managers move those that it has elsewhere. Since feature level 3.
+  package var isDraining: Bool
+  package init(id: ShardID, name: String, replicas: [NodeID], isDraining: Bool = false) {
     self.id = id
     self.name = name
     self.replicas = replicas
+    self.isDraining = isDraining
   }
 }
 

@@ -45,6 +45,8 @@ package struct ShardSummary: Sendable, Equatable, Codable {
   package var replicas: [String]
   package var tablets: Int
   package var tables: Int
+  /// It takes no new tablets.
+  package var draining: Bool
 }
 
 /// A shard and what it holds: what `kunlog shard show` shows.
@@ -129,6 +131,6 @@ extension Image {
     let held = tablets.values.filter { $0.shardID == shard.id }
     return ShardSummary(
       id: shard.id.rawValue, name: shard.name, replicas: shard.replicas.map(nodeName), tablets: held.count,
-      tables: Set(held.map(\.tableID)).count)
+      tables: Set(held.map(\.tableID)).count, draining: shard.isDraining)
   }
 }

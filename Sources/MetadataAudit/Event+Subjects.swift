@@ -21,6 +21,7 @@ extension Event {
     case .nodeAddressChanged(let id, _, _, _), .nodeRemoved(let id): [.node(id)]
     case .shardCreated(let shard): [.shard(shard.id)] + shard.replicas.map { .node($0) }
     case .replicaAdded(let shard, let node), .replicaRemoved(let shard, let node): [.shard(shard), .node(node)]
+    case .shard(let event): [.shard(event.shardID)]
     case .databaseCreated(let database): [.object(database.id)]
     case .schemaCreated(let schema): [.object(schema.id)]
     case .tableCreated(let table): [.object(table.id)] + (table.partition.map { [.object($0.parentID)] } ?? [])
@@ -101,7 +102,7 @@ extension Event {
       .schemaDropped,
       .tableDropped, .columnDefaultChanged, .indexDropped, .sequenceDropped, .sequenceReserved, .sequenceValueSet,
       .viewDropped, .roleDropped, .tabletDropped, .tabletCleared, .transaction, .manager, .migration,
-      .privilege, .materializedView, .function, .schemaChange:
+      .privilege, .materializedView, .function, .schemaChange, .shard:
       nil
     }
   }
@@ -110,6 +111,7 @@ extension Event {
   package var endedObject: ObjectIdentity? {
     switch self {
     case .nodeRemoved(let id): .node(id)
+    case .shard(.removed(let id)): .shard(id)
     case .schemaDropped(let id), .tableDropped(let id), .indexDropped(let id), .sequenceDropped(let id),
       .viewDropped(let id), .roleDropped(let id):
       .object(id)

@@ -54,6 +54,7 @@ extension Command {
     case .materializedView(let command): command.wireKind
     case .function(let command): command.wireKind
     case .schemaChange(let command): command.wireKind
+    case .shard(let command): command.wireKind
     case .createSchema, .dropSchema, .createTable, .dropTables, .truncateTables, .createIndex, .dropIndexes,
       .createSequence, .alterSequence, .dropSequences, .reserveSequence, .setSequenceValue, .createView, .dropViews:
       wireCatalogKind
@@ -161,6 +162,7 @@ extension Command {
     if let command = try MaterializedViewCommand(wire: kind) { return .materializedView(command) }
     if let command = try FunctionCommand(wire: kind) { return .function(command) }
     if let command = SchemaChangeCommand(wire: kind) { return .schemaChange(command) }
+    if let command = ShardCommand(wire: kind) { return .shard(command) }
     return nil
   }
 

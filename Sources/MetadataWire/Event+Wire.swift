@@ -78,6 +78,7 @@ extension Event {
     case .materializedView(let event): event.wireKind
     case .function(let event): event.wireKind
     case .schemaChange(let event): event.wireKind
+    case .shard(let event): event.wireKind
     case .databaseCreated, .schemaCreated, .schemaDropped, .tableCreated, .tableDropped, .columnDefaultChanged,
       .indexCreated, .indexDropped, .sequenceCreated, .sequenceAltered, .sequenceDropped, .sequenceReserved,
       .sequenceValueSet, .viewCreated, .viewReplaced, .viewDropped:
@@ -187,6 +188,7 @@ extension Event {
     if let event = MaterializedViewEvent(wire: kind) { return .materializedView(event) }
     if let event = try FunctionEvent(wire: kind) { return .function(event) }
     if let event = SchemaChangeEvent(wire: kind) { return .schemaChange(event) }
+    if let event = ShardEvent(wire: kind) { return .shard(event) }
     return nil
   }
 

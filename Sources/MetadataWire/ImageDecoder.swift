@@ -63,6 +63,7 @@ package struct ImageDecoder: Sendable {
     image.nextObjectID = ObjectID(rawValue: header.nextObjectID)
     image.nextTabletID = TabletID(rawValue: header.nextTabletID)
     image.removedNodes = TreeSet(header.removedNodes.map(NodeID.init))
+    image.removedShards = TreeSet(header.removedShards.map(ShardID.init))
     if header.nextMigrationID > 0 { image.migrations.nextID = MigrationID(rawValue: header.nextMigrationID) }
     if header.nextSchemaChangeID > 0 {
       image.schemaChanges.nextID = SchemaChangeID(rawValue: header.nextSchemaChangeID)

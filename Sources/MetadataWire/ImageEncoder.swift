@@ -131,6 +131,7 @@ package struct ImageEncoder: Sendable {
       $0.nextObjectID = image.nextObjectID.rawValue
       $0.nextTabletID = image.nextTabletID.rawValue
       $0.removedNodes = image.removedNodes.map(\.rawValue).sorted()
+      $0.removedShards = image.removedShards.map(\.rawValue).sorted()
       // 0 as long as there is none: an image below feature level 3 is as it ever was.
       $0.nextMigrationID = image.migrations.nextID.rawValue > 1 ? image.migrations.nextID.rawValue : 0
       $0.nextSchemaChangeID = image.schemaChanges.nextID.rawValue > 1 ? image.schemaChanges.nextID.rawValue : 0

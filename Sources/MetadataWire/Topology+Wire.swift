@@ -45,12 +45,15 @@ extension ShardDefinition {
       $0.id = id.rawValue
       $0.name = name
       $0.replicas = replicas.map(\.rawValue)
+      $0.draining = isDraining
     }
   }
 
   /// From the protocol.
   package init(wire: Kunlog_Metadata_V1_Shard) {
-    self.init(id: ShardID(rawValue: wire.id), name: wire.name, replicas: wire.replicas.map(NodeID.init))
+    self.init(
+      id: ShardID(rawValue: wire.id), name: wire.name, replicas: wire.replicas.map(NodeID.init),
+      isDraining: wire.draining)
   }
 }
 

@@ -121,13 +121,16 @@ package final class SQLiteEngine: StorageEngine {
   }
 
   package func statistics() async -> EngineStatistics {
-    let paths = tablets.keys.map { directory.tabletPath($0) }
-    let size = await workers.run {
-      paths.reduce(UInt64(0)) { total, path in
-        ["", "-wal"].reduce(total) { $0 + UInt64((try? FileSystem.size(path + $1)) ?? 0) }
+    let paths = tablets.keys.map { ($0, directory.tabletPath($0)) }
+    let sizes = await workers.run {
+      var sizes: [TabletID: UInt64] = [:]
+      for (tablet, path) in paths {
+        sizes[tablet] = ["", "-wal"].reduce(0) { $0 + UInt64((try? FileSystem.size(path + $1)) ?? 0) }
       }
+      return sizes
     }
-    return EngineStatistics(tablets: tablets.count, sizeBytes: size, openTransactions: transactions.count)
+    return EngineStatistics(
+      tablets: tablets.count, sizeBytes: sizes.values.reduce(0, +), openTransactions: transactions.count, sizes: sizes)
   }
 
   package func close() async {

@@ -385,9 +385,12 @@ package struct EngineStatistics: Sendable, Hashable {
   package var tablets: Int
   package var sizeBytes: UInt64
   package var openTransactions: Int
-  package init(tablets: Int, sizeBytes: UInt64, openTransactions: Int) {
+  /// Of the tablets' files.
+  package var sizes: [TabletID: UInt64]
+  package init(tablets: Int, sizeBytes: UInt64, openTransactions: Int, sizes: [TabletID: UInt64] = [:]) {
     self.tablets = tablets
     self.sizeBytes = sizeBytes
     self.openTransactions = openTransactions
+    self.sizes = sizes
   }
 }

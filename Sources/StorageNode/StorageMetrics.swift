@@ -1,5 +1,7 @@
 import EventLoop
+import Metadata
 import Metrics
+import ProtocolStorage
 import StorageEngine
 
 /// What became of the requests of compute nodes.
@@ -31,7 +33,24 @@ final class ExecuteStatistics {
   private(set) var readLatency = Histogram()
   private(set) var writeLatency = Histogram()
 
+  /// By tablet; those that are gone are left in until the process ends.
+  private(set) var uses: [TabletID: (reads: UInt64, writes: UInt64)] = [:]
+
   nonisolated init() {}
+
+  /// Counts the tablets that a request has read and written.
+  func used(_ fragments: [Kunlog_Storage_V1_Fragment]) {
+    for fragment in fragments {
+      for (place, reference) in fragment.tablets.enumerated() {
+        let tablet = TabletID(rawValue: reference.tabletID)
+        if fragment.isWrite && place == 0 {
+          uses[tablet, default: (0, 0)].writes &+= 1
+        } else {
+          uses[tablet, default: (0, 0)].reads &+= 1
+        }
+      }
+    }
+  }
 
   func ended(isWrite: Bool, _ result: Result, startedAt: UInt64) {
     let nanoseconds = Loop.now - min(startedAt, Loop.now)

@@ -73,6 +73,7 @@ final class StorageService {
       await call.run()
       statistics.ended(
         isWrite: request.fragments.contains(where: \.isWrite), call.result, startedAt: context.startedAt)
+      if call.result == .ok { statistics.used(request.fragments) }
     }
     server.handle(StorageMethods.commit) { [unowned self] request, _ in
       try check(request.clusterID, request.shardID)
@@ -108,7 +109,9 @@ final class StorageService {
       }
       return .with { $0.silenceMilliseconds = UInt32(OpenTransactions.silenceMilliseconds) }
     }
-    server.handle(StorageMethods.status) { [unowned self] _, _ in await status() }
+    server.handle(StorageMethods.status) { [unowned self] request, _ in
+      await status(usage: request.usage)
+    }
   }
 
   func leadershipChanged(_ isLeader: Bool) {
@@ -218,7 +221,7 @@ final class StorageService {
 
   // MARK: Status
 
-  private func status() async -> Kunlog_Storage_V1_StatusResponse {
+  private func status(usage: Bool) async -> Kunlog_Storage_V1_StatusResponse {
     let statistics = await engine.statistics()
     let status = replica.status
     return .with {
@@ -235,6 +238,17 @@ final class StorageService {
       $0.tablets = UInt64(statistics.tablets)
       $0.sizeBytes = statistics.sizeBytes
       $0.openTransactions = UInt32(clamping: transactions.count)
+      if usage {
+        $0.usage = statistics.sizes.sorted { $0.key < $1.key }.map { tablet, size in
+          let uses = self.statistics.uses[tablet] ?? (0, 0)
+          return .with {
+            $0.tabletID = tablet.rawValue
+            $0.sizeBytes = size
+            $0.reads = uses.reads
+            $0.writes = uses.writes
+          }
+        }
+      }
     }
   }
 }

@@ -14,8 +14,8 @@ struct Kunlog: AsyncParsableCommand {
       CommandGroup(
         name: "Operators",
         subcommands: [
-          ClusterCommand.self, TableCommand.self, ShardCommand.self, MigrationCommands.self, TxnCommand.self,
-          LogCommand.self,
+          ClusterCommand.self, TableCommand.self, ShardCommand.self, RebalanceCommand.self, MigrationCommands.self,
+          TxnCommand.self, LogCommand.self,
           CertCommand.self,
           AccessCommand.self,
           BenchCommand.self,

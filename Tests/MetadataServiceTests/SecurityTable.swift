@@ -108,6 +108,9 @@ private func catalogSample(_ kind: CommandKind, _ id: ObjectID) -> Command {
   case .planSchemaChange: .schemaChange(.plan(id, text: "t", steps: ["a"]))
   case .completeSchemaChangeStep: .schemaChange(.completeStep(change, step: 1))
   case .failSchemaChange: .schemaChange(.fail(change, reason: "test"))
+  case .drainShard: .shard(.drain(ShardID(rawValue: 9), reason: "test"))
+  case .undrainShard: .shard(.undrain(ShardID(rawValue: 9)))
+  case .removeShard: .shard(.remove(ShardID(rawValue: 9)))
   default: preconditionFailure("no sample of \(kind)")
   }
 }

@@ -37,6 +37,9 @@ let goldenSamples: [Event] = {
   samples += [.manager(.elected(node, epoch: 4)), .manager(.resigned(epoch: 4))]
   samples += goldenMigrations.map { .migration($0) }
   samples += goldenCatalog
+  samples += [
+    .shard(.drainBegun(shard, reason: "its machines go")), .shard(.drainCancelled(shard)), .shard(.removed(shard)),
+  ]
   samples.append(
     .clusterRestored(
       RestoredCluster(

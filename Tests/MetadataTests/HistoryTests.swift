@@ -267,6 +267,8 @@ import Testing
       .schemaChange(.plan(id, text: "t", steps: ["a"])),
       .schemaChange(.completeStep(SchemaChangeID(rawValue: 3), step: 2)),
       .schemaChange(.fail(SchemaChangeID(rawValue: 3), reason: "r")),
+      .shard(.drain(ShardID(rawValue: 3), reason: "r")), .shard(.undrain(ShardID(rawValue: 3))),
+      .shard(.remove(ShardID(rawValue: 3))),
     ]
     for command in catalog { #expect(try Command(wire: command.wire) == command) }
     let steps: [MigrationStep] = [

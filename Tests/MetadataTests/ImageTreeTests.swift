@@ -35,9 +35,9 @@ import Testing
     let tree = try tree()
     #expect(
       try names(tree, "/") == [
-        "cluster", "settings", "nodes", "removed_nodes", "shards", "databases", "roles", "schemas", "tables",
-        "sequences", "views", "functions", "tablets", "transactions", "migrations", "schema_changes", "manager",
-        "compaction_holds", "notes", "requests",
+        "cluster", "settings", "nodes", "removed_nodes", "shards", "removed_shards", "databases", "roles",
+        "schemas", "tables", "sequences", "views", "functions", "tablets", "transactions", "migrations",
+        "schema_changes", "manager", "compaction_holds", "notes", "requests",
       ])
     #expect(try value(tree, "/cluster/name") == "test")
     #expect(try value(tree, "/cluster/feature_level") == "3")

@@ -273,6 +273,9 @@ private func randomEvent(_ chance: inout SeededChance) -> Event {
   case 15: return .manager(.elected(NodeID(rawValue: number()), epoch: number()))
   case 16: return .manager(.resigned(epoch: number()))
   case 17: return randomCatalogEvent(object, number(), &chance)
+  case 18:
+    let events: [ShardEvent] = [.drainBegun(shard, reason: ""), .drainCancelled(shard), .removed(shard)]
+    return .shard(events.randomElement(using: &chance) ?? .removed(shard))
   default: return .migration(randomMigrationEvent(MigrationID(rawValue: number()), tablet, shard, number(), &chance))
   }
 }

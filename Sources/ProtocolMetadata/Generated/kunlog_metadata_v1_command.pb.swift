@@ -475,6 +475,31 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     set {kind = .expireCut(newValue)}
   }
 
+  /// topology.proto.
+  package var drainShard: Kunlog_Metadata_V1_DrainShard {
+    get {
+      if case .drainShard(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_DrainShard()
+    }
+    set {kind = .drainShard(newValue)}
+  }
+
+  package var undrainShard: Kunlog_Metadata_V1_UndrainShard {
+    get {
+      if case .undrainShard(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_UndrainShard()
+    }
+    set {kind = .undrainShard(newValue)}
+  }
+
+  package var removeShard: Kunlog_Metadata_V1_RemoveShard {
+    get {
+      if case .removeShard(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_RemoveShard()
+    }
+    set {kind = .removeShard(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -541,6 +566,10 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     case completeMigration(Kunlog_Metadata_V1_CompleteMigration)
     case reportMigration(Kunlog_Metadata_V1_ReportMigration)
     case expireCut(Kunlog_Metadata_V1_ExpireCut)
+    /// topology.proto.
+    case drainShard(Kunlog_Metadata_V1_DrainShard)
+    case undrainShard(Kunlog_Metadata_V1_UndrainShard)
+    case removeShard(Kunlog_Metadata_V1_RemoveShard)
 
   }
 
@@ -1373,7 +1402,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Command"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{3}record_note\0\u{3}raise_feature_level\0\u{4}\u{b}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0\u{4}\u{4}grant_privileges\0\u{3}revoke_privileges\0\u{3}grant_roles\0\u{3}revoke_roles\0\u{3}create_materialized_view\0\u{3}refresh_materialized_view\0\u{3}drop_materialized_views\0\u{3}create_function\0\u{3}drop_functions\0\u{4}\u{2}plan_schema_change\0\u{3}complete_schema_change_step\0\u{3}fail_schema_change\0\u{4}\u{8}decide_transaction\0\u{3}resolve_transaction\0\u{3}settle_transactions\0\u{4}\u{8}elect_manager\0\u{3}resign_manager\0\u{4}\u{9}plan_migration\0\u{3}advance_migration\0\u{3}pause_migration\0\u{3}resume_migration\0\u{3}retry_migration\0\u{3}fail_migration\0\u{3}reverse_migration\0\u{3}give_up_reverse\0\u{3}complete_migration\0\u{3}report_migration\0\u{3}expire_cut\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{3}record_note\0\u{3}raise_feature_level\0\u{4}\u{b}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0\u{4}\u{4}grant_privileges\0\u{3}revoke_privileges\0\u{3}grant_roles\0\u{3}revoke_roles\0\u{3}create_materialized_view\0\u{3}refresh_materialized_view\0\u{3}drop_materialized_views\0\u{3}create_function\0\u{3}drop_functions\0\u{4}\u{2}plan_schema_change\0\u{3}complete_schema_change_step\0\u{3}fail_schema_change\0\u{4}\u{8}decide_transaction\0\u{3}resolve_transaction\0\u{3}settle_transactions\0\u{4}\u{8}elect_manager\0\u{3}resign_manager\0\u{4}\u{9}plan_migration\0\u{3}advance_migration\0\u{3}pause_migration\0\u{3}resume_migration\0\u{3}retry_migration\0\u{3}fail_migration\0\u{3}reverse_migration\0\u{3}give_up_reverse\0\u{3}complete_migration\0\u{3}report_migration\0\u{3}expire_cut\0\u{4}\u{a}drain_shard\0\u{3}undrain_shard\0\u{3}remove_shard\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2083,6 +2112,45 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
           self.kind = .expireCut(v)
         }
       }()
+      case 100: try {
+        var v: Kunlog_Metadata_V1_DrainShard?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .drainShard(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .drainShard(v)
+        }
+      }()
+      case 101: try {
+        var v: Kunlog_Metadata_V1_UndrainShard?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .undrainShard(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .undrainShard(v)
+        }
+      }()
+      case 102: try {
+        var v: Kunlog_Metadata_V1_RemoveShard?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .removeShard(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .removeShard(v)
+        }
+      }()
       default: break
       }
     }
@@ -2309,6 +2377,18 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
     case .expireCut?: try {
       guard case .expireCut(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 90)
+    }()
+    case .drainShard?: try {
+      guard case .drainShard(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 100)
+    }()
+    case .undrainShard?: try {
+      guard case .undrainShard(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 101)
+    }()
+    case .removeShard?: try {
+      guard case .removeShard(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 102)
     }()
     case nil: break
     }

@@ -120,6 +120,31 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     set {kind = .replicaRemoved(newValue)}
   }
 
+  /// topology.proto. Since feature level 3.
+  package var shardDrainBegun: Kunlog_Metadata_V1_ShardDrainBegun {
+    get {
+      if case .shardDrainBegun(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ShardDrainBegun()
+    }
+    set {kind = .shardDrainBegun(newValue)}
+  }
+
+  package var shardDrainCancelled: Kunlog_Metadata_V1_ShardDrainCancelled {
+    get {
+      if case .shardDrainCancelled(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ShardDrainCancelled()
+    }
+    set {kind = .shardDrainCancelled(newValue)}
+  }
+
+  package var shardRemoved: Kunlog_Metadata_V1_ShardRemoved {
+    get {
+      if case .shardRemoved(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ShardRemoved()
+    }
+    set {kind = .shardRemoved(newValue)}
+  }
+
   /// CreateCluster.
   package var databaseCreated: Kunlog_Metadata_V1_Database {
     get {
@@ -626,6 +651,10 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     case shardCreated(Kunlog_Metadata_V1_Shard)
     case replicaAdded(Kunlog_Metadata_V1_ReplicaAdded)
     case replicaRemoved(Kunlog_Metadata_V1_ReplicaRemoved)
+    /// topology.proto. Since feature level 3.
+    case shardDrainBegun(Kunlog_Metadata_V1_ShardDrainBegun)
+    case shardDrainCancelled(Kunlog_Metadata_V1_ShardDrainCancelled)
+    case shardRemoved(Kunlog_Metadata_V1_ShardRemoved)
     /// CreateCluster.
     case databaseCreated(Kunlog_Metadata_V1_Database)
     /// CreateSchema.
@@ -1049,7 +1078,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Event"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{3}cluster_restored\0\u{4}\u{6}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{4}\u{8}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{4}\u{8}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{3}materialized_view_created\0\u{3}materialized_view_refreshed\0\u{3}function_created\0\u{3}function_replaced\0\u{3}function_dropped\0\u{3}schema_change_planned\0\u{3}schema_change_step_done\0\u{3}schema_change_completed\0\u{3}schema_change_failed\0\u{4}\u{6}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{3}privileges_changed\0\u{3}role_granted\0\u{3}role_revoked\0\u{4}\u{f}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0\u{4}\u{a}transaction_decided\0\u{3}transaction_resolved\0\u{3}transactions_settled\0\u{4}\u{8}manager_elected\0\u{3}manager_resigned\0\u{4}\u{9}migration_planned\0\u{3}migration_snapshot_taken\0\u{3}migration_transferred\0\u{3}migration_loaded\0\u{3}migration_caught_up\0\u{3}migration_writes_cut\0\u{3}tablet_routed\0\u{3}migration_finishing\0\u{3}migration_source_dropped\0\u{3}migration_paused\0\u{3}migration_resumed\0\u{3}migration_retried\0\u{3}migration_failed\0\u{3}migration_rolled_back\0\u{3}migration_reversed\0\u{3}migration_abandoned\0\u{3}migration_reverse_requested\0\u{3}migration_reverse_given_up\0\u{3}migration_progressed\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{3}cluster_restored\0\u{4}\u{6}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{4}\u{8}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{3}shard_drain_begun\0\u{3}shard_drain_cancelled\0\u{3}shard_removed\0\u{4}\u{5}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{3}materialized_view_created\0\u{3}materialized_view_refreshed\0\u{3}function_created\0\u{3}function_replaced\0\u{3}function_dropped\0\u{3}schema_change_planned\0\u{3}schema_change_step_done\0\u{3}schema_change_completed\0\u{3}schema_change_failed\0\u{4}\u{6}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{3}privileges_changed\0\u{3}role_granted\0\u{3}role_revoked\0\u{4}\u{f}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0\u{4}\u{a}transaction_decided\0\u{3}transaction_resolved\0\u{3}transactions_settled\0\u{4}\u{8}manager_elected\0\u{3}manager_resigned\0\u{4}\u{9}migration_planned\0\u{3}migration_snapshot_taken\0\u{3}migration_transferred\0\u{3}migration_loaded\0\u{3}migration_caught_up\0\u{3}migration_writes_cut\0\u{3}tablet_routed\0\u{3}migration_finishing\0\u{3}migration_source_dropped\0\u{3}migration_paused\0\u{3}migration_resumed\0\u{3}migration_retried\0\u{3}migration_failed\0\u{3}migration_rolled_back\0\u{3}migration_reversed\0\u{3}migration_abandoned\0\u{3}migration_reverse_requested\0\u{3}migration_reverse_given_up\0\u{3}migration_progressed\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1185,6 +1214,45 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
           self.kind = .replicaRemoved(v)
+        }
+      }()
+      case 23: try {
+        var v: Kunlog_Metadata_V1_ShardDrainBegun?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .shardDrainBegun(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .shardDrainBegun(v)
+        }
+      }()
+      case 24: try {
+        var v: Kunlog_Metadata_V1_ShardDrainCancelled?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .shardDrainCancelled(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .shardDrainCancelled(v)
+        }
+      }()
+      case 25: try {
+        var v: Kunlog_Metadata_V1_ShardRemoved?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .shardRemoved(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .shardRemoved(v)
         }
       }()
       case 30: try {
@@ -2004,6 +2072,18 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
     case .replicaRemoved?: try {
       guard case .replicaRemoved(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
+    }()
+    case .shardDrainBegun?: try {
+      guard case .shardDrainBegun(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 23)
+    }()
+    case .shardDrainCancelled?: try {
+      guard case .shardDrainCancelled(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+    }()
+    case .shardRemoved?: try {
+      guard case .shardRemoved(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
     }()
     case .databaseCreated?: try {
       guard case .databaseCreated(let v)? = self.kind else { preconditionFailure() }

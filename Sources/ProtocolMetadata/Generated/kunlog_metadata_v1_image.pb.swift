@@ -169,6 +169,9 @@ package nonisolated struct Kunlog_Metadata_V1_ImageHeader: Sendable {
   /// 0 before the first schema change.
   package var nextSchemaChangeID: UInt64 = 0
 
+  /// Numbers that are never used again.
+  package var removedShards: [UInt32] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -806,7 +809,7 @@ nonisolated extension Kunlog_Metadata_V1_ImagePart: SwiftProtobuf.Message, Swift
 
 nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ImageHeader"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}hash\0\u{3}next_object_id\0\u{3}next_tablet_id\0\u{3}removed_nodes\0\u{3}next_migration_id\0\u{1}manager\0\u{1}tree\0\u{3}next_schema_change_id\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}hash\0\u{3}next_object_id\0\u{3}next_tablet_id\0\u{3}removed_nodes\0\u{3}next_migration_id\0\u{1}manager\0\u{1}tree\0\u{3}next_schema_change_id\0\u{3}removed_shards\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -823,6 +826,7 @@ nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, Swi
       case 7: try { try decoder.decodeSingularMessageField(value: &self._manager) }()
       case 8: try { try decoder.decodeSingularMessageField(value: &self._tree) }()
       case 9: try { try decoder.decodeSingularUInt64Field(value: &self.nextSchemaChangeID) }()
+      case 10: try { try decoder.decodeRepeatedUInt32Field(value: &self.removedShards) }()
       default: break
       }
     }
@@ -860,6 +864,9 @@ nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, Swi
     if self.nextSchemaChangeID != 0 {
       try visitor.visitSingularUInt64Field(value: self.nextSchemaChangeID, fieldNumber: 9)
     }
+    if !self.removedShards.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.removedShards, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -873,6 +880,7 @@ nonisolated extension Kunlog_Metadata_V1_ImageHeader: SwiftProtobuf.Message, Swi
     if lhs._manager != rhs._manager {return false}
     if lhs._tree != rhs._tree {return false}
     if lhs.nextSchemaChangeID != rhs.nextSchemaChangeID {return false}
+    if lhs.removedShards != rhs.removedShards {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

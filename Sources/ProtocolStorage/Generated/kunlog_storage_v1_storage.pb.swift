@@ -891,6 +891,30 @@ package nonisolated struct Kunlog_Storage_V1_StatusRequest: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// Whether the answer names the tablets.
+  package var usage: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// How large a tablet is and how much it is used.
+package nonisolated struct Kunlog_Storage_V1_TabletUsage: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var tabletID: UInt64 = 0
+
+  /// Of its files.
+  package var sizeBytes: UInt64 = 0
+
+  /// Requests that read it and that wrote it, since this process began to serve.
+  package var reads: UInt64 = 0
+
+  package var writes: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -926,6 +950,9 @@ package nonisolated struct Kunlog_Storage_V1_StatusResponse: Sendable {
   package var sizeBytes: UInt64 = 0
 
   package var openTransactions: UInt32 = 0
+
+  /// By tablet, where that was asked for.
+  package var usage: [Kunlog_Storage_V1_TabletUsage] = []
 
   /// The newest feature level that this node's program understands; 0: it is older than level 3.
   package var featureLevel: UInt32 = 0
@@ -2498,18 +2525,74 @@ nonisolated extension Kunlog_Storage_V1_KeepAliveResponse: SwiftProtobuf.Message
 
 nonisolated extension Kunlog_Storage_V1_StatusRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StatusRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}usage\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    // Load everything into unknown fields
-    while try decoder.nextFieldNumber() != nil {}
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.usage) }()
+      default: break
+      }
+    }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.usage != false {
+      try visitor.visitSingularBoolField(value: self.usage, fieldNumber: 1)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Kunlog_Storage_V1_StatusRequest, rhs: Kunlog_Storage_V1_StatusRequest) -> Bool {
+    if lhs.usage != rhs.usage {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_TabletUsage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TabletUsage"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{3}size_bytes\0\u{1}reads\0\u{1}writes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.tabletID) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.sizeBytes) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.reads) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.writes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.tabletID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.tabletID, fieldNumber: 1)
+    }
+    if self.sizeBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sizeBytes, fieldNumber: 2)
+    }
+    if self.reads != 0 {
+      try visitor.visitSingularUInt64Field(value: self.reads, fieldNumber: 3)
+    }
+    if self.writes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.writes, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_TabletUsage, rhs: Kunlog_Storage_V1_TabletUsage) -> Bool {
+    if lhs.tabletID != rhs.tabletID {return false}
+    if lhs.sizeBytes != rhs.sizeBytes {return false}
+    if lhs.reads != rhs.reads {return false}
+    if lhs.writes != rhs.writes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2517,7 +2600,7 @@ nonisolated extension Kunlog_Storage_V1_StatusRequest: SwiftProtobuf.Message, Sw
 
 nonisolated extension Kunlog_Storage_V1_StatusResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StatusResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}shard_id\0\u{3}node_id\0\u{1}role\0\u{1}term\0\u{3}leader_node_id\0\u{3}commit_index\0\u{3}applied_index\0\u{3}last_index\0\u{3}metadata_index\0\u{1}tablets\0\u{3}size_bytes\0\u{3}open_transactions\0\u{4}\u{8}feature_level\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}shard_id\0\u{3}node_id\0\u{1}role\0\u{1}term\0\u{3}leader_node_id\0\u{3}commit_index\0\u{3}applied_index\0\u{3}last_index\0\u{3}metadata_index\0\u{1}tablets\0\u{3}size_bytes\0\u{3}open_transactions\0\u{1}usage\0\u{4}\u{7}feature_level\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2537,6 +2620,7 @@ nonisolated extension Kunlog_Storage_V1_StatusResponse: SwiftProtobuf.Message, S
       case 10: try { try decoder.decodeSingularUInt64Field(value: &self.tablets) }()
       case 11: try { try decoder.decodeSingularUInt64Field(value: &self.sizeBytes) }()
       case 12: try { try decoder.decodeSingularUInt32Field(value: &self.openTransactions) }()
+      case 13: try { try decoder.decodeRepeatedMessageField(value: &self.usage) }()
       case 20: try { try decoder.decodeSingularUInt32Field(value: &self.featureLevel) }()
       default: break
       }
@@ -2580,6 +2664,9 @@ nonisolated extension Kunlog_Storage_V1_StatusResponse: SwiftProtobuf.Message, S
     if self.openTransactions != 0 {
       try visitor.visitSingularUInt32Field(value: self.openTransactions, fieldNumber: 12)
     }
+    if !self.usage.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.usage, fieldNumber: 13)
+    }
     if self.featureLevel != 0 {
       try visitor.visitSingularUInt32Field(value: self.featureLevel, fieldNumber: 20)
     }
@@ -2599,6 +2686,7 @@ nonisolated extension Kunlog_Storage_V1_StatusResponse: SwiftProtobuf.Message, S
     if lhs.tablets != rhs.tablets {return false}
     if lhs.sizeBytes != rhs.sizeBytes {return false}
     if lhs.openTransactions != rhs.openTransactions {return false}
+    if lhs.usage != rhs.usage {return false}
     if lhs.featureLevel != rhs.featureLevel {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

@@ -5,8 +5,10 @@ answered, until the file --until-file exists (or --seconds have passed). What ho
 acknowledged insert is there once, and nothing else; each counter is what was acknowledged; what a client wrote it reads.
 
 Usage: moving.py --port PORT [--seconds 20] [--until-file FILE] [--connections 16] [--kills] [--rows 20000]
+       [--partitions N]
 With --kills, statements may fail as they may when processes die (connection lost, 40001, 08xxx): they are tried again or counted as
-unknown. Prints one JSON line; exit status 1 where something does not hold.
+unknown. With --partitions N all tables begin on shard 1, and `moving` has N partitions; a transaction of several statements that is
+rolled back with 40001, as docs/scale-out.md says it may be, is repeated. Prints one JSON line; exit status 1 where something does not hold.
 """
 import argparse
 import asyncio
@@ -24,14 +26,30 @@ CREATE TABLE counter (id int PRIMARY KEY, value bigint NOT NULL) WITH (shard = 1
 CREATE INDEX moving_client ON moving (client, n);
 CREATE TABLE staying (id text PRIMARY KEY, client int NOT NULL) WITH (shard = 2);
 """
+PARTITIONED = """
+CREATE TABLE moving (id text PRIMARY KEY, client int NOT NULL, n int NOT NULL, pad text) PARTITION BY HASH (id);
+{partitions}
+CREATE TABLE counter (id int PRIMARY KEY, value bigint NOT NULL) WITH (shard = 1);
+CREATE INDEX moving_client ON moving (client, n);
+CREATE TABLE staying (id text PRIMARY KEY, client int NOT NULL) WITH (shard = 1);
+"""
 COUNTERS = 64
+
+
+def tables(partitions):
+    if not partitions:
+        return TABLES
+    return PARTITIONED.format(partitions="\n".join(
+        f"CREATE TABLE moving_{n} PARTITION OF moving FOR VALUES WITH (MODULUS {partitions}, REMAINDER {n}) WITH (shard = 1);"
+        for n in range(partitions)))
+
 
 
 class Load:
     def __init__(self, options):
         self.options = options
         self.until = time.monotonic() + options.seconds
-        self.statements = 0
+        self.statements = self.retried = 0
         self.errors, self.violations = [], []
         self.unknown, self.rows, self.both = set(), set(), set()
         self.counts = {number: [0, 0] for number in range(COUNTERS)}  # acknowledged, unknown
@@ -54,7 +72,7 @@ class Load:
 
     async def setup(self):
         connection = await self.connect(0)
-        for statement in TABLES.split(";"):
+        for statement in tables(self.options.partitions).split(";"):
             if statement.strip():
                 await connection.execute(statement)
         await connection.execute(f"INSERT INTO counter SELECT g, 0 FROM generate_series(0, {COUNTERS - 1}) g")
@@ -103,10 +121,18 @@ class Load:
                     self.counts[place][0] += 1
                 elif kind < 0.7:
                     what = "transaction"
-                    async with connection.transaction():
-                        await self.timed(connection.execute(
-                            "INSERT INTO moving VALUES ($1, $2, $3, 'b')", name, number, count))
-                        await self.timed(connection.execute("INSERT INTO staying VALUES ($1, $2)", name, number))
+                    while True:
+                        try:
+                            async with connection.transaction():
+                                await self.timed(connection.execute(
+                                    "INSERT INTO moving VALUES ($1, $2, $3, 'b')", name, number, count))
+                                await self.timed(connection.execute(
+                                    "INSERT INTO staying VALUES ($1, $2)", name, number))
+                            break
+                        except asyncpg.PostgresError as error:
+                            if not self.options.partitions or error.sqlstate != "40001":
+                                raise
+                            self.retried += 1
                     self.both.add(name)
                     self.rows.add(name)
                 elif kind < 0.95:
@@ -166,7 +192,7 @@ class Load:
         at = lambda share: round(self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))] * 1000, 1)
         print(json.dumps({
             "statements": self.statements, "rows": len(self.rows), "errors": self.errors[:10],
-            "violations": self.violations[:10], "unknown": len(self.unknown),
+            "violations": self.violations[:10], "retried": self.retried, "unknown": len(self.unknown),
             "p50Milliseconds": at(0.5), "p99Milliseconds": at(0.99), "longestMilliseconds": at(1.0)}))
         return 1 if self.violations or self.errors else 0
 
@@ -180,6 +206,7 @@ def main():
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--rows", type=int, default=20000)
     parser.add_argument("--kills", action="store_true")
+    parser.add_argument("--partitions", type=int, default=0)
     sys.exit(asyncio.run(Load(parser.parse_args()).run()))
 
 

@@ -49,6 +49,8 @@ enum EventText {
     case .materializedView(let event): return text(event, names)
     case .function(let event): return text(event, names)
     case .schemaChange(let event): return text(event, names)
+    case .shard(.drainBegun(let id, let reason)): return "shard \(id)" + (reason.isEmpty ? "" : ": \(reason)")
+    case .shard(let event): return "shard \(event.shardID)"
     default: return catalogText(event, names)
     }
   }

@@ -83,6 +83,25 @@ struct QuickstartDirectory: Sendable {
     chmod(path, 0o700)
   }
 
+  /// Where the files of removed processes are kept, for whoever wants to look at them; nothing reads them.
+  var removedFolder: String { path + "/removed" }
+
+  /// Moves a process's files there. Answers where they are; nil: there were none.
+  func putAside(_ name: String) throws -> String? {
+    let manager = FileManager.default
+    try? manager.removeItem(atPath: begunFile(name))
+    guard manager.fileExists(atPath: dataDirectory(name)) else { return nil }
+    try manager.createDirectory(atPath: removedFolder, withIntermediateDirectories: true)
+    var place = "\(removedFolder)/\(name)"
+    var number = 1
+    while manager.fileExists(atPath: place) {
+      number += 1
+      place = "\(removedFolder)/\(name)-\(number)"
+    }
+    try manager.moveItem(atPath: dataDirectory(name), toPath: place)
+    return place
+  }
+
   /// Erases what a quick start left there. A directory that holds anything else is not touched.
   func erase() throws {
     let manager = FileManager.default

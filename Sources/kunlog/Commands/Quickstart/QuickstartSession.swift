@@ -75,6 +75,7 @@ final class QuickstartSession {
     layoutTimer = LoopTimer(afterMilliseconds: 200, repeatMilliseconds: 200) { [weak self] in
       guard let self, let layout = try? directory.loadLayout(), layout != self.layout else { return }
       self.layout = layout
+      supervisor.retire(absentFrom: layout)
       supervisor.extend(to: layout)
     }
   }

@@ -14,6 +14,8 @@ final class Supervisor {
     var pauseMilliseconds = 0
     var restarts = 0
     var retry: LoopTimer?
+    /// The cluster has it no more.
+    var isRetired = false
   }
 
   private let directory: QuickstartDirectory
@@ -39,7 +41,7 @@ final class Supervisor {
   /// Starts what a later layout has and the present one has not.
   func extend(to layout: ClusterLayout) {
     commandLine = NodeCommandLine(layout: layout, directory: directory)
-    let known = Set(children.map(\.layout.name))
+    let known = Set(children.filter { !$0.isRetired }.map(\.layout.name))
     for process in layout.processes where !known.contains(process.name) {
       children.append(Child(layout: process))
       do {
@@ -47,6 +49,30 @@ final class Supervisor {
         onEvent?("\(process.name) was added")
       } catch { onEvent?("\(process.name) cannot start: \(error)") }
     }
+  }
+
+  /// Ends what a later layout has no more, and puts its files aside.
+  func retire(absentFrom layout: ClusterLayout) {
+    let named = Set(layout.processes.map(\.name))
+    for index in children.indices where !children[index].isRetired && !named.contains(children[index].layout.name) {
+      children[index].isRetired = true
+      children[index].retry?.cancel()
+      guard let process = children[index].process else {
+        putAside(children[index].layout.name)
+        continue
+      }
+      process.signal(SIGTERM)
+      children[index].retry = LoopTimer(afterMilliseconds: 5000) { [weak self] in
+        self?.children[index].process?.signal(SIGKILL)
+      }
+    }
+  }
+
+  private func putAside(_ name: String) {
+    do {
+      let place = try directory.putAside(name)
+      onEvent?("\(name) was removed" + (place.map { "; its files are in \($0)" } ?? ""))
+    } catch { onEvent?("\(name) was removed; its files stay where they are: \(error)") }
   }
 
   /// Ends all processes: compute nodes first, so that no client sees a shard go; meta nodes last. One that does not end
@@ -84,6 +110,10 @@ final class Supervisor {
     let waiting = onChildEnd
     onChildEnd = []
     for continuation in waiting { continuation.resume() }
+    if children[index].isRetired {
+      children[index].retry?.cancel()
+      return putAside(children[index].layout.name)
+    }
     guard !isStopping else { return }
     if status == .code(Int(removedExitCode)) {
       onEvent?("\(children[index].layout.name) was removed from the cluster; it is not started again")

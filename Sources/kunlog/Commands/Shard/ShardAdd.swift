@@ -52,9 +52,14 @@ struct ShardAdd: AsyncParsableCommand {
     let client = try await cluster.connect(principal: "operator")
     defer { client.stop() }
     try await client.catchUp()
-    let shard = number ?? (client.image.shards.keys.max()?.rawValue ?? 0) + 1
+    let shard = number ?? client.image.nextShardID.rawValue
     if client.image.shards[ShardID(rawValue: shard)] != nil {
       throw CommandFailure(description: "There is a shard \(shard) already. See kunlog shard list.")
+    }
+    if client.image.removedShards.contains(ShardID(rawValue: shard)) {
+      throw CommandFailure(
+        description: "Shard \(shard) was removed, and its number is never used again. The next one is "
+          + "\(client.image.nextShardID).")
     }
     if member.isEmpty {
       try await addToQuickstart(client, shard)

@@ -62,12 +62,12 @@ struct TableMove: AsyncParsableCommand {
     defer { client.stop() }
     try await client.catchUp()
     let image = client.image
-    guard let target = image.shardDetails(to) else {
-      let all = image.shardSummaries.map { "\($0.id) (\($0.name))" }.joined(separator: ", ")
+    let shard = try image.requireShard(to)
+    guard image.shards[shard]?.isDraining != true else {
       throw CommandFailure(
-        description: "There is no shard \(to). " + (all.isEmpty ? "There are no shards." : "Shards: \(all)."))
+        description: "Shard \(shard) is being drained: it takes no tablets. Name another one, or take the drain back: "
+          + "kunlog shard undrain \(shard).")
     }
-    let shard = ShardID(rawValue: target.shard.id)
     let planned = try plan(image, to: shard)
     for move in planned {
       let verb = dryRun ? "would move" : "moves"

@@ -1,0 +1,125 @@
+import Coordination
+import EventLoop
+import Logging
+import Metadata
+import MetadataClient
+import Metrics
+import RPC
+import StorageWire
+
+/// Plans the moves that empty drained shards, and, where the settings say so, those that even the others out: a few at a time, while
+/// this manager acts. Which ones `RebalancePlanner` decides anew each time, from what the log says and what leaders measure.
+@LoopActor
+final class Rebalancer {
+  private static let callMilliseconds = 1000
+  /// Loads are watched for so long before anything is evened out.
+  private static let patienceMilliseconds: UInt64 = 10_000
+  /// A tablet whose move failed is left alone for so long, and for twice as long after each further failure.
+  private static let backoffMilliseconds: UInt64 = 5_000
+
+  private let client: MetadataClient
+  private let channel: @LoopActor (NodeDefinition) -> RPCChannel
+  private let logger = Logger(label: "manager")
+  private var meter = UsageMeter()
+  private var watchedSince: UInt64?
+  private var planned: [MigrationID: TabletID] = [:]
+  private var failures: [TabletID: (count: UInt64, until: UInt64)] = [:]
+  private var unplaced: [TabletID] = []
+  private var plannedCount: UInt64 = 0
+
+  init(client: MetadataClient, channel: @escaping @LoopActor (NodeDefinition) -> RPCChannel) {
+    self.client = client
+    self.channel = channel
+  }
+
+  func addMetrics(to set: inout MetricSet) {
+    set.gauge(
+      "kunlog_manager_draining_shards", "Shards that are being drained and still have tablets.",
+      client.image.shards.values.count { $0.isDraining && client.image.tabletCounts[$0.id] != nil })
+    set.counter(
+      "kunlog_manager_planned_moves_total", "Moves that this manager has planned to drain or to even out shards.",
+      plannedCount)
+  }
+
+  /// One round.
+  /// - Parameter epoch: in which this manager acts.
+  func run(_ epoch: UInt64) async {
+    let image = client.image
+    let settings = RebalanceSettings(image)
+    let now = Loop.now / 1_000_000
+    noteEnded(image, now)
+    let drains = image.shards.values.contains { $0.isDraining && image.tabletCounts[$0.id] != nil }
+    guard drains || settings.isAutomatic else { return watchedSince = nil }
+    watchedSince = watchedSince ?? now
+    let isComplete = await measure(image)
+    let room = settings.maximumMigrations - image.migrations.open.values.count { !$0.isPaused }
+    guard room > 0 else { return }
+    var options = RebalancePlanner.Options()
+    options.evensOut =
+      settings.isAutomatic && isComplete && now - (watchedSince ?? now) >= Self.patienceMilliseconds
+    options.maximumMoves = room
+    guard drains || options.evensOut else { return }
+    var cluster = meter.cluster(image)
+    for place in cluster.tablets.indices where failures[cluster.tablets[place].id].map({ $0.until > now }) ?? false {
+      cluster.tablets[place].isFixed = true
+    }
+    let plan = RebalancePlanner.plan(cluster, options)
+    if plan.unplaced != unplaced {
+      unplaced = plan.unplaced
+      if !unplaced.isEmpty { logger.warning("no shard has room for \(unplaced.count) tablets of drained shards") }
+    }
+    for move in plan.moves.prefix(room) { await ask(move, image, epoch) }
+  }
+
+  private func noteEnded(_ image: Image, _ now: UInt64) {
+    for (id, tablet) in planned.sorted(by: { $0.key < $1.key }) where image.migrations.open[id] == nil {
+      planned[id] = nil
+      guard image.migrations.ended[id]?.outcome != .completed else {
+        failures[tablet] = nil
+        continue
+      }
+      let count = (failures[tablet]?.count ?? 0) + 1
+      failures[tablet] = (count, now + Self.backoffMilliseconds << min(count - 1, 6))
+    }
+  }
+
+  /// Asks all leaders; answers whether all have said what they have.
+  private func measure(_ image: Image) async -> Bool {
+    let answers = image.shards.values.sorted { $0.id < $1.id }.map { shard in
+      let task = Task { @LoopActor in
+        await TabletUsage.ask(replicas: shard.replicas, timeoutMilliseconds: Self.callMilliseconds) { id in
+          image.nodes[id].map(channel)
+        }
+      }
+      return (shard.id, task)
+    }
+    var isComplete = true
+    for (shard, task) in answers {
+      if let usage = await task.value {
+        meter.add(usage, of: shard, nowMilliseconds: Loop.now / 1_000_000)
+      } else {
+        isComplete = false
+      }
+    }
+    return isComplete
+  }
+
+  private func ask(_ move: RebalancePlan.Move, _ image: Image, _ epoch: UInt64) async {
+    let reason = move.reason == .drain ? "shard \(move.source) is drained" : "evens out shard \(move.source)"
+    do throws(MetadataError) {
+      let result = try await client.append(
+        AppendRequest(
+          principal: client.configuration.principal, managerEpoch: epoch,
+          commands: [
+            .migration(
+              .plan(
+                move.tablet, target: move.target, epoch: image.tablets[move.tablet]?.epoch, maximumRetries: nil,
+                reason: reason))
+          ]))
+      for case .migration(.planned(let plan)) in result.events { planned[plan.id] = plan.tabletID }
+      plannedCount &+= 1
+    } catch {
+      logger.warning("tablet \(move.tablet) is not moved to shard \(move.target): \(error)")
+    }
+  }
+}

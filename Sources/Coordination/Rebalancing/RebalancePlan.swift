@@ -1,0 +1,88 @@
+import Metadata
+
+/// What is known of a cluster when it is decided which tablets should be elsewhere.
+package struct RebalanceCluster: Sendable {
+  package struct Shard: Sendable {
+    package var id: ShardID
+    /// All its tablets go elsewhere, and none comes.
+    package var isDraining: Bool
+    /// Of tablets; nil: no bound is known.
+    package var capacityBytes: UInt64?
+    package init(id: ShardID, isDraining: Bool = false, capacityBytes: UInt64? = nil) {
+      self.id = id
+      self.isDraining = isDraining
+      self.capacityBytes = capacityBytes
+    }
+  }
+
+  package struct Tablet: Sendable {
+    package var id: TabletID
+    /// Where it is, or, of one that moves, where it will be.
+    package var shard: ShardID
+    package var sizeBytes: UInt64
+    /// Reads and writes per second.
+    package var load: Double
+    /// Those of a group that are on one shard stay together; nil: it is on its own.
+    package var group: UInt64?
+    /// It counts, and stays where it is.
+    package var isFixed: Bool
+    package init(
+      id: TabletID, shard: ShardID, sizeBytes: UInt64, load: Double = 0, group: UInt64? = nil, isFixed: Bool = false
+    ) {
+      self.id = id
+      self.shard = shard
+      self.sizeBytes = sizeBytes
+      self.load = load
+      self.group = group
+      self.isFixed = isFixed
+    }
+  }
+
+  package var shards: [Shard]
+  package var tablets: [Tablet]
+  package init(shards: [Shard], tablets: [Tablet]) {
+    self.shards = shards
+    self.tablets = tablets
+  }
+}
+
+/// Which tablets should be elsewhere, and what that evens out.
+package struct RebalancePlan: Sendable, Equatable {
+  package enum Reason: Sendable, Hashable {
+    /// The source is being drained.
+    case drain
+    /// The source has more than its share.
+    case even
+  }
+
+  package struct Move: Sendable, Equatable {
+    package var tablet: TabletID
+    package var source: ShardID
+    package var target: ShardID
+    package var sizeBytes: UInt64
+    package var load: Double
+    package var reason: Reason
+  }
+
+  /// How much a shard has.
+  package struct Fill: Sendable, Equatable {
+    package var shard: ShardID
+    package var isDraining: Bool
+    package var tablets: Int
+    package var sizeBytes: UInt64
+    package var load: Double
+    /// Of size and load together; 1: as much as the mean of all that take tablets.
+    package var share: Double
+  }
+
+  package var moves: [Move] = []
+  /// By shard.
+  package var before: [Fill] = []
+  package var after: [Fill] = []
+  /// Tablets of drained shards that no shard has room for.
+  package var unplaced: [TabletID] = []
+
+  package init() {}
+
+  package var sizeBytes: UInt64 { moves.reduce(0) { $0 &+ $1.sizeBytes } }
+}

@@ -1,0 +1,305 @@
+import Metadata
+
+/// Decides which tablets should be on other shards: all of shards that are drained, and as few as possible of those that have more
+/// than their share. Values in, values out.
+///
+/// A tablet weighs what it takes of all bytes and of all load. The fullest shard gives to the emptiest one, of its tablets the one
+/// that comes nearest to what both need. Each such move lessens the sum of the squares of what shards have: it ends. A plan is begun
+/// only where two shards differ by more than `trigger` and a tablet fits well, and goes on to the stricter `goal`: what is left is
+/// then too even for load that comes and goes to move anything.
+package struct RebalancePlanner {
+  package struct Options: Sendable {
+    /// So far two shards differ, as a part of the mean, before anything is evened out.
+    package var trigger = 0.3
+    /// So little all differ afterwards, where tablets are small enough.
+    package var goal = 0.1
+    /// Parts of the difference of two shards that a tablet may have to be moved from one to the other: as the first of a plan,
+    /// and as a later one.
+    package var firstPart = 0.5
+    package var furtherPart = 0.8
+    /// Whether shards that are not drained give anything.
+    package var evensOut = true
+    /// Units that the plan moves at most.
+    package var maximumMoves = Int.max
+    package init() {}
+  }
+
+  /// A file of its own costs about that much, whatever is in it.
+  private static let tabletBytes = 65_536.0
+  /// Load counts in full from so many reads and writes per second and shard on.
+  private static let fullLoad = 100.0
+  /// Of all weights together.
+  private static let totalWeight = Double(1 << 39)
+  private static let unitBits: UInt64 = 24
+  private static let maximumWeight: UInt64 = 1 << 40 - 1
+
+  /// Tablets that stay together: one after another in `order`.
+  private struct Unit {
+    var first: Int
+    var count: Int
+    /// The shard's place.
+    var home: Int
+    var place: Int
+    var weight: UInt64
+    var sizeBytes: UInt64
+  }
+
+  private let options: Options
+  private let cluster: RebalanceCluster
+  private var shards: [RebalanceCluster.Shard]
+  private var weights: [UInt64] = []
+  private var order: [Int] = []
+  private var units: [Unit] = []
+  private var sizes: [UInt64]
+  private var totals: [UInt64]
+  private var keys: [SortedKeys?]
+  private var unitsOfShard: [[Int]]
+  private var unplaced: [TabletID] = []
+  private var moved = 0
+
+  /// The plan for the cluster as it is. The same cluster gives the same plan.
+  package static func plan(_ cluster: RebalanceCluster, _ options: Options = Options()) -> RebalancePlan {
+    var planner = RebalancePlanner(cluster, options)
+    let before = planner.totals
+    planner.drain()
+    if options.evensOut { planner.evenOut() }
+    return planner.result(before)
+  }
+
+  private init(_ cluster: RebalanceCluster, _ options: Options) {
+    self.cluster = cluster
+    self.options = options
+    shards = cluster.shards.sorted { $0.id < $1.id }
+    totals = [UInt64](repeating: 0, count: shards.count)
+    sizes = totals
+    keys = [SortedKeys?](repeating: nil, count: shards.count)
+    unitsOfShard = [[Int]](repeating: [], count: shards.count)
+    weigh()
+    makeUnits()
+  }
+
+  // MARK: What there is
+
+  private mutating func weigh() {
+    var bytes = 0.0
+    var load = 0.0
+    for tablet in cluster.tablets {
+      bytes += Double(tablet.sizeBytes) + Self.tabletBytes
+      load += max(0, tablet.load)
+    }
+    let takers = Double(max(1, shards.count { !$0.isDraining }))
+    let loadPart = load > 0 ? 0.5 * min(1, load / (takers * Self.fullLoad)) : 0
+    let perByte = (1 - loadPart) * Self.totalWeight / max(1, bytes)
+    let perLoad = load > 0 ? loadPart * Self.totalWeight / load : 0
+    weights = []
+    weights.reserveCapacity(cluster.tablets.count)
+    for tablet in cluster.tablets {
+      let weight = (Double(tablet.sizeBytes) + Self.tabletBytes) * perByte + max(0, tablet.load) * perLoad
+      weights.append(min(Self.maximumWeight, max(1, UInt64(weight))))
+    }
+  }
+
+  private mutating func makeUnits() {
+    var placeOfShard: [ShardID: Int] = [:]
+    for (place, shard) in shards.enumerated() { placeOfShard[shard.id] = place }
+    var grouped: [GroupKey: [Int]] = [:]
+    order.reserveCapacity(cluster.tablets.count)
+    for (index, tablet) in cluster.tablets.enumerated() {
+      guard let place = placeOfShard[tablet.shard] else { continue }
+      totals[place] += weights[index]
+      sizes[place] &+= tablet.sizeBytes
+      if let group = tablet.group {
+        grouped[GroupKey(group: group, place: place), default: []].append(index)
+      } else if !tablet.isFixed {
+        addUnit([index], place)
+      }
+    }
+    let groupKeys = grouped.keys.sorted { ($0.group, $0.place) < ($1.group, $1.place) }
+    for key in groupKeys {
+      // Where one of them stays, all do.
+      guard let members = grouped[key], !members.contains(where: { cluster.tablets[$0].isFixed }) else { continue }
+      addUnit(members, key.place)
+    }
+  }
+
+  private struct GroupKey: Hashable {
+    var group: UInt64
+    var place: Int
+  }
+
+  private mutating func addUnit(_ members: [Int], _ place: Int) {
+    var unit = Unit(first: order.count, count: members.count, home: place, place: place, weight: 0, sizeBytes: 0)
+    for index in members {
+      unit.weight += weights[index]
+      unit.sizeBytes &+= cluster.tablets[index].sizeBytes
+      order.append(index)
+    }
+    unit.weight = min(unit.weight, Self.maximumWeight)
+    unitsOfShard[place].append(units.count)
+    units.append(unit)
+  }
+
+  private func key(_ unit: Int) -> UInt64 { units[unit].weight << Self.unitBits | UInt64(unit) }
+
+  private func hasRoom(_ place: Int, _ unit: Int) -> Bool {
+    guard let capacity = shards[place].capacityBytes else { return true }
+    return sizes[place] &+ units[unit].sizeBytes <= capacity
+  }
+
+  private mutating func move(_ unit: Int, to place: Int) {
+    let source = units[unit].place
+    let key = key(unit)
+    keys[source]?.remove(key)
+    if keys[place] != nil { keys[place]?.insert(key) } else { unitsOfShard[place].append(unit) }
+    totals[source] -= min(totals[source], units[unit].weight)
+    totals[place] += units[unit].weight
+    sizes[source] &-= units[unit].sizeBytes
+    sizes[place] &+= units[unit].sizeBytes
+    units[unit].place = place
+    moved += 1
+  }
+
+  /// Of those that take tablets.
+  private var mean: UInt64 {
+    var total: UInt64 = 0
+    for weight in totals { total += weight }
+    return total / UInt64(max(1, shards.count { !$0.isDraining }))
+  }
+
+  // MARK: Draining
+
+  /// The heaviest first, each to the emptiest shard that has room.
+  private mutating func drain() {
+    var tree = ExtremeTree(totals)
+    for (place, shard) in shards.enumerated() where shard.isDraining { tree.setTaking(place, false) }
+    for (place, shard) in shards.enumerated() where shard.isDraining {
+      for unit in unitsOfShard[place].sorted(by: { key($0) > key($1) }) {
+        guard moved < options.maximumMoves else { return }
+        guard let target = roomiest(&tree, for: unit) else {
+          unplaced += members(unit).map { cluster.tablets[$0].id }
+          continue
+        }
+        move(unit, to: target)
+        tree.set(target, totals[target])
+      }
+      unitsOfShard[place] = []
+    }
+  }
+
+  private func roomiest(_ tree: inout ExtremeTree, for unit: Int) -> Int? {
+    var full: [Int] = []
+    defer { for place in full { tree.setTaking(place, true) } }
+    while let place = tree.leastPlace {
+      if hasRoom(place, unit) { return place }
+      tree.setTaking(place, false)
+      full.append(place)
+    }
+    return nil
+  }
+
+  // MARK: Evening out
+
+  private mutating func evenOut() {
+    var tree = ExtremeTree(totals)
+    for (place, shard) in shards.enumerated() where shard.isDraining {
+      tree.setTaking(place, false)
+      tree.setGiving(place, false)
+    }
+    let mean = mean
+    var part = options.firstPart
+    var difference = scaled(mean, options.trigger)
+    var stuck: [Int] = []
+    while moved < options.maximumMoves, let source = tree.greatestPlace, let target = tree.leastPlace {
+      guard totals[source] > totals[target] + difference else { return }
+      guard let unit = choose(from: source, to: target, mean, part) else {
+        // Nothing that it has fits.
+        tree.setGiving(source, false)
+        stuck.append(source)
+        continue
+      }
+      guard hasRoom(target, unit) else {
+        tree.setTaking(target, false)
+        continue
+      }
+      move(unit, to: target)
+      tree.set(source, totals[source])
+      tree.set(target, totals[target])
+      guard part == options.firstPart else { continue }
+      part = options.furtherPart
+      difference = scaled(mean, options.goal)
+      for place in stuck { tree.setGiving(place, true) }
+      stuck = []
+    }
+  }
+
+  private func scaled(_ weight: UInt64, _ factor: Double) -> UInt64 { UInt64(Double(weight) * factor) }
+
+  /// The unit to give: the heaviest that both need, or, where that is small, the lightest above.
+  private mutating func choose(from source: Int, to target: Int, _ mean: UInt64, _ part: Double) -> Int? {
+    let gap = totals[source] - totals[target]
+    let surplus = totals[source] > mean ? totals[source] - mean : 0
+    let lack = mean > totals[target] ? mean - totals[target] : 0
+    let limit = scaled(gap, part)
+    let wanted = min(limit, max(min(surplus, lack), gap / 4))
+    if keys[source] == nil {
+      keys[source] = SortedKeys(unitsOfShard[source].map { key($0) })
+      unitsOfShard[source] = []
+    }
+    let end = wanted << Self.unitBits | (1 << Self.unitBits - 1)
+    let below = keys[source]?.last(notAbove: end)
+    let above = keys[source]?.first(above: end).flatMap { $0 >> Self.unitBits <= limit ? $0 : nil }
+    let chosen = if let below, below >> Self.unitBits >= wanted / 4 { below } else { above ?? below }
+    return chosen.map { Int($0 & (1 << Self.unitBits - 1)) }
+  }
+
+  // MARK: The result
+
+  private func members(_ unit: Int) -> ArraySlice<Int> {
+    order[units[unit].first..<units[unit].first + units[unit].count]
+  }
+
+  private func result(_ before: [UInt64]) -> RebalancePlan {
+    var plan = RebalancePlan()
+    plan.unplaced = unplaced.sorted()
+    plan.before = fills(before)
+    plan.after = plan.before
+    for (place, total) in totals.enumerated() { plan.after[place].share = share(total) }
+    for unit in units where unit.home != unit.place {
+      for index in order[unit.first..<unit.first + unit.count] {
+        let tablet = cluster.tablets[index]
+        plan.moves.append(
+          RebalancePlan.Move(
+            tablet: tablet.id, source: shards[unit.home].id, target: shards[unit.place].id,
+            sizeBytes: tablet.sizeBytes, load: tablet.load, reason: shards[unit.home].isDraining ? .drain : .even))
+        for (place, sign) in [(unit.home, -1), (unit.place, 1)] {
+          plan.after[place].tablets += sign
+          plan.after[place].load += Double(sign) * tablet.load
+        }
+        plan.after[unit.home].sizeBytes &-= tablet.sizeBytes
+        plan.after[unit.place].sizeBytes &+= tablet.sizeBytes
+      }
+    }
+    // What is drained goes first.
+    let drains = plan.moves.filter { $0.reason == .drain }
+    plan.moves = drains + plan.moves.filter { $0.reason == .even }
+    return plan
+  }
+
+  private func share(_ total: UInt64) -> Double { mean == 0 ? 0 : Double(total) / Double(mean) }
+
+  private func fills(_ totals: [UInt64]) -> [RebalancePlan.Fill] {
+    var fills = shards.enumerated().map { place, shard in
+      RebalancePlan.Fill(
+        shard: shard.id, isDraining: shard.isDraining, tablets: 0, sizeBytes: 0, load: 0, share: share(totals[place]))
+    }
+    var placeOfShard: [ShardID: Int] = [:]
+    for (place, shard) in shards.enumerated() { placeOfShard[shard.id] = place }
+    for tablet in cluster.tablets {
+      guard let place = placeOfShard[tablet.shard] else { continue }
+      fills[place].tablets += 1
+      fills[place].sizeBytes &+= tablet.sizeBytes
+      fills[place].load += tablet.load
+    }
+    return fills
+  }
+}

@@ -1,0 +1,180 @@
+import ArgumentParser
+import Coordination
+import EventLoop
+import Metadata
+import MetadataClient
+import RPC
+import StorageWire
+
+/// `kunlog rebalance`.
+struct RebalanceCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rebalance", abstract: "Even shards out: say which tables should move, and move them.",
+    discussion: """
+      Counts the bytes of each table and partition, and its reads and writes, which are measured for a moment (--seconds). Nothing is \
+      moved where no two shards differ by more than 30 % of the mean, or where no table is small enough to make them more even.
+
+      --automatic on lets the cluster's manager do it by itself, with averages over half a minute, some moves at a time \
+      (--migrations).
+      """)
+
+  @OptionGroup var cluster: ClusterOptions
+
+  @Flag(name: .long, help: "Say what would be moved, and why (this is what it does unless told otherwise).")
+  var plan = false
+
+  @Flag(name: .long, help: "Move it.")
+  var apply = false
+
+  @Flag(name: .long, help: "With --apply: ask for the moves and return at once.")
+  var noWait = false
+
+  @Option(name: .long, help: "How long reads and writes are counted.")
+  var seconds = 2.0
+
+  @Option(name: .long, help: "on or off: whether the cluster's manager evens shards out by itself.")
+  var automatic: Switch?
+
+  @Option(name: .long, help: "How many moves the manager plans at a time, 1 to 64.")
+  var migrations: Int?
+
+  enum Switch: String, ExpressibleByArgument { case on, off }
+
+  /// What a move copies at most per second (docs/scale-out.md).
+  private static let bytesPerSecond = 48_000_000.0
+  private static let movesShown = 40
+
+  func validate() throws {
+    guard !(plan && apply) else { throw ValidationError("--plan says what --apply does: give one of them.") }
+    guard apply || !noWait else { throw ValidationError("--no-wait goes with --apply.") }
+    guard (0.1...600).contains(seconds) else { throw ValidationError("--seconds is between 0.1 and 600.") }
+    guard migrations.map({ (1...64).contains($0) }) ?? true else {
+      throw ValidationError("--migrations is between 1 and 64.")
+    }
+  }
+
+  @LoopActor
+  func run() async throws {
+    let client = try await cluster.connect(principal: "operator")
+    defer { client.stop() }
+    try await client.catchUp()
+    if automatic != nil || migrations != nil {
+      try await configure(client)
+      guard plan || apply else { return }
+    }
+    let rebalance = RebalancePlanner.plan(try await measure(client), options(client.image))
+    show(rebalance, client.image)
+    guard apply, !rebalance.moves.isEmpty else { return }
+    let ids = try await ask(client, rebalance)
+    if client.image.manager.nodeID == nil {
+      StandardStream.error.write("No manager acts at the moment: the moves begin once one runs (kunlog manager).\n")
+    }
+    guard !noWait else { return }
+    try await MigrationWatch(client, ids).untilEnded()
+  }
+
+  private func options(_ image: Image) -> RebalancePlanner.Options {
+    var options = RebalancePlanner.Options()
+    options.maximumMoves = MigrationTable.maximumOpen - image.migrations.open.count
+    return options
+  }
+
+  @LoopActor
+  private func configure(_ client: MetadataClient) async throws {
+    var commands: [Command] = []
+    if let automatic { commands.append(.setSetting(name: RebalanceSettings.automaticName, value: automatic.rawValue)) }
+    if let migrations { commands.append(.setSetting(name: RebalanceSettings.migrationsName, value: "\(migrations)")) }
+    do throws(MetadataError) { _ = try await client.append(commands) } catch {
+      throw CommandFailure(description: "The settings were not changed: \(error)")
+    }
+    let settings = RebalanceSettings(client.image)
+    print(
+      "automatic rebalancing is \(settings.isAutomatic ? "on" : "off"), \(settings.maximumMigrations) moves at a time")
+  }
+
+  /// Asks all leaders twice.
+  @LoopActor
+  private func measure(_ client: MetadataClient) async throws -> RebalanceCluster {
+    let tls = try cluster.tls()
+    var channels: [NodeID: RPCChannel] = [:]
+    defer { for channel in channels.values { channel.close() } }
+    var meter = UsageMeter()
+    for round in 0..<2 {
+      if round > 0 { try await loopSleep(milliseconds: Int(seconds * 1000)) }
+      let image = client.image
+      for shard in image.shards.values.sorted(by: { $0.id < $1.id }) {
+        let usage = await TabletUsage.ask(replicas: shard.replicas, timeoutMilliseconds: 2_000) { id in
+          guard let node = image.nodes[id] else { return nil }
+          let channel = channels[id] ?? RPCChannel(host: node.host, port: node.port, tls: tls)
+          channels[id] = channel
+          return channel
+        }
+        guard let usage else {
+          throw CommandFailure(
+            description: "No leader of shard \(shard.id) answers: without it nobody knows what it has. "
+              + "See kunlog cluster status.")
+        }
+        meter.add(usage, of: shard.id, nowMilliseconds: Loop.now / 1_000_000)
+      }
+    }
+    return meter.cluster(client.image)
+  }
+
+  // MARK: What is shown
+
+  private func show(_ plan: RebalancePlan, _ image: Image) {
+    var table = TextTable(header: ["shard", "tablets", "size", "reads+writes/s", "share", "", "afterwards"])
+    for (before, after) in zip(plan.before, plan.after) {
+      table.add([
+        "\(before.shard)" + (before.isDraining ? " (draining)" : ""), "\(before.tablets)", Self.size(before.sizeBytes),
+        "\(Int(before.load.rounded()))", Self.percent(before.share), "->",
+        "\(after.tablets) tablets, \(Self.size(after.sizeBytes)), \(Self.percent(after.share))",
+      ])
+    }
+    print(table.text)
+    guard !plan.moves.isEmpty else {
+      return print(
+        "nothing to move: no two shards differ by more than 30 % of the mean, or no table would make them "
+          + "more even")
+    }
+    for move in plan.moves.prefix(Self.movesShown) {
+      let why = move.reason == .drain ? "is drained" : "has more than its share"
+      print(
+        "\(image.tableName(of: move.tablet) ?? "?") (tablet \(move.tablet)): shard \(move.source) -> \(move.target), "
+          + "\(Self.size(move.sizeBytes)), \(Int(move.load.rounded()))/s: shard \(move.source) \(why)")
+    }
+    if plan.moves.count > Self.movesShown { print("… and \(plan.moves.count - Self.movesShown) more") }
+    let duration = Double(plan.sizeBytes) / Self.bytesPerSecond + Double(plan.moves.count) * 0.5
+    print(
+      "\(plan.moves.count) moves, \(Self.size(plan.sizeBytes)), about \(Int(duration.rounded(.up))) s"
+        + (apply ? "" : ". To do it: kunlog rebalance --apply"))
+    if !plan.unplaced.isEmpty { print("\(plan.unplaced.count) tablets of drained shards fit on no other shard") }
+  }
+
+  private static func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
+
+  private static func size(_ bytes: UInt64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"]
+    var (value, unit) = (Double(bytes), 0)
+    while value >= 1000, unit < units.count - 1 { (value, unit) = (value / 1000, unit + 1) }
+    let number = unit == 0 || value >= 100 ? "\(Int(value.rounded()))" : "\((value * 10).rounded() / 10)"
+    return "\(number) \(units[unit])"
+  }
+
+  /// One record for all.
+  @LoopActor
+  private func ask(_ client: MetadataClient, _ plan: RebalancePlan) async throws -> [MigrationID] {
+    do throws(MetadataError) {
+      let result = try await client.append(
+        plan.moves.map { move in
+          .migration(
+            .plan(
+              move.tablet, target: move.target, epoch: client.image.tablets[move.tablet]?.epoch, maximumRetries: nil,
+              reason: "rebalance"))
+        })
+      return result.events.compactMap { if case .migration(.planned(let plan)) = $0 { plan.id } else { nil } }
+    } catch {
+      throw CommandFailure(description: "The moves were not begun: \(error)")
+    }
+  }
+}

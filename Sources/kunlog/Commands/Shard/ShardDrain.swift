@@ -1,0 +1,137 @@
+import ArgumentParser
+import EventLoop
+import Metadata
+import MetadataAudit
+import MetadataClient
+
+/// `kunlog shard drain`.
+struct ShardDrain: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "drain", abstract: "Move all tables of a shard to the others, while they are read and written.",
+    discussion: """
+      From now on no new table goes there, and the cluster's manager moves those that it has to the other shards, a few at a time, \
+      evenly. This command watches; Ctrl-C ends the watching, not the drain. kunlog shard undrain N takes it back: what has been \
+      moved stays where it is.
+      """)
+
+  @OptionGroup var cluster: ClusterOptions
+
+  @Flag(name: .long, help: "Ask for it and return at once.")
+  var noWait = false
+
+  @Flag(name: .long, help: "Take it back: the same as kunlog shard undrain.")
+  var cancel = false
+
+  @Option(name: .long, help: "Why, for the history.")
+  var reason = ""
+
+  @Argument(help: "The shard: its number or its name.")
+  var shard: String
+
+  @LoopActor
+  func run() async throws {
+    let client = try await cluster.connect(principal: "operator")
+    defer { client.stop() }
+    try await client.catchUp()
+    let id = try client.image.requireShard(shard)
+    guard !cancel else { return try await ShardUndrain.undrain(client, id) }
+    do throws(MetadataError) {
+      _ = try await client.append([.shard(.drain(id, reason: reason))])
+    } catch { throw CommandFailure(description: "Shard \(id) is not drained: \(error)") }
+    if client.image.manager.nodeID == nil {
+      StandardStream.error.write("No manager acts at the moment: the moves begin once one runs (kunlog manager).\n")
+    }
+    guard !noWait else { return print("shard \(id) is being drained: kunlog shard list") }
+    try await ShardDrainWatch(client, id).untilEmpty()
+    print("shard \(id) is empty. To remove it: kunlog shard remove \(id)")
+  }
+}
+
+/// `kunlog shard undrain`.
+struct ShardUndrain: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "undrain", abstract: "Take a drain back: the shard takes tables again.",
+    discussion: "What has been moved stays where it is; moves that are under way come to their end.")
+
+  @OptionGroup var cluster: ClusterOptions
+
+  @Argument(help: "The shard: its number or its name.")
+  var shard: String
+
+  @LoopActor
+  func run() async throws {
+    let client = try await cluster.connect(principal: "operator")
+    defer { client.stop() }
+    try await client.catchUp()
+    try await Self.undrain(client, try client.image.requireShard(shard))
+  }
+
+  @LoopActor
+  static func undrain(_ client: MetadataClient, _ id: ShardID) async throws {
+    guard client.image.shards[id]?.isDraining == true else { return print("shard \(id) is not being drained") }
+    do throws(MetadataError) {
+      _ = try await client.append([.shard(.undrain(id))])
+    } catch { throw CommandFailure(description: "The drain of shard \(id) was not taken back: \(error)") }
+    print("shard \(id) takes tables again")
+  }
+}
+
+extension Image {
+  /// The shard with a number or a name.
+  func requireShard(_ text: String) throws -> ShardID {
+    if let details = shardDetails(text) { return ShardID(rawValue: details.shard.id) }
+    let all = shardSummaries.map { "\($0.id) (\($0.name))" }.joined(separator: ", ")
+    let wasRemoved = UInt32(text).map { removedShards.contains(ShardID(rawValue: $0)) } ?? false
+    throw CommandFailure(
+      description: (wasRemoved ? "Shard \(text) was removed. " : "There is no shard \(text). ")
+        + (all.isEmpty ? "There are no shards." : "Shards: \(all)."))
+  }
+}
+
+/// Shows how the drain of a shard gets on, until it is empty.
+@LoopActor
+final class ShardDrainWatch {
+  private let client: MetadataClient
+  private let shard: ShardID
+  private let total: Int
+  private var shown = ""
+  private var waiter: CheckedContinuation<Void, Never>?
+
+  init(_ client: MetadataClient, _ shard: ShardID) {
+    self.client = client
+    self.shard = shard
+    total = client.image.tabletCounts[shard] ?? 0
+  }
+
+  /// - Throws: where somebody has taken the drain back.
+  func untilEmpty() async throws {
+    client.observe { [weak self] _ in self?.look() }
+    look()
+    if !hasEnded { await withCheckedContinuation { waiter = $0 } }
+    if let state = client.image.shards[shard], !state.isDraining {
+      throw CommandFailure(
+        description: "The drain of shard \(shard) was taken back: it has \(left) of \(total) tablets.")
+    }
+  }
+
+  private var left: Int { client.image.tabletCounts[shard] ?? 0 }
+
+  private var moves: [Migration] { client.image.migrations.open.values.filter { $0.plan.source == shard } }
+
+  private var hasEnded: Bool {
+    guard let state = client.image.shards[shard], state.isDraining else { return true }
+    return left == 0 && moves.isEmpty
+  }
+
+  private func look() {
+    let paused = moves.count { $0.isPaused }
+    let moved = total - min(left, total)
+    var text = "shard \(shard): \(moved) of \(total) tablets are elsewhere, \(moves.count) on their way"
+    if paused > 0 { text += ", \(paused) paused (kunlog migration list)" }
+    if text != shown { print(text) }
+    shown = text
+    guard hasEnded else { return }
+    waiter?.resume()
+    waiter = nil
+  }
+}
