@@ -96,6 +96,7 @@ extension SQLiteEngine {
   package var locks: [TransactionID: TransactionLocks] { tabletLocks.all }
 
   package func rollback(_ id: TransactionID) async {
+    endReasons[id] = nil
     guard let transaction = transactions[id] else { return }
     await undo(
       transaction, SQLError(.transactionRollback, "the transaction was rolled back while a statement was running"))
@@ -106,6 +107,7 @@ extension SQLiteEngine {
       .serializationFailure, "the shard changed its leader while the transaction was open",
       hint: "Retry the transaction.")
     let all = Array(transactions.values)
+    endReasons = [:]
     for transaction in all { doom(transaction, error) }
     for transaction in all { await undo(transaction, error) }
   }
@@ -119,9 +121,7 @@ extension SQLiteEngine {
           .serializationFailure, "the transaction held a table that a concurrent statement defines anew",
           hint: "Retry the transaction.")
         for case .transaction(let id) in tabletLocks.holders(of: tablet) {
-          guard let transaction = transactions[id], !transaction.isSealed else { continue }
-          doom(transaction, error)
-          Task { await self.undo(transaction, error) }
+          end(id, error)
         }
       }
       // Schema changes come one after another and wait for nothing else, so that this wait always ends.
@@ -137,6 +137,7 @@ extension SQLiteEngine {
   /// Ends a transaction for a reason, unless its changes are on their way to the log.
   func end(_ id: TransactionID, _ error: SQLError) {
     guard let transaction = transactions[id], !transaction.isSealed else { return }
+    endReasons[id] = error
     doom(transaction, error)
     Task { await self.undo(transaction, error) }
   }
@@ -461,7 +462,7 @@ extension SQLiteEngine {
 
   func known(_ id: TransactionID) throws(SQLError) -> EngineTransaction {
     guard let transaction = transactions[id] else {
-      throw SQLError(.noActiveSQLTransaction, "the transaction is not known to the shard")
+      throw endReasons[id] ?? SQLError(.noActiveSQLTransaction, "the transaction is not known to the shard")
     }
     return transaction
   }

@@ -38,6 +38,8 @@ package final class SQLiteEngine: StorageEngine {
   let tabletLocks = TabletLocks()
   let maximumTransactionBytes: Int
   var transactions: [TransactionID: EngineTransaction] = [:]
+  /// Why transactions were ended that somebody may still ask about; until they are rolled back.
+  var endReasons: [TransactionID: SQLError] = [:]
   package internal(set) var tablets: [TabletID: TabletSummary] = [:]
   package internal(set) var highestIndex: UInt64 = 0
   /// Held while a transaction over several tablets becomes visible, and while a snapshot over several tablets is taken, so
@@ -122,15 +124,17 @@ package final class SQLiteEngine: StorageEngine {
 
   package func statistics() async -> EngineStatistics {
     let paths = tablets.keys.map { ($0, directory.tabletPath($0)) }
-    let sizes = await workers.run {
+    let (sizes, total) = await workers.run {
       var sizes: [TabletID: UInt64] = [:]
+      var total: UInt64 = 0
       for (tablet, path) in paths {
-        sizes[tablet] = ["", "-wal"].reduce(0) { $0 + UInt64((try? FileSystem.size(path + $1)) ?? 0) }
+        sizes[tablet] = UInt64((try? FileSystem.size(path)) ?? 0)
+        total += (sizes[tablet] ?? 0) + UInt64((try? FileSystem.size(path + "-wal")) ?? 0)
       }
-      return sizes
+      return (sizes, total)
     }
     return EngineStatistics(
-      tablets: tablets.count, sizeBytes: sizes.values.reduce(0, +), openTransactions: transactions.count, sizes: sizes)
+      tablets: tablets.count, sizeBytes: total, openTransactions: transactions.count, sizes: sizes)
   }
 
   package func close() async {

@@ -385,7 +385,7 @@ package struct EngineStatistics: Sendable, Hashable {
   package var tablets: Int
   package var sizeBytes: UInt64
   package var openTransactions: Int
-  /// Of the tablets' files.
+  /// Of the tablets' files, without what comes and goes beside them.
   package var sizes: [TabletID: UInt64]
   package init(tablets: Int, sizeBytes: UInt64, openTransactions: Int, sizes: [TabletID: UInt64] = [:]) {
     self.tablets = tablets

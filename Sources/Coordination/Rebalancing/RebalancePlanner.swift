@@ -24,8 +24,8 @@ package struct RebalancePlanner {
     package init() {}
   }
 
-  /// A file of its own costs about that much, whatever is in it.
-  private static let tabletBytes = 65_536.0
+  /// A tablet costs about that much, whatever is in it: its log beside the file, connections, checks.
+  private static let tabletBytes = 4_194_304.0
   /// Load counts in full from so many reads and writes per second and shard on.
   private static let fullLoad = 100.0
   /// Of all weights together.

@@ -37,7 +37,7 @@ struct ShardDrain: AsyncParsableCommand {
     guard !cancel else { return try await ShardUndrain.undrain(client, id) }
     do throws(MetadataError) {
       _ = try await client.append([.shard(.drain(id, reason: reason))])
-    } catch { throw CommandFailure(description: "Shard \(id) is not drained: \(error)") }
+    } catch { throw CommandFailure(description: "Shard \(id) is not drained: \(error.forOperators)") }
     if client.image.manager.nodeID == nil {
       StandardStream.error.write("No manager acts at the moment: the moves begin once one runs (kunlog manager).\n")
     }
@@ -71,7 +71,7 @@ struct ShardUndrain: AsyncParsableCommand {
     guard client.image.shards[id]?.isDraining == true else { return print("shard \(id) is not being drained") }
     do throws(MetadataError) {
       _ = try await client.append([.shard(.undrain(id))])
-    } catch { throw CommandFailure(description: "The drain of shard \(id) was not taken back: \(error)") }
+    } catch { throw CommandFailure(description: "The drain of shard \(id) was not taken back: \(error.forOperators)") }
     print("shard \(id) takes tables again")
   }
 }
@@ -133,5 +133,13 @@ final class ShardDrainWatch {
     guard hasEnded else { return }
     waiter?.resume()
     waiter = nil
+  }
+}
+
+extension MetadataError {
+  /// With its detail, and what to do.
+  var forOperators: String {
+    guard case .rejected(let rejection) = self else { return description }
+    return ([description + "."] + [rejection.detail, rejection.hint].compactMap { $0 }).joined(separator: " ")
   }
 }

@@ -42,7 +42,7 @@ struct ShardRemove: AsyncParsableCommand {
     let nodes = (image.shards[id]?.replicas ?? []).compactMap { image.nodes[$0]?.name }
     do throws(MetadataError) {
       _ = try await client.append([.shard(.remove(id))])
-    } catch { throw CommandFailure(description: "Shard \(id) was not removed: \(error)") }
+    } catch { throw CommandFailure(description: "Shard \(id) was not removed: \(error.forOperators)") }
     print("shard \(id) is removed")
     try await endProcesses(id, nodes: nodes)
   }
