@@ -52,7 +52,8 @@ final class Rebalancer {
     guard drains || settings.isAutomatic else { return watchedSince = nil }
     watchedSince = watchedSince ?? now
     let isComplete = await measure(image)
-    let room = settings.maximumMigrations - image.migrations.open.values.count { !$0.isPaused }
+    // One whose source is kept is over but for the operator's word.
+    let room = settings.maximumMigrations - image.migrations.open.values.count { !$0.isPaused && $0.phase != .routed }
     guard room > 0 else { return }
     var options = RebalancePlanner.Options()
     options.evensOut =

@@ -128,6 +128,8 @@ final class ShardDrainWatch {
     let moved = total - min(left, total)
     var text = "shard \(shard): \(moved) of \(total) tablets are elsewhere, \(moves.count) on their way"
     if paused > 0 { text += ", \(paused) paused (kunlog migration list)" }
+    let kept = moves.count { $0.phase == .routed }
+    if kept > 0 { text += ", \(kept) keep their source (kunlog migration complete or reverse)" }
     if text != shown { print(text) }
     shown = text
     guard hasEnded else { return }
