@@ -240,22 +240,27 @@ extension TransactionWorld {
       }
       steps.append(.rows(number: number, rows.cells))
       if rows.isLast { steps.append(.loaded) }
-      self.arrive(steps[...], migration, tablet, leader) { isDone in
+      self.arrive(steps, migration, tablet, leader) { isDone in
         guard isDone else { return done(.moveFailed(.transient, "it was not logged")) }
         self.load(migration, tablet, leader, done)
       }
     }
   }
 
-  /// Puts steps of an arrival into the log, one after another.
+  /// Puts steps of an arrival into the log, all on their way at a time: one that was refused leaves a gap before the next.
   private func arrive(
-    _ steps: ArraySlice<SimulatedShard.ArrivalStep>, _ migration: Migration, _ tablet: Int, _ leader: ShardLeader,
+    _ steps: [SimulatedShard.ArrivalStep], _ migration: Migration, _ tablet: Int, _ leader: ShardLeader,
     _ done: @escaping (Bool) -> Void
   ) {
-    guard let step = steps.first else { return done(true) }
-    propose(leader, .arrival(tablet, migration.plan.id, step)) { result in
-      guard result == .applied else { return done(false) }
-      self.arrive(steps.dropFirst(), migration, tablet, leader, done)
+    guard !steps.isEmpty else { return done(true) }
+    var left = steps.count
+    var isDone = true
+    for step in steps {
+      propose(leader, .arrival(tablet, migration.plan.id, step)) { result in
+        left -= 1
+        if result != .applied { isDone = false }
+        if left == 0 { done(isDone) }
+      }
     }
   }
 
@@ -287,7 +292,7 @@ extension TransactionWorld {
           position = change.index
         }
         if upTo > position { steps.append(.changes(after: position, upTo: upTo, [])) }
-        self.arrive(steps[...], migration, tablet, leader) { isDone in
+        self.arrive(steps, migration, tablet, leader) { isDone in
           guard isDone else { return done(.moveFailed(.transient, "it was not logged")) }
           let end = through == 0 ? last : through
           self.catchUp(migration, tablet, leader, through: end, tries: tries, done)

@@ -90,6 +90,8 @@ extension TransactionWorld {
       let tablet = Cells.tablet(route.tabletID)
       let (old, new) = (owners[tablet], Cells.shard(route.shardID))
       owners[tablet] = new
+      // Those who used it before and after are many.
+      if chance.below(3) == 0 { burst = max(burst, 12) }
       world.tell("tablet \(route.tabletID) is on shard \(route.shardID) from now on")
       guard let source = shards[old].state.tablets[tablet] else {
         return violated("tablet \(route.tabletID) moves from shard \(old + 1), which has none")

@@ -147,6 +147,8 @@ extension TransactionWorld {
     leader.isServing = true
     for prepared in all { wasPrepared(prepared, leader) }
     readDecisions(leader)
+    // By what it knew as a follower.
+    tidy(leader)
     reconcile(leader)
     sweep(leader)
   }

@@ -118,7 +118,8 @@ extension World {
     }
   }
 
-  /// The members as the node with the longest durable log knows them.
+  /// The members as the node with the longest durable log knows them; nil: they are changing, and who is needed depends on whom one
+  /// asks.
   private var newestMembers: Configuration? {
     var best: Node?
     for node in nodes where node.isAlive {
@@ -126,7 +127,10 @@ extension World {
       if let other = best, (other.core.raft.terms.lastTerm, other.core.raft.terms.lastIndex) >= last { continue }
       best = node
     }
-    return best?.core.raft.configuration
+    guard let best, best.core.raft.committedConfiguration?.voters == best.core.raft.configuration.voters else {
+      return nil
+    }
+    return best.core.raft.configuration
   }
 
   private func checkLiveness() {
