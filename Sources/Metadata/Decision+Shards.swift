@@ -19,7 +19,9 @@ extension Decision {
     if let migration = openMigrations(of: id).first(where: { $0.plan.target == id }) {
       throw Rejection(
         .objectInUse, "tablet \(migration.plan.tabletID) is moving to shard \(id)", detail: "It is \(migration.text).",
-        hint: "Wait until that has ended, or end it: kunlog migration abort \(migration.plan.id).")
+        hint: migration.phase == .routed
+          ? "Its source is kept: end the move first, by kunlog migration complete \(migration.plan.id), or reverse."
+          : "Wait until that has ended, or end it: kunlog migration abort \(migration.plan.id).")
     }
     emit(.shard(.drainBegun(id, reason: reason)))
   }

@@ -122,6 +122,8 @@ extension TransactionWorld {
     world.tell("replica \(replica) of shard \(shard.id) crashes")
     process.crash()
     if isLeader { depose(shard) }
+    // What waits in a process that is no more would keep all of this.
+    for leader in shard.deposed where leader.replica == replica { leader.close() }
     shard.deposed.removeAll { $0.replica == replica }
     after(200_000 + chance.wait(mean: 2_000_000), end: shard.end) { process.start() }
     return true
