@@ -15,7 +15,7 @@ import Testing
   @LoopActor
   private func rejection(_ client: MetadataClient, _ request: AppendRequest) async -> Rejection? {
     do throws(MetadataError) {
-      _ = try await client.append(request)
+      _ = try await client.append(request, timeoutMilliseconds: 60_000)
       return nil
     } catch {
       guard case .rejected(let rejection) = error else { return nil }

@@ -239,10 +239,14 @@ extension TransactionWorld {
             metadataIndex: leader.process.image.index))
       }
       steps.append(.rows(number: number, rows.cells))
-      if rows.isLast { steps.append(.loaded) }
       self.arrive(steps, migration, tablet, leader) { isDone in
-        guard isDone else { return done(.moveFailed(.transient, "it was not logged")) }
-        self.load(migration, tablet, leader, done)
+        guard isDone, let now = leader.state.arrivals[tablet], now.token == recorded.checksum, now.loaded == number + 1
+        else { return done(.moveFailed(.transient, "it was not logged, or begun anew by another one")) }
+        // That all rows are there is said only once they are.
+        self.arrive(rows.isLast ? [.loaded] : [], migration, tablet, leader) { isDone in
+          guard isDone else { return done(.moveFailed(.transient, "it was not logged")) }
+          self.load(migration, tablet, leader, done)
+        }
       }
     }
   }
