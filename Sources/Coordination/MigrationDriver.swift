@@ -444,6 +444,19 @@ extension MigrationDriver.Step {
     }
   }
 
+  /// Whether it may be done where the migration is.
+  package func fits(_ migration: Migration) -> Bool {
+    let phase = migration.phase
+    return switch self {
+    case .snapshot: phase == .planned
+    case .load: phase == .snapshotTaken || phase == .transferred
+    case .catchUp: phase == .loaded || phase == .caughtUp || phase == .writesCut || migration.isFollowedBack
+    case .checksumOrigin, .checksumFollower: phase == .loaded || phase == .routed && migration.isFollowedBack
+    case .fence: migration.isCutting(attempt: migration.attempt)
+    case .cleanSource, .cleanTarget: true
+    }
+  }
+
   /// The shard that is asked.
   package func shard(of migration: Migration) -> ShardID {
     switch self {

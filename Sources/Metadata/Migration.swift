@@ -298,3 +298,25 @@ package struct Migration: Sendable, Hashable {
     }
   }
 }
+
+extension MigrationPhase {
+  /// The target takes, or may take, the source's log.
+  package var needsSource: Bool {
+    switch self {
+    case .snapshotTaken, .transferred, .loaded, .caughtUp, .writesCut: true
+    case .planned, .routed, .finishing, .reversing, .routedBack, .failed: false
+    }
+  }
+}
+
+extension Image {
+  /// Whether a shard keeps a tablet that is not its own, for a migration.
+  package func isKept(_ tablet: TabletID, on shard: ShardID) -> Bool {
+    guard let migration = migrations.open(of: tablet) else { return false }
+    switch migration.phase {
+    case .planned, .snapshotTaken, .transferred, .loaded, .caughtUp, .writesCut: return migration.plan.target == shard
+    case .routed, .reversing: return migration.plan.source == shard && migration.wayBack != nil
+    case .finishing, .routedBack, .failed: return false
+    }
+  }
+}

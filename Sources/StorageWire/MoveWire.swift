@@ -16,6 +16,21 @@ package enum MoveAnswer: Sendable {
 }
 
 extension MigrationDriver.Step {
+  /// As a shard was asked for it; nil: it is none that this version knows, or not the shard's.
+  package init?(_ request: Kunlog_Storage_V1_MoveStepRequest, of migration: Migration) {
+    let shard = ShardID(rawValue: request.shardID)
+    switch request.step {
+    case .snapshot?: self = .snapshot
+    case .load?: self = .load
+    case .catchUpThrough(let index)?: self = .catchUp(through: index)
+    case .checksum?: self = migration.origin == shard ? .checksumOrigin : .checksumFollower
+    case .fence(let step)?: self = .fence(reads: step.reads)
+    case .clean?: self = migration.plan.source == shard ? .cleanSource : .cleanTarget
+    case nil: return nil
+    }
+    guard self.shard(of: migration) == shard else { return nil }
+  }
+
   /// Asks a storage node for the step; the node answers within about a second.
   @LoopActor
   package func ask(

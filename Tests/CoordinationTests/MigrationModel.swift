@@ -277,12 +277,7 @@ struct MigrationModel {
     if migration?.isCutting(attempt: migration!.attempt) != true || shard.cut?.attempt != migration!.attempt {
       shard.cut = nil
     }
-    let isKept =
-      switch migration?.phase {
-      case .planned?, .snapshotTaken?, .transferred?, .loaded?, .caughtUp?, .writesCut?: migration!.plan.target == id
-      case .routed?, .reversing?: migration!.plan.source == id && migration!.wayBack != nil
-      default: false
-      }
+    let isKept = image.isKept(Self.tablet, on: id)
     let isOrphan = mutant == .leavesOrphan && shard.arrival != nil
     guard shard.exists, !isOwner, !isKept, !isOrphan else { return }
     // A leader whose metadata are older than those by which the tablet came leaves it alone.
@@ -448,7 +443,7 @@ struct MigrationModel {
     guard shards[here]!.hasLeader else { return failed("no leader") }
     if shards[here]!.image.index < index { consume(here) }
     guard let known = shards[here]!.image.migrations.open[migration.plan.id],
-      known.attempt == migration.attempt, step.shard(of: known) == here, fits(step, known)
+      known.attempt == migration.attempt, step.shard(of: known) == here, step.fits(known)
     else { return failed("it does not fit") }
     let (source, target) = (known.origin, known.follower)
     // What is needed of the other side.
@@ -492,18 +487,6 @@ struct MigrationModel {
       let isClean = (isOwner || !shard.exists) && shard.fence == nil && shard.arrival == nil
       guard isClean || mutant == .leavesFence || mutant == .leavesOrphan else { return failed("not yet") }
       return .done(number, MigrationDriver.StepResult())
-    }
-  }
-
-  private func fits(_ step: MigrationDriver.Step, _ migration: Migration) -> Bool {
-    let phase = migration.phase
-    return switch step {
-    case .snapshot: phase == .planned
-    case .load: phase == .snapshotTaken || phase == .transferred
-    case .catchUp: phase == .loaded || phase == .caughtUp || phase == .writesCut || migration.isFollowedBack
-    case .checksumOrigin, .checksumFollower: phase == .loaded || phase == .routed && migration.isFollowedBack
-    case .fence: migration.isCutting(attempt: migration.attempt)
-    case .cleanSource, .cleanTarget: true
     }
   }
 

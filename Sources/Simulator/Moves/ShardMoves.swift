@@ -188,15 +188,3 @@ extension SimulatedShard {
     return (changes, max(after, upTo))
   }
 }
-
-extension Image {
-  /// Whether a shard keeps a tablet that is not its own, for a migration.
-  func keeps(_ tablet: TabletID, on shard: ShardID) -> Bool {
-    guard let migration = migrations.open(of: tablet) else { return false }
-    switch migration.phase {
-    case .planned, .snapshotTaken, .transferred, .loaded, .caughtUp, .writesCut: return migration.plan.target == shard
-    case .routed, .reversing: return migration.plan.source == shard
-    case .finishing, .routedBack, .failed: return false
-    }
-  }
-}

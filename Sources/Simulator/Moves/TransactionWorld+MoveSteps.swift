@@ -11,7 +11,9 @@ extension TransactionWorld {
     learn(process, call.metadataIndex, deadline: world.now + 2_000_000) { knows in
       guard knows else { return answer(.moveFailed(.transient, "the metadata have not come")) }
       let migration = process.image.migrations.open[call.id]
-      guard let migration, migration.attempt == call.attempt, self.fits(call.step, migration, shard) else {
+      guard let migration, migration.attempt == call.attempt, call.step.shard(of: migration) == shard.id,
+        call.step.fits(migration)
+      else {
         return answer(.moveFailed(.transient, "it does not fit"))
       }
       if case .snapshot = call.step { return self.snapshot(migration, shard, replica, answer) }
@@ -35,19 +37,6 @@ extension TransactionWorld {
     if process.image.index >= index { return done(true) }
     guard world.now < deadline else { return done(false) }
     after(20_000, process) { self.learn(process, index, deadline: deadline, done) }
-  }
-
-  private func fits(_ step: MigrationDriver.Step, _ migration: Migration, _ shard: SimulatedShard) -> Bool {
-    let isSource = migration.plan.source == shard.id
-    switch step {
-    case .snapshot: return isSource && migration.phase == .planned
-    case .load: return !isSource && (migration.phase == .snapshotTaken || migration.phase == .transferred)
-    case .catchUp: return !isSource && [.loaded, .caughtUp, .writesCut].contains(migration.phase)
-    case .checksumOrigin: return isSource && migration.phase == .loaded
-    case .checksumFollower: return !isSource && migration.phase == .loaded
-    case .fence: return isSource && migration.phase == .writesCut
-    case .cleanSource, .cleanTarget: return true
-    }
   }
 
   private func run(_ call: MoveCall, _ migration: Migration, _ leader: ShardLeader, _ done: @escaping ShardReply) {
@@ -353,6 +342,4 @@ extension TransactionWorld {
 extension MigrationPhase {
   /// Rows that were fixed may still be needed.
   fileprivate var copies: Bool { self == .planned || self == .snapshotTaken || self == .transferred }
-  /// The source's log is read.
-  fileprivate var needsSource: Bool { copies || self == .loaded || self == .caughtUp || self == .writesCut }
 }

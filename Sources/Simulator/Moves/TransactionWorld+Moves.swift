@@ -48,29 +48,7 @@ extension TransactionWorld {
     let kind = kinds[chance.below(kinds.count)]
     guard world.faults.kinds.contains(FaultKinds(kind)) else { return }
     let shard = shards[Cells.shard(chance.below(2) == 0 ? migration.plan.source : migration.plan.target)]
-    // Never in the midst of a step.
-    after(1 + chance.below(3_000), end: shard.end) {
-      guard self.world.faults.isTurmoil else { return }
-      switch kind {
-      case .managerCrash:
-        guard let manager = self.managers.first(where: { $0.epoch != nil && $0.process.isUp }) else { return }
-        self.crash(manager, restartsAfter: 100_000 + self.chance.wait(mean: 1_000_000))
-      case .managerPause:
-        guard let manager = self.managers.first(where: { $0.epoch != nil && $0.process.isUp && !$0.process.isPaused })
-        else { return }
-        manager.process.pause()
-        self.after(self.chance.wait(mean: 3_000_000), end: shard.end) { manager.process.resume() }
-      case .shardCrash:
-        guard let leader = shard.leader, self.crash(shard, leader.replica) else { return }
-      case .shardDeposed: self.depose(shard)
-      case .shardPause:
-        guard let leader = shard.leader, !leader.process.isPaused else { return }
-        leader.process.pause()
-        self.after(self.chance.wait(mean: 1_000_000), end: shard.end) { leader.process.resume() }
-      default: shard.stalledUntil = max(shard.stalledUntil, self.world.now + self.chance.wait(mean: 2_000_000))
-      }
-      self.world.count(kind)
-    }
+    befall(kind, shard, nil)
   }
 
   // MARK: What must hold

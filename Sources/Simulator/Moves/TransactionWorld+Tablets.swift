@@ -31,7 +31,9 @@ extension TransactionWorld {
       let isOwn = image.tablets[id]?.shardID == leader.shard.id
       if isOwn, state.tablets[tablet] == nil, state.fences[tablet] == nil { created.append(tablet) }
       let isLeft = world.settings.shellMutants.contains(.leavesOrphan) && state.arrivals[tablet] != nil
-      if !isOwn, state.tablets[tablet] != nil, !image.keeps(id, on: leader.shard.id), !isLeft { dropped.append(tablet) }
+      if !isOwn, state.tablets[tablet] != nil, !image.isKept(id, on: leader.shard.id), !isLeft {
+        dropped.append(tablet)
+      }
     }
     guard !created.isEmpty || !dropped.isEmpty else {
       leader.consumedIndex = image.index
@@ -124,9 +126,4 @@ extension TransactionWorld {
     let readsLate = world.settings.shellMutants.contains(.readsAfterRoute)
     return isWrite ? !leader.forgetsFences : fence.refusesReads && !readsLate
   }
-}
-
-extension Migration {
-  /// Writes are cut, in this attempt.
-  fileprivate func isCutting(attempt: UInt32) -> Bool { phase == .writesCut && self.attempt == attempt }
 }

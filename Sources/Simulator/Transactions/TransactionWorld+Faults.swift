@@ -66,24 +66,43 @@ extension TransactionWorld {
     let kinds: [FaultKind] = [.computeCrash, .computePause, .shardCrash, .shardDeposed, .shardStall]
     let kind = kinds[chance.below(kinds.count)]
     guard world.faults.kinds.contains(FaultKinds(kind)) else { return }
-    // Never in the midst of a step.
+    befall(kind, shard, compute)
+  }
+
+  /// Somebody who is at work dies, or is held up; never in the midst of a step.
+  func befall(_ kind: FaultKind, _ shard: SimulatedShard, _ compute: SimulatedCompute?) {
     after(1 + chance.below(3_000), end: shard.end) {
       guard self.world.faults.isTurmoil else { return }
+      let manager = self.managers.first {
+        $0.epoch != nil && $0.process.isUp && (kind == .managerCrash || !$0.process.isPaused)
+      }
       switch kind {
       case .computeCrash:
         guard let compute, compute.process.isUp else { return }
         self.crash(compute, restartsAfter: 100_000 + self.chance.wait(mean: 1_000_000))
       case .computePause:
-        guard let compute, compute.process.isUp, !compute.process.isPaused else { return }
-        compute.process.pause()
-        self.after(self.chance.wait(mean: 1_000_000), end: shard.end) { compute.process.resume() }
+        guard let compute, self.pause(compute.process, mean: 1_000_000, shard) else { return }
+      case .managerCrash:
+        guard let manager else { return }
+        self.crash(manager, restartsAfter: 100_000 + self.chance.wait(mean: 1_000_000))
+      case .managerPause:
+        guard let manager, self.pause(manager.process, mean: 3_000_000, shard) else { return }
       case .shardCrash:
         guard let leader = shard.leader, self.crash(shard, leader.replica) else { return }
       case .shardDeposed: self.depose(shard)
+      case .shardPause:
+        guard let leader = shard.leader, self.pause(leader.process, mean: 1_000_000, shard) else { return }
       default: shard.stalledUntil = max(shard.stalledUntil, self.world.now + self.chance.wait(mean: 2_000_000))
       }
       self.world.count(kind)
     }
+  }
+
+  private func pause(_ process: SimulatedProcess, mean: UInt64, _ shard: SimulatedShard) -> Bool {
+    guard process.isUp, !process.isPaused else { return false }
+    process.pause()
+    after(chance.wait(mean: mean), end: shard.end) { process.resume() }
+    return true
   }
 
   func end(_ kind: FaultKind, _ target: Int) {

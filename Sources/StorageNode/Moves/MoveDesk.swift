@@ -1,3 +1,4 @@
+import Coordination
 import EventLoop
 import FoundationEssentials
 import Logging
@@ -182,30 +183,19 @@ final class MoveDesk {
   private func body(
     of request: Kunlog_Storage_V1_MoveStepRequest, _ migration: Migration
   ) -> (name: String, body: @LoopActor (MoveProgress) async throws -> MoveStepResult)? {
-    let isOrigin = migration.origin == configuration.shardID
-    switch request.step {
-    case .snapshot? where isOrigin && migration.phase == .planned:
-      return ("snapshot", { [source] in try await source.snapshot(migration, $0) })
-    case .load? where !isOrigin && (migration.phase == .snapshotTaken || migration.phase == .transferred):
-      return ("load", { [target] in try await target.load(migration, $0) })
-    case .catchUpThrough(let index)?
-    where !isOrigin && ([.loaded, .caughtUp, .writesCut].contains(migration.phase) || migration.isFollowedBack):
+    guard let step = MigrationDriver.Step(request, of: migration), step.fits(migration) else { return nil }
+    switch step {
+    case .snapshot: return ("snapshot", { [source] in try await source.snapshot(migration, $0) })
+    case .load: return ("load", { [target] in try await target.load(migration, $0) })
+    case .catchUp(let index):
       return ("catch up", { [target] in try await target.catchUp(migration, through: index, $0) })
-    case .checksum? where migration.phase == .loaded || migration.phase == .routed && migration.isFollowedBack:
-      return (
-        "checksum",
-        { [source, target] in
-          isOrigin ? try await source.checksum(migration, $0) : try await target.checksum(migration, $0)
-        }
-      )
-    case .fence(let step)? where isOrigin && migration.isCutting(attempt: migration.attempt):
-      return (
-        step.reads ? "fence reads" : "fence", { [unowned self] _ in try await fence(migration, reads: step.reads) }
-      )
-    case .clean?:
+    case .checksumOrigin: return ("checksum", { [source] in try await source.checksum(migration, $0) })
+    case .checksumFollower: return ("checksum", { [target] in try await target.checksum(migration, $0) })
+    case .fence(let reads):
+      return (reads ? "fence reads" : "fence", { [unowned self] _ in try await fence(migration, reads: reads) })
+    case .cleanSource, .cleanTarget:
       let index = request.metadataIndex
       return ("clean", { [unowned self] _ in try await clean(migration, index) })
-    default: return nil
     }
   }
 
@@ -385,18 +375,6 @@ extension MoveStepResult {
       $0.rows = rows
       $0.followerIndex = followerIndex
       $0.logFrom = logFrom
-    }
-  }
-}
-
-extension Image {
-  /// Whether a shard keeps a tablet that is not its own, for a migration.
-  func isKept(_ tablet: TabletID, on shard: ShardID) -> Bool {
-    guard let migration = migrations.open(of: tablet) else { return false }
-    switch migration.phase {
-    case .planned, .snapshotTaken, .transferred, .loaded, .caughtUp, .writesCut: return migration.plan.target == shard
-    case .routed, .reversing: return migration.plan.source == shard && migration.wayBack != nil
-    case .finishing, .routedBack, .failed: return false
     }
   }
 }

@@ -280,16 +280,6 @@ final class MoveSource {
   }
 }
 
-extension MigrationPhase {
-  /// The target takes, or may take, the source's log.
-  var needsSource: Bool {
-    switch self {
-    case .snapshotTaken, .transferred, .loaded, .caughtUp, .writesCut: true
-    case .planned, .routed, .finishing, .reversing, .routedBack, .failed: false
-    }
-  }
-}
-
 /// Puts what was read of the log into messages: small changes together, large ones in pieces.
 @LoopActor
 struct TailSender {

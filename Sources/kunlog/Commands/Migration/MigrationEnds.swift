@@ -37,9 +37,7 @@ struct MigrationReverse: AsyncParsableCommand {
     let id = MigrationID(rawValue: change.id)
     let client = try await change.run { .reverse($0, reason: change.reason) }
     defer { client.stop() }
-    if client.image.manager.nodeID == nil {
-      StandardStream.error.write("No manager acts at the moment: it begins once one runs (kunlog manager).\n")
-    }
+    client.warnWithoutManager("it begins once one runs")
     try await MigrationWatch(client, [id]).untilEnded(as: .reversed)
   }
 }
@@ -67,9 +65,7 @@ struct MigrationAbort: AsyncParsableCommand {
       return print("migration \(change.id): the table stays on shard \(migration.plan.target)")
     }
     print("migration \(change.id) ends; its copy is being deleted")
-    if client.image.manager.nodeID == nil {
-      return StandardStream.error.write("No manager acts at the moment: one has to run for that (kunlog manager).\n")
-    }
+    if client.warnWithoutManager("one has to run for that") { return }
     while client.image.migrations.open[id] != nil { try await loopSleep(milliseconds: 20) }
     print("migration \(change.id): \(client.image.migrations.ended[id]?.outcome?.text ?? "ended")")
   }

@@ -102,3 +102,13 @@ extension Migration {
     outcome == nil && phase == .routed && plan.options.keepsSource && wayBack?.isRequested != true
   }
 }
+
+extension MetadataClient {
+  /// Tells who waits for a manager that none acts; answers whether that is so.
+  @discardableResult
+  func warnWithoutManager(_ consequence: String) -> Bool {
+    guard image.manager.nodeID == nil else { return false }
+    StandardStream.error.write("No manager acts at the moment: \(consequence) (kunlog manager).\n")
+    return true
+  }
+}

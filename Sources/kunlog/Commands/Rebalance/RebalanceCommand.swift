@@ -66,9 +66,7 @@ struct RebalanceCommand: AsyncParsableCommand {
     show(rebalance, client.image)
     guard apply, !rebalance.moves.isEmpty else { return }
     let ids = try await ask(client, rebalance)
-    if client.image.manager.nodeID == nil {
-      StandardStream.error.write("No manager acts at the moment: the moves begin once one runs (kunlog manager).\n")
-    }
+    client.warnWithoutManager("the moves begin once one runs")
     guard !noWait else { return }
     try await MigrationWatch(client, ids).untilEnded()
   }

@@ -38,9 +38,7 @@ struct ShardDrain: AsyncParsableCommand {
     do throws(MetadataError) {
       _ = try await client.append([.shard(.drain(id, reason: reason))])
     } catch { throw CommandFailure(description: "Shard \(id) is not drained: \(error.forOperators)") }
-    if client.image.manager.nodeID == nil {
-      StandardStream.error.write("No manager acts at the moment: the moves begin once one runs (kunlog manager).\n")
-    }
+    client.warnWithoutManager("the moves begin once one runs")
     guard !noWait else { return print("shard \(id) is being drained: kunlog shard list") }
     try await ShardDrainWatch(client, id).untilEmpty()
     print("shard \(id) is empty. To remove it: kunlog shard remove \(id)")

@@ -75,9 +75,7 @@ struct TableMove: AsyncParsableCommand {
     }
     guard !dryRun else { return }
     let ids = try await ask(client, planned, shard)
-    if client.image.manager.nodeID == nil {
-      StandardStream.error.write("No manager acts at the moment: the move begins once one runs (kunlog manager).\n")
-    }
+    client.warnWithoutManager("the move begins once one runs")
     guard !noWait else { return }
     try await MigrationWatch(client, ids).untilEnded()
   }
