@@ -53,6 +53,18 @@ final class SimulatedDisk: LogDisk, @unchecked Sendable {
     var misdirectsNextWrite = false
   }
 
+  /// A write that went nowhere, or to a wrong place.
+  private struct Astray {
+    var file: SimulatedFile
+    var offset: Int
+    var bytes: [UInt8]
+    /// Where it went instead, and what had been there; empty: nowhere.
+    var place: Int
+    var overwritten: [UInt8] = []
+    /// There are later writes, durable or not.
+    var isFollowed = false
+  }
+
   let path: String
   var trouble = Trouble()
   /// How many synchronizations there were.
@@ -63,9 +75,9 @@ final class SimulatedDisk: LogDisk, @unchecked Sendable {
 
   // Where the last write went, and the one before it: of the last one alone damage could not be told from a torn end.
   private var lastWrite: (file: SimulatedFile, offset: Int)?
-  // A write that went astray and that no later one has followed: at a crash nobody could tell, so that it is as if it had
-  // not happened.
-  private var astray: (file: SimulatedFile, offset: Int, bytes: [UInt8], overwritten: [UInt8], place: Int)?
+  // A write that went astray and that no later one has followed durably: after a crash nobody could tell it from a torn
+  // end, so that a crash finds it where it belongs.
+  private var astray: Astray?
 
   private static let sectorBytes = 512
 
@@ -136,24 +148,23 @@ final class SimulatedDisk: LogDisk, @unchecked Sendable {
       throw .io(operation: "write", path: path + "/" + file.name, errno: 27)
     }
     guard !bytes.isEmpty else { return }
-    astray = nil
+    astray?.isFollowed = true
     lastWrite = (file, offset)
-    var place = offset
     if trouble.losesNextWrite {
       trouble.losesNextWrite = false
-      astray = (file, offset, Array(bytes), [], offset)
+      astray = Astray(file: file, offset: offset, bytes: Array(bytes), place: offset)
       return
     }
-    let isMisdirected = trouble.misdirectsNextWrite
-    if isMisdirected {
+    if trouble.misdirectsNextWrite {
       trouble.misdirectsNextWrite = false
-      place = offset >= Self.sectorBytes ? offset - Self.sectorBytes : offset + Self.sectorBytes
+      var place = offset >= Self.sectorBytes ? offset - Self.sectorBytes : offset + Self.sectorBytes
       if place + bytes.count > file.contents.count { place = 0 }
+      let old = Array(file.contents[place..<place + bytes.count])
+      astray = Astray(file: file, offset: offset, bytes: Array(bytes), place: place, overwritten: old)
+      return Self.put(Array(bytes)[...], at: place, of: file)
     }
-    let target = UnsafeMutableRawBufferPointer(rebasing: file.contents[place..<place + bytes.count])
-    let old = Array(target)
-    if isMisdirected { astray = (file, offset, Array(bytes), old, place) }
-    journal.append(.write(file, offset: place, old: old, new: Array(bytes)))
+    let target = UnsafeMutableRawBufferPointer(rebasing: file.contents[offset..<offset + bytes.count])
+    journal.append(.write(file, offset: offset, old: Array(target), new: Array(bytes)))
     target.copyMemory(from: bytes)
   }
 
@@ -178,6 +189,7 @@ final class SimulatedDisk: LogDisk, @unchecked Sendable {
   /// The synchronizations that were asked for have ended.
   func settle() {
     guard !journal.isEmpty else { return }
+    defer { if journal.isEmpty, astray?.isFollowed == true { astray = nil } }
     // The usual case: one write, one synchronization.
     if journal.count == 2, journal[0].isCovered(by: journal[1]) { return journal.removeAll(keepingCapacity: true) }
     var rest: [Change] = []
@@ -197,9 +209,11 @@ final class SimulatedDisk: LogDisk, @unchecked Sendable {
     trouble = Trouble(isFull: trouble.isFull, freeBytes: trouble.freeBytes)
     if let astray {
       self.astray = nil
-      journal = []
       Self.put(astray.overwritten[...], at: astray.place, of: astray.file)
       Self.put(astray.bytes[...], at: astray.offset, of: astray.file)
+      // What followed it is there as well.
+      for case .write(let file, let offset, _, let new) in journal { Self.put(new[...], at: offset, of: file) }
+      journal = []
     }
     guard !journal.isEmpty else { return }
     let all = journal
