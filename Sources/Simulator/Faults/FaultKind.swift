@@ -22,11 +22,13 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
   // Compute nodes, shards and the manager.
   case computeCrash, computePause, shardCrash, shardDeposed, shardPause, shardStall, shardBusy, managerCrash,
     managerPause
+  // One of them hears nothing of the metadata log for a while.
+  case stalledFeed
 
   /// Those that befall transactions over several shards only.
   static let ofTransactions: [FaultKind] = [
     .computeCrash, .computePause, .shardCrash, .shardDeposed, .shardPause, .shardStall, .shardBusy, .managerCrash,
-    .managerPause,
+    .managerPause, .stalledFeed,
   ]
 
   /// The name in options and tables.
@@ -83,6 +85,7 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
     case .shardBusy: "shard-busy"
     case .managerCrash: "manager-crash"
     case .managerPause: "manager-pause"
+    case .stalledFeed: "stalled-feed"
     }
   }
 
@@ -120,7 +123,7 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
     case .changedAddress: 150
     case .forcedQuorum: 900
     case .version: 45
-    case .computeCrash, .shardCrash, .shardDeposed, .shardPause, .computePause: 30
+    case .computeCrash, .shardCrash, .shardDeposed, .shardPause, .computePause, .stalledFeed: 30
     case .shardStall, .shardBusy: 40
     case .managerCrash, .managerPause: 60
     }

@@ -126,7 +126,7 @@ extension SimulatedShard.State {
     case .changes(let after, let upTo, let changes):
       let isNext = after == arrival.position && upTo > after
       guard arrival.isLoaded, isNext || mutants.contains(.appliesChangesTwice) else { return }
-      arrival.position = upTo
+      arrival.position = max(arrival.position, upTo)
       cells = changes
     }
     arrivals[tablet] = arrival

@@ -51,6 +51,19 @@ extension TransactionWorld {
     befall(kind, shard, nil)
   }
 
+  /// A tablet is elsewhere now, and some have not heard of it yet, those who lead its old shard soon among them, while many
+  /// use it.
+  private func leaveBehind(_ shard: SimulatedShard, _ tablet: Int) {
+    crowd(tablet)
+    guard world.faults.isTurmoil, world.faults.kinds.contains(FaultKinds(.stalledFeed)) else { return }
+    for replica in shard.replicas { deafen(replica) }
+    deafen(computes[chance.below(computes.count)].process)
+    world.count(.stalledFeed)
+    if chance.below(2) == 0, world.faults.kinds.contains(FaultKinds(.shardDeposed)) {
+      befall(.shardDeposed, shard, nil)
+    }
+  }
+
   // MARK: What must hold
 
   private func violated(_ text: String) { world.violated("14 moves", text) }
@@ -68,6 +81,7 @@ extension TransactionWorld {
       let tablet = Cells.tablet(route.tabletID)
       let (old, new) = (owners[tablet], Cells.shard(route.shardID))
       owners[tablet] = new
+      if chance.below(3) == 0 { leaveBehind(shards[old], tablet) }
       // Those who used it before and after are many.
       if chance.below(3) == 0 { burst = max(burst, 12) }
       world.tell("tablet \(route.tabletID) is on shard \(route.shardID) from now on")

@@ -20,6 +20,8 @@ final class SimulatedProcess {
   var metadataTarget = 0
   /// The newest metadata that it has seen.
   var image = Image()
+  /// It hears nothing of the metadata log until then.
+  var deafUntil: UInt64 = 0
 
   init(end: Int) { self.end = end }
 

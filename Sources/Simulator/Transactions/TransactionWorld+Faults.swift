@@ -56,8 +56,23 @@ extension TransactionWorld {
       guard managers[number].process.isUp, !managers[number].process.isPaused else { return nil }
       managers[number].process.pause()
       return (chance.wait(mean: 3_000_000), number)
+    case .stalledFeed:
+      let process = chance.below(3) > 0 ? shards[chance.below(shards.count)].replicas[chance.below(3)] : anyConsumer()
+      deafen(process)
+      return (0, 0)
     default: return nil
     }
+  }
+
+  private func anyConsumer() -> SimulatedProcess {
+    let processes = computes.map(\.process) + managers.map(\.process)
+    return processes[chance.below(processes.count)]
+  }
+
+  /// A process hears nothing of the metadata log for a while.
+  func deafen(_ process: SimulatedProcess) {
+    let time = chance.wait(mean: [100_000, 500_000, 2_000_000][chance.below(3)])
+    process.deafUntil = max(process.deafUntil, world.now + time)
   }
 
   /// A step of a commit or of a snapshot is done: that is when somebody dies, or is held up, if the run has such faults.
@@ -118,6 +133,9 @@ extension TransactionWorld {
 
   /// All is well from now on.
   func calm() {
+    for process in shards.flatMap(\.replicas) + (computes.map(\.process) + managers.map(\.process)) {
+      process.deafUntil = 0
+    }
     for shard in shards {
       shard.stalledUntil = world.now
       shard.isBusy = false

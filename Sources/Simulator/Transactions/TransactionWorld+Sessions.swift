@@ -64,9 +64,32 @@ extension TransactionWorld {
     let transaction = SimulatedTransaction(
       name: compute.nextName(), compute: compute, session: session, isRepeatableRead: isRepeatableRead,
       isCluster: isCluster, rollsBack: chance.below(30) == 0, steps: steps)
-    compute.running[transaction.name] = transaction
+    begin(transaction)
+  }
+
+  /// Many use a tablet at once, through each of the compute nodes: some append to a list of it, some read that.
+  func crowd(_ tablet: Int) {
+    let list = (firstList..<firstList + Cells.tabletCount).first { Cells.tablet($0) == tablet }!
+    for compute in computes {
+      for session in 0..<6 {
+        after(chance.below(250_000), compute.process) {
+          self.learnRoutes(compute)
+          guard compute.routes.count == Cells.tabletCount else { return }
+          let step: SimulatedTransaction.Step =
+            self.chance.below(2) == 0 ? .read([list]) : .write(list, .append(self.history.nextElement()))
+          self.begin(
+            SimulatedTransaction(
+              name: compute.nextName(), compute: compute, session: Self.sessionCount + session,
+              isRepeatableRead: false, isCluster: false, rollsBack: false, steps: [step]))
+        }
+      }
+    }
+  }
+
+  private func begin(_ transaction: SimulatedTransaction) {
+    transaction.compute.running[transaction.name] = transaction
     history.begin(transaction)
-    guard isRepeatableRead, isCluster else { return proceed(transaction) }
+    guard transaction.isRepeatableRead, transaction.isCluster else { return proceed(transaction) }
     takeSnapshot(transaction, Array(0..<Cells.shardCount)) { snapshot in
       self.fix(transaction, snapshot, Array(0..<Cells.shardCount)[...])
     }
@@ -289,7 +312,8 @@ extension TransactionWorld {
   func ended(_ transaction: SimulatedTransaction) {
     transaction.isOver = true
     transaction.compute.running[transaction.name] = nil
-    pause(transaction.compute, transaction.session)
+    // One of a crowd has done what it came for.
+    if transaction.session < Self.sessionCount { pause(transaction.compute, transaction.session) }
   }
 
   /// Undoes the transaction: an error, or its client's wish.

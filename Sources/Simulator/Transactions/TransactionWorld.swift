@@ -196,6 +196,7 @@ final class TransactionWorld {
 
   /// Looks at the metadata of one of its nodes, as a subscription would bring them.
   func follow(_ process: SimulatedProcess) {
+    guard process.deafUntil <= world.now else { return }
     for _ in 0..<3 {
       let node = world.nodes[chance.below(World.nodeSlots)]
       guard node.isRunning, node.busyUntil <= world.now, world.isReachable(node.slot, process.end) else { continue }
