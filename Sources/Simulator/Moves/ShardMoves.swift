@@ -19,14 +19,16 @@ extension SimulatedShard {
   /// A tablet on its way into the shard.
   struct Arrival {
     var id: MigrationID
-    /// The snapshot that it began with.
+    /// The snapshot that it began with; empty: it was here, and follows where it went.
     var token: [UInt8]
-    /// Where reading the source's log has to begin.
+    /// Where reading the other shard's log has to begin.
     var from: UInt64
+    /// What was there at first contains the other shard's log up to this entry.
+    var start: UInt64
     /// Stretches of rows that are there.
     var loaded = 0
     var isLoaded = false
-    /// All up to this entry of the source's log is there.
+    /// All up to this entry of the other shard's log is there.
     var position: UInt64
   }
 
@@ -34,7 +36,9 @@ extension SimulatedShard {
     case begin(token: [UInt8], index: UInt64, from: UInt64, metadataIndex: UInt64)
     case rows(number: Int, [(cell: Int, value: Cell)])
     case loaded
-    case changes(after: UInt64, upTo: UInt64, [(cell: Int, value: Cell)])
+    case changes(after: UInt64, upTo: UInt64, [(cell: Int, value: Cell)], from: UInt64 = 0)
+    /// The tablet went away, and its copy here follows the other shard's log.
+    case follow(from: UInt64, metadataIndex: UInt64)
     case ended
   }
 
@@ -60,6 +64,15 @@ extension SimulatedShard {
   struct MovedChange {
     var index: UInt64
     var cells: [(cell: Int, value: Cell)]
+  }
+
+  /// What was read of a log.
+  struct MovedChanges {
+    var list: [MovedChange]
+    /// All up to this entry is in the list.
+    var upTo: UInt64
+    /// What comes after it needs the log from here on.
+    var from: UInt64
   }
 }
 
@@ -108,13 +121,20 @@ extension SimulatedShard.State {
       self.metadataIndex = max(self.metadataIndex, metadataIndex)
       tablets[tablet] = [:]
       versions[tablet] = index
-      arrivals[tablet] = SimulatedShard.Arrival(id: id, token: token, from: from, position: start)
+      arrivals[tablet] = SimulatedShard.Arrival(id: id, token: token, from: from, start: start, position: start)
+      return
+    }
+    if case .follow(let from, let metadataIndex) = step {
+      guard arrivals[tablet]?.id != id else { return }
+      self.metadataIndex = max(self.metadataIndex, metadataIndex)
+      arrivals[tablet] = SimulatedShard.Arrival(
+        id: id, token: [], from: from, start: from, isLoaded: true, position: from)
       return
     }
     guard var arrival = arrivals[tablet], arrival.id == id else { return }
     var cells: [(cell: Int, value: Cell)] = []
     switch step {
-    case .begin: return
+    case .begin, .follow: return
     case .ended:
       arrivals[tablet] = nil
       return
@@ -123,10 +143,11 @@ extension SimulatedShard.State {
       arrival.loaded += 1
       cells = rows
     case .loaded: arrival.isLoaded = true
-    case .changes(let after, let upTo, let changes):
+    case .changes(let after, let upTo, let changes, let from):
       let isNext = after == arrival.position && upTo > after
       guard arrival.isLoaded, isNext || mutants.contains(.appliesChangesTwice) else { return }
       arrival.position = max(arrival.position, upTo)
+      arrival.from = max(arrival.from, from)
       cells = changes
     }
     arrivals[tablet] = arrival
@@ -163,19 +184,23 @@ extension SimulatedShard {
 
   /// What the log did to a tablet after an entry; nil: it does not go back so far. Reading begins after `from`: transactions that
   /// were prepared by then are known from their entries.
-  func changes(of tablet: Int, after: UInt64, from: UInt64, upTo: UInt64, limit: Int) -> ([MovedChange], UInt64)? {
+  func changes(of tablet: Int, after: UInt64, from: UInt64, upTo: UInt64, limit: Int) -> MovedChanges? {
     guard from >= logStart else { return nil }
     var changes: [MovedChange] = []
-    var prepared: [GlobalTransactionID: [(cell: Int, value: Cell)]] = [:]
+    var prepared: [GlobalTransactionID: (index: UInt64, writes: [(cell: Int, value: Cell)])] = [:]
+    func read(_ upTo: UInt64) -> MovedChanges {
+      let underWay = prepared.values.map { $0.index - 1 }.min() ?? upTo
+      return MovedChanges(list: changes, upTo: upTo, from: min(underWay, upTo))
+    }
     var index = from
     for entry in log[Int(from - logStart)...] where index < upTo {
       index += 1
       var written: [(cell: Int, value: Cell)] = []
       switch entry {
       case .commit(_, let writes): written = writes
-      case .prepare(let transaction): prepared[transaction.id] = transaction.writes
+      case .prepare(let transaction): prepared[transaction.id] = (index, transaction.writes)
       case .finish(let id, let outcome, _):
-        let writes = prepared.removeValue(forKey: id) ?? []
+        let writes = prepared.removeValue(forKey: id)?.writes ?? []
         if outcome == .commit { written = writes }
       case .schema, .fence, .arrival: break
       }
@@ -183,8 +208,8 @@ extension SimulatedShard {
       let cells = written.filter { Cells.tablet($0.cell) == tablet }
       guard !cells.isEmpty else { continue }
       changes.append(MovedChange(index: index, cells: cells))
-      if changes.count == limit { return (changes, index) }
+      if changes.count == limit { return read(index) }
     }
-    return (changes, max(after, upTo))
+    return read(max(after, upTo))
   }
 }

@@ -41,7 +41,12 @@ final class SimulatedManager {
 /// What the log said of moves, and when.
 struct MoveHistory {
   var result = MoveResult()
-  var plans: [MigrationID: (tablet: TabletID, at: UInt64)] = [:]
+  var plans: [MigrationID: TabletID] = [:]
+  var plannedAt: [TabletID: UInt64] = [:]
+  /// Their tablets are on their way back.
+  var reversed: Set<MigrationID> = []
+  /// So long a shard waits for a manager to end a cut.
+  var longestCut: UInt64 = 5_000_000
   /// When something happened last with each tablet.
   var changedAt: [TabletID: UInt64] = [:]
 }
@@ -54,6 +59,10 @@ package struct MoveResult: Sendable {
   package var routed: UInt64 = 0
   package var completed: UInt64 = 0
   package var rolledBack: UInt64 = 0
+  /// Routes that went back although they had moved.
+  package var reversed: UInt64 = 0
+  /// Cuts that shards had ended, as no manager did.
+  package var expired: UInt64 = 0
   /// Attempts that were begun anew.
   package var retries: UInt64 = 0
   /// Statements that were planned anew.
@@ -68,6 +77,8 @@ package struct MoveResult: Sendable {
     routed += other.routed
     completed += other.completed
     rolledBack += other.rolledBack
+    reversed += other.reversed
+    expired += other.expired
     retries += other.retries
     replanned += other.replanned
   }

@@ -110,7 +110,12 @@ extension TransactionWorld {
             self.input(.appended, to: id, manager)
           }
         }
-      case .report: break
+      case .report(let progress):
+        guard let migration = manager.process.image.migrations.open[id] else { continue }
+        ask(
+          manager.process, [.migration(.report(id, attempt: migration.attempt, progress))], managerEpoch: epoch,
+          patience: 2_000_000
+        ) { _ in }
       case .run(let step, let number):
         manager.numbers[id] = number
         guard let migration = manager.process.image.migrations.open[id] else { continue }

@@ -115,8 +115,9 @@ extension TransactionWorld {
       }
       needed = min(needed, shard.snapshots[replica].values.map(\.from).min() ?? needed)
       for migration in process.image.migrations.open.values
-      where migration.plan.source == shard.id && migration.phase.needsSource {
-        needed = min(needed, migration.snapshot?.shardIndex ?? needed)
+      where migration.origin == shard.id {
+        if migration.phase.needsSource { needed = min(needed, migration.snapshot?.shardIndex ?? needed) }
+        if migration.isFollowedBack { needed = min(needed, migration.wayBack?.neededFrom ?? needed) }
       }
     }
     for prepared in shard.state.prepared.values { needed = min(needed, prepared.index - 1) }
@@ -150,9 +151,13 @@ extension TransactionWorld {
       let last = leader.state.index
       let limit = 1 + self.chance.below(8)
       let tablet = Cells.tablet(migration.plan.tabletID)
-      guard let (changes, upTo) = leader.shard.changes(of: tablet, after: after, from: from, upTo: last, limit: limit)
-      else { return answer(.moveFailed(.snapshotLost, "the log does not go back to the snapshot any more")) }
-      answer(.changes(changes, upTo: upTo, last: last))
+      guard migration.origin == leader.shard.id else {
+        return answer(.moveFailed(.transient, "the tablet is elsewhere"))
+      }
+      guard let changes = leader.shard.changes(of: tablet, after: after, from: from, upTo: last, limit: limit) else {
+        return answer(.moveFailed(.snapshotLost, "the log does not go back to the snapshot any more"))
+      }
+      answer(.changes(changes, last: last))
     }
   }
 
@@ -191,8 +196,7 @@ extension TransactionWorld {
       }
       follow(leader.process)
       // The way back may have been taken while transactions were waited for.
-      guard let now = leader.process.image.migrations.open[migration.plan.id], now.phase == .writesCut,
-        now.attempt == migration.attempt
+      guard let now = leader.process.image.migrations.open[migration.plan.id], now.isCutting(attempt: migration.attempt)
       else {
         leader.fencing.remove(tablet)
         return done(.moveFailed(.transient, "the cut was given up"))
@@ -257,19 +261,43 @@ extension TransactionWorld {
     }
   }
 
+  private func arrival(_ migration: Migration, _ tablet: Int, _ leader: ShardLeader) -> SimulatedShard.Arrival? {
+    guard let arrival = leader.state.arrivals[tablet], arrival.id == migration.plan.id else { return nil }
+    if migration.isFollowedBack {
+      let isSame = arrival.start == migration.wayBack?.shardIndex
+      return isSame || world.settings.shellMutants.contains(.followsLate) ? arrival : nil
+    }
+    return arrival.token == migration.snapshot?.checksum ? arrival : nil
+  }
+
   private func catchUp(
     _ migration: Migration, _ tablet: Int, _ leader: ShardLeader, through: UInt64, tries: Int,
     _ done: @escaping ShardReply
   ) {
     guard leader.isServing else { return done(.notLeader(nil)) }
-    guard let arrival = leader.state.arrivals[tablet], arrival.token == migration.snapshot?.checksum, arrival.isLoaded
-    else { return done(.moveFailed(.snapshotLost, "the rows are not there")) }
-    let isThere = through > 0 && arrival.position >= through
-    let isEarly = world.settings.shellMutants.contains(.routesBeforeDrained) && migration.phase == .writesCut
-    if isThere || isEarly {
-      return done(.moved(MigrationDriver.StepResult(shardIndex: max(through, arrival.position))))
+    guard let arrival = arrival(migration, tablet, leader), arrival.isLoaded else {
+      // The copy that stayed follows from where the two were alike.
+      guard migration.isFollowedBack, tries > 0, leader.state.tablets[tablet] != nil, let wayBack = migration.wayBack
+      else { return done(.moveFailed(.snapshotLost, "the rows are not there")) }
+      let isLate = world.settings.shellMutants.contains(.followsLate)
+      let step = SimulatedShard.ArrivalStep.follow(
+        from: isLate ? shards[Cells.shard(migration.origin)].state.index : wayBack.shardIndex,
+        metadataIndex: leader.process.image.index)
+      return arrive([step], migration, tablet, leader) { isDone in
+        guard isDone else { return done(.moveFailed(.transient, "it was not logged")) }
+        self.catchUp(migration, tablet, leader, through: through, tries: tries - 1, done)
+      }
     }
-    let source = shards[Cells.shard(migration.plan.source)]
+    let isThere = through > 0 && arrival.position >= through
+    let isCutting = migration.isCutting(attempt: migration.attempt)
+    let isEarly = world.settings.shellMutants.contains(.routesBeforeDrained) && isCutting
+    if isThere || isEarly {
+      var result = MigrationDriver.StepResult(shardIndex: max(through, arrival.position))
+      result.followerIndex = leader.state.index
+      result.logFrom = arrival.from
+      return done(.moved(result))
+    }
+    let source = shards[Cells.shard(migration.origin)]
     guard tries > 0 else { return done(.moveFailed(.transient, "the source does not answer")) }
     let replica = leader.sourceReplica
     call(
@@ -277,14 +305,16 @@ extension TransactionWorld {
       .readChanges(migration.plan.id, after: arrival.position, from: arrival.from), timeout: 500_000
     ) { answer in
       switch answer?.body {
-      case .changes(let changes, let upTo, let last):
+      case .changes(let changes, let last):
         var steps: [SimulatedShard.ArrivalStep] = []
         var position = arrival.position
-        for change in changes {
+        for change in changes.list {
           steps.append(.changes(after: position, upTo: change.index, change.cells))
           position = change.index
         }
-        if upTo > position { steps.append(.changes(after: position, upTo: upTo, [])) }
+        if changes.upTo > position {
+          steps.append(.changes(after: position, upTo: changes.upTo, [], from: changes.from))
+        }
         self.arrive(steps, migration, tablet, leader) { isDone in
           guard isDone else { return done(.moveFailed(.transient, "it was not logged")) }
           let end = through == 0 ? last : through
@@ -301,6 +331,33 @@ extension TransactionWorld {
           self.catchUp(migration, tablet, leader, through: through, tries: tries - 1, done)
         }
       }
+    }
+  }
+
+  /// Where no manager ends a cut, the shard asks the log to: only what the log says lifts a fence, since then no route can follow.
+  func watchCuts(_ leader: ShardLeader) {
+    let cutting = leader.process.image.migrations.open.filter {
+      $0.value.origin == leader.shard.id && $0.value.isCutting(attempt: $0.value.attempt)
+    }
+    leader.cuts = leader.cuts.filter { cutting[$0.key]?.attempt == $0.value.attempt }
+    for (id, migration) in cutting where leader.cuts[id] == nil { leader.cuts[id] = (migration.attempt, world.now) }
+    let over = leader.cuts.filter { world.now - $0.value.since >= moves.longestCut }
+    guard !leader.isExpiring, !over.isEmpty else { return }
+    if world.settings.shellMutants.contains(.liftsUnasked) {
+      for id in over.keys.sorted() {
+        let tablet = Cells.tablet(cutting[id]!.plan.tabletID)
+        let index = leader.process.image.index
+        propose(leader, .fence(tablet, id, attempt: over[id]!.attempt, .lift, metadataIndex: index)) { _ in }
+      }
+      return
+    }
+    leader.isExpiring = true
+    let commands = over.sorted { $0.key < $1.key }.map {
+      Command.migration(.expireCut($0.key, attempt: $0.value.attempt, reason: "no manager has ended the cut"))
+    }
+    ask(leader.process, commands, patience: 2_000_000) { answer in
+      if case .appended = answer { self.moves.result.expired += UInt64(commands.count) }
+      leader.isExpiring = false
     }
   }
 

@@ -19,6 +19,12 @@ extension TransactionWorld {
     guard isFounded, image.tablets.count == Cells.tabletCount else { return }
     let open = image.migrations.open.values.sorted { $0.plan.id < $1.plan.id }
     if let migration = open.first(where: \.isPaused) { return command(.resume(migration.plan.id)) }
+    // What rests until somebody says how it ends.
+    if let migration = open.first(where: \.isResting), chance.below(2) == 0 {
+      let isReversed = migration.wayBack?.isLost == false && chance.below(2) == 0
+      return command(
+        isReversed ? .reverse(migration.plan.id, reason: "asked for") : .complete(migration.plan.id))
+    }
     guard world.faults.isTurmoil || chance.below(3) == 0 else { return }
     if let migration = open.first, chance.below(3) == 0 {
       switch chance.below(4) {
@@ -30,8 +36,12 @@ extension TransactionWorld {
     for _ in 0...chance.below(3) {
       let tablet = chance.below(Cells.tabletCount)
       let target = (owners[tablet] + 1 + chance.below(Cells.shardCount - 1)) % Cells.shardCount
+      var options = MigrationOptions()
+      options.keepsSource = chance.below(3) == 0
       command(
-        .plan(Cells.tabletID(tablet), target: shards[target].id, epoch: nil, maximumRetries: 3, reason: ""))
+        .plan(
+          Cells.tabletID(tablet), target: shards[target].id, epoch: nil, maximumRetries: 3, reason: "",
+          options: options))
     }
   }
 
@@ -70,8 +80,13 @@ extension TransactionWorld {
 
   /// An event of a migration is in the log.
   func recorded(_ event: MigrationEvent) {
-    if case .planned(let plan) = event { moves.plans[plan.id] = (plan.tabletID, world.now) }
-    if let plan = moves.plans[event.migrationID] { moves.changedAt[plan.tablet] = world.now }
+    if case .planned(let plan) = event {
+      moves.plans[plan.id] = plan.tabletID
+      moves.plannedAt[plan.tabletID] = world.now
+    }
+    // How far a copy is that follows changes nothing.
+    if case .progressed = event { return }
+    if let tablet = moves.plans[event.migrationID] { moves.changedAt[tablet] = world.now }
     switch event {
     case .planned(let plan):
       moves.result.planned += 1
@@ -95,7 +110,12 @@ extension TransactionWorld {
         return violated("the rows of tablet \(route.tabletID) differ on shards \(old + 1) and \(new + 1) as it moves")
       }
     case .sourceDropped: moves.result.completed += 1
-    case .rolledBack: moves.result.rolledBack += 1
+    case .rolledBack(let id):
+      if moves.reversed.remove(id) != nil { moves.result.reversed += 1 } else { moves.result.rolledBack += 1 }
+    case .reversed(let id, _): moves.reversed.insert(id)
+    case .reverseGivenUp(let id, let isLost, let reason):
+      world.tell("migration \(id) is not reversed\(isLost ? ", and cannot be any more" : ""): \(reason)")
+      if reason.contains("the rows differ") { violated("migration \(id): \(reason)") }
     case .retried(let id, let attempt, let phase, let reason):
       moves.result.retries += 1
       world.tell("migration \(id), attempt \(attempt), from \(phase.text): \(reason)")
@@ -134,8 +154,10 @@ extension TransactionWorld {
   /// The end of a calm: what was begun in the turmoil has ended, and has left nothing behind.
   func checkMoves(since calmBegan: UInt64) {
     guard isFounded, let image = world.leader?.state.image, world.now - calmBegan > 40_000_000 else { return }
-    for migration in image.migrations.open.values.sorted(by: { $0.plan.id < $1.plan.id }) where !migration.isPaused {
-      let begun = max(calmBegan, moves.plans[migration.plan.id]?.at ?? 0)
+    for migration in image.migrations.open.values.sorted(by: { $0.plan.id < $1.plan.id })
+    where !migration.isPaused && !migration.isResting {
+      let since = migration.phase == .routed || migration.phase == .reversing ? moves.changedAt : moves.plannedAt
+      let begun = max(calmBegan, since[migration.plan.tabletID] ?? 0)
       if world.now - begun > 30_000_000 {
         return violated(
           "migration \(migration.plan.id) is \(migration.text) after \((world.now - begun) / 1_000_000) s")
@@ -156,5 +178,12 @@ extension TransactionWorld {
         }
       }
     }
+  }
+}
+
+extension Migration {
+  /// Its route has moved, and its source is kept until somebody says how it ends.
+  fileprivate var isResting: Bool {
+    phase == .routed && wayBack != nil && (wayBack?.isRequested == false || wayBack?.isLost == true)
   }
 }

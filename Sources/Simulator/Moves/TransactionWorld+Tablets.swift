@@ -63,11 +63,13 @@ extension TransactionWorld {
       entry = .fence(tablet, fence.id, attempt: fence.attempt, .lift, metadataIndex: image.index)
     }
     for (tablet, arrival) in state.arrivals.sorted(by: { $0.key < $1.key }) where entry == nil {
-      let phase = image.migrations.open[arrival.id]?.phase
-      guard image.tablets[Cells.tabletID(tablet)]?.shardID == leader.shard.id, phase == nil || phase == .finishing
-      else {
-        continue
-      }
+      guard image.index >= state.metadataIndex else { continue }
+      let migration = image.migrations.open[arrival.id]
+      let isOwner = image.tablets[Cells.tabletID(tablet)]?.shardID == leader.shard.id
+      let isOver = isOwner && (migration == nil || migration?.origin == leader.shard.id)
+      let isLeft =
+        !isOwner && state.tablets[tablet] == nil && !image.isKept(Cells.tabletID(tablet), on: leader.shard.id)
+      guard isOver || isLeft else { continue }
       entry = .arrival(tablet, arrival.id, .ended)
     }
     guard let entry else { return }

@@ -71,6 +71,8 @@ package enum Mutant: String, CaseIterable, Sendable {
   case rereadsAfterMove = "rereads-after-move"
   case snapshotsLaggingReplica = "snapshots-lagging-replica"
   case snapshotIgnoresMoves = "snapshot-ignores-moves"
+  case followsLate = "follows-late"
+  case liftsUnasked = "lifts-fence-alone"
 
   /// Who had the bug; the classic ones are in the papers.
   package var origin: String {
@@ -107,7 +109,7 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .fencesUnderWriters, .routesBeforeDrained, .appliesChangesTwice, .leavesOrphan, .leavesFence, .readsAfterRoute,
       .liftsByOldMetadata, .servesByOldMetadata, .snapshotForgetsPrepared, .forgetsFencesAtFailover, .rereadsAfterMove,
       .snapshotsLaggingReplica,
-      .snapshotIgnoresMoves:
+      .snapshotIgnoresMoves, .followsLate, .liftsUnasked:
       "own"
     case .repeatsBatchEnds, .readsBeforeApplied, .forgetsPromise, .takesDamageForTorn, .keepsSpeculation,
       .refusesBeforeFinal, .skipsUnknownEvents, .toleratesRollback, .takesForeignDisk, .keepsOldAddress,
@@ -141,7 +143,7 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .fencesUnderWriters, .routesBeforeDrained, .appliesChangesTwice, .leavesOrphan, .leavesFence, .readsAfterRoute,
       .liftsByOldMetadata, .servesByOldMetadata, .snapshotForgetsPrepared, .forgetsFencesAtFailover, .rereadsAfterMove,
       .snapshotsLaggingReplica,
-      .snapshotIgnoresMoves:
+      .snapshotIgnoresMoves, .followsLate, .liftsUnasked:
       [.shuffles, .moves]
     }
   }
@@ -213,6 +215,8 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .rereadsAfterMove: settings.shellMutants = .rereadsAfterMove
     case .snapshotsLaggingReplica: settings.shellMutants = .snapshotsLaggingReplica
     case .snapshotIgnoresMoves: settings.shellMutants = .snapshotIgnoresMoves
+    case .followsLate: settings.shellMutants = .followsLate
+    case .liftsUnasked: settings.shellMutants = .liftsUnasked
     }
   }
 }
@@ -266,4 +270,8 @@ struct ShellMutants: OptionSet, Sendable {
   /// A read of one moment of several shards asks each of them about its own tablets only: one that has moved meanwhile is read
   /// before, and what is written with it after.
   static let snapshotIgnoresMoves = ShellMutants(rawValue: 1 << 21)
+  /// The copy that stayed follows the target's log from where that is when it begins to, not from where the two were alike.
+  static let followsLate = ShellMutants(rawValue: 1 << 22)
+  /// A fence that no manager lifts in time is lifted without the log, as the target may be given the tablet still.
+  static let liftsUnasked = ShellMutants(rawValue: 1 << 23)
 }

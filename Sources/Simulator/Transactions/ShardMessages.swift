@@ -103,7 +103,7 @@ struct ShardAnswer {
     case moveFailed(MigrationDriver.FailureKind, String)
     case rows(SimulatedShard.MovedRows)
     /// What there is to know up to an entry; `last`: the last one that there is.
-    case changes([SimulatedShard.MovedChange], upTo: UInt64, last: UInt64)
+    case changes(SimulatedShard.MovedChanges, last: UInt64)
   }
   var life: UInt32
   var number: UInt32

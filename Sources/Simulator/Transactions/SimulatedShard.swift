@@ -130,6 +130,9 @@ final class ShardLeader {
   var isTidying = false
   /// Tablets that no transaction gets any more, whose fence is on its way into the log.
   var fencing: Set<Int> = []
+  /// Cuts of tablets of this shard that are under way, and since when this leader has seen them.
+  var cuts: [MigrationID: (attempt: UInt32, since: UInt64)] = [:]
+  var isExpiring = false
   /// What a mutant does: fences of earlier leaders mean nothing.
   var forgetsFences = false
   /// The replica of another shard that answered as its leader last.

@@ -168,6 +168,7 @@ extension TransactionWorld {
       self.follow(leader.process)
       self.reconcile(leader)
       self.tidy(leader)
+      self.watchCuts(leader)
       self.sweep(leader)
     }
   }

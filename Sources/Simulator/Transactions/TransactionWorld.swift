@@ -56,7 +56,11 @@ final class TransactionWorld {
     for shard in shards { elect(shard, after: 100_000) }
     for compute in computes { start(compute) }
     for manager in managers { start(manager) }
-    if world.options.profile.hasMoves { moveTablets() }
+    if world.options.profile.hasMoves {
+      // Shorter than that of a storage node, so that it is met often.
+      moves.longestCut = [300_000, 1_000_000, 5_000_000][chance.below(3)]
+      moveTablets()
+    }
   }
 
   /// What is to be appended next for the metadata to know the nodes and shards: the first client's work.

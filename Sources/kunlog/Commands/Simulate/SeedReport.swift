@@ -102,13 +102,13 @@ struct SeedReport {
   private func json(_ moves: MoveResult) -> String {
     guard moves.planned > 0 else { return "" }
     return ",\"moves\":\(moves.planned),\"moved\":\(moves.routed),\"completed\":\(moves.completed),"
-      + "\"rolled_back\":\(moves.rolledBack),\"retries\":\(moves.retries),\"replanned\":\(moves.replanned)"
+      + "\"rolled_back\":\(moves.rolledBack),\"reversed\":\(moves.reversed),\"expired_cuts\":\(moves.expired),\"retries\":\(moves.retries),\"replanned\":\(moves.replanned)"
   }
 
   private func sentence(_ moves: MoveResult) -> String {
     guard moves.planned > 0 else { return "" }
     return
-      "\(moves.planned) moves, \(moves.routed) routes changed, \(moves.completed) completed, \(moves.rolledBack) rolled back, "
+      "\(moves.planned) moves, \(moves.routed) routes changed, \(moves.completed) completed, \(moves.rolledBack) rolled back, \(moves.reversed) reversed, \(moves.expired) cuts ended by a shard, "
       + "\(moves.retries) attempts begun anew, \(moves.replanned) statements planned anew\n"
   }
 
