@@ -7,8 +7,8 @@ import Metrics
 import RPC
 import StorageWire
 
-/// Plans the moves that empty drained shards, and, where the settings say so, those that even the others out: a few at a time, while
-/// this manager acts. Which ones `RebalancePlanner` decides anew each time, from what the log says and what leaders measure.
+/// Plans the moves that empty drained shards and bring table groups together, and, where the settings say so, those that even shards
+/// out: a few at a time, while this manager acts. Which ones `RebalancePlanner` decides anew each time, from what the log says and what leaders measure.
 @LoopActor
 final class Rebalancer {
   private static let callMilliseconds = 1000
@@ -26,6 +26,8 @@ final class Rebalancer {
   private var failures: [TabletID: (count: UInt64, until: UInt64)] = [:]
   private var unplaced: [TabletID] = []
   private var plannedCount: UInt64 = 0
+  /// Whether groups were scattered at that index.
+  private var scattered: (index: UInt64, isSo: Bool)?
 
   init(client: MetadataClient, channel: @escaping @LoopActor (NodeDefinition) -> RPCChannel) {
     self.client = client
@@ -49,8 +51,10 @@ final class Rebalancer {
     let now = Loop.now / 1_000_000
     noteEnded(image, now)
     let drains = image.shards.values.contains { $0.isDraining && image.tabletCounts[$0.id] != nil }
-    guard drains || settings.isAutomatic else { return watchedSince = nil }
-    watchedSince = watchedSince ?? now
+    let isScattered = hasScatteredGroups(image)
+    if !settings.isAutomatic { watchedSince = nil }
+    guard drains || settings.isAutomatic || isScattered else { return }
+    if settings.isAutomatic { watchedSince = watchedSince ?? now }
     let isComplete = await measure(image)
     // One whose source is kept is over but for the operator's word.
     let room = settings.maximumMigrations - image.migrations.open.values.count { !$0.isPaused && $0.phase != .routed }
@@ -59,7 +63,7 @@ final class Rebalancer {
     options.evensOut =
       settings.isAutomatic && isComplete && now - (watchedSince ?? now) >= Self.patienceMilliseconds
     options.maximumMoves = room
-    guard drains || options.evensOut else { return }
+    guard drains || options.evensOut || isScattered else { return }
     var cluster = meter.cluster(image)
     for place in cluster.tablets.indices where failures[cluster.tablets[place].id].map({ $0.until > now }) ?? false {
       cluster.tablets[place].isFixed = true
@@ -69,7 +73,15 @@ final class Rebalancer {
       unplaced = plan.unplaced
       if !unplaced.isEmpty { logger.warning("no shard has room for \(unplaced.count) tablets of drained shards") }
     }
-    for move in plan.moves.prefix(room) { await ask(move, image, epoch) }
+    for batch in plan.batches.prefix(room) { await ask(batch, image, epoch) }
+  }
+
+  private func hasScatteredGroups(_ image: Image) -> Bool {
+    guard !image.tablesOfGroup.isEmpty else { return false }
+    if let scattered, scattered.index == image.index { return scattered.isSo }
+    let isSo = image.hasScatteredGroups
+    scattered = (image.index, isSo)
+    return isSo
   }
 
   private func noteEnded(_ image: Image, _ now: UInt64) {
@@ -105,22 +117,36 @@ final class Rebalancer {
     return isComplete
   }
 
-  private func ask(_ move: RebalancePlan.Move, _ image: Image, _ epoch: UInt64) async {
-    let reason = move.reason == .drain ? "shard \(move.source) is drained" : "evens out shard \(move.source)"
+  /// Asks for moves of tablets that belong together.
+  private func ask(_ moves: [RebalancePlan.Move], _ image: Image, _ epoch: UInt64) async {
+    guard let first = moves.first else { return }
     do throws(MetadataError) {
       let result = try await client.append(
         AppendRequest(
           principal: client.configuration.principal, managerEpoch: epoch,
-          commands: [
+          commands: moves.map { move in
             .migration(
               .plan(
                 move.tablet, target: move.target, epoch: image.tablets[move.tablet]?.epoch, maximumRetries: nil,
-                reason: reason))
-          ]))
-      for case .migration(.planned(let plan)) in result.events { planned[plan.id] = plan.tabletID }
-      plannedCount &+= 1
+                reason: move.reasonText))
+          }))
+      for case .migration(.planned(let plan)) in result.events {
+        planned[plan.id] = plan.tabletID
+        plannedCount &+= 1
+      }
     } catch {
-      logger.warning("tablet \(move.tablet) is not moved to shard \(move.target): \(error)")
+      logger.warning("tablet \(first.tablet) is not moved to shard \(first.target): \(error)")
+    }
+  }
+}
+
+extension RebalancePlan.Move {
+  /// For the history.
+  fileprivate var reasonText: String {
+    switch reason {
+    case .drain: "shard \(source) is drained"
+    case .even: "evens out shard \(source)"
+    case .gather: "brings a table group together"
     }
   }
 }

@@ -15,6 +15,7 @@ extension Decision {
     } else {
       (table.columns, sequences) = try columns(of: draft, tableID: id)
     }
+    try checkGroup(of: table)
     try checkColumns(table)
     try markKeyColumns(of: draft, in: &table)
     if let partitioning = draft.partitioning { table.partitioning = try resolved(partitioning, table) }
@@ -24,7 +25,7 @@ extension Decision {
         .invalidObjectDefinition, "cannot place partitioned table \"\(table.name)\" on a shard",
         detail: "A partitioned table has no rows of its own.", hint: "Name the shard for each of its partitions.")
     }
-    let shardID = table.partitioning == nil ? try placement(draft.shardID, table: table.name) : nil
+    let shardID = table.partitioning == nil ? try placement(draft.shardID, of: table) : nil
 
     emit(.tableCreated(table))
     for sequence in sequences { emit(.sequenceCreated(sequence)) }

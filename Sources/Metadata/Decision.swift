@@ -12,6 +12,7 @@ package func decide(
   do throws(Rejection) {
     try decision.check(request)
     for command in request.commands { try decision.decide(command) }
+    try decision.checkGroups()
     return .success(decision.events)
   } catch {
     return .failure(error)
@@ -117,7 +118,8 @@ struct Decision {
     }
   }
 
-  private func require(_ level: UInt32, _ what: String) throws(Rejection) {
+  /// Refuses what the cluster's programs may not all know.
+  func require(_ level: UInt32, _ what: String) throws(Rejection) {
     guard image.featureLevel >= level else {
       throw Rejection(
         .objectNotInPrerequisiteState,

@@ -15,6 +15,8 @@ package enum FeatureLevel {
   /// Transactions over several shards, managers' epochs, migrations, privileges, materialised views, functions, schema changes in
   /// steps.
   package static let coordination: UInt32 = 3
+  /// Tables that stand together (`TableGroup`).
+  package static let tableGroups: UInt32 = 3
   /// Clusters that begin with a backup (`ClusterRestored`).
   package static let restoration: UInt32 = 3
   /// Records are leaves of a tree (`RecordTree`), from the one on that raises the level.

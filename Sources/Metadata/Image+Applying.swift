@@ -195,12 +195,14 @@ extension Image {
       name(table.id, table.name, in: table.schemaID)
       touch(table.id, recordIndex)
       if let parent = table.partition?.parentID { partitionsOfTable[parent, default: []].append(table.id) }
+      if let group = table.options[TableDefinition.groupOption] { tablesOfGroup[group, default: []].append(table.id) }
     case .tableDropped(let id):
       guard let table = tables[id] else { return }
       tables[id] = nil
       if materializedViews[id] != nil { materializedViews[id] = nil }
       unname(id, table.name, in: table.schemaID)
       if let parent = table.partition?.parentID { remove(id, from: \.partitionsOfTable, of: parent) }
+      if let group = table.options[TableDefinition.groupOption] { remove(id, from: \.tablesOfGroup, of: group) }
     case .columnDefaultChanged(let id, let column, let expression):
       guard var table = tables[id], column > 0, column <= table.columns.count else { return }
       table.columns[column - 1].defaultExpression = expression
@@ -261,8 +263,8 @@ extension Image {
     if grants[id] != nil { grants[id] = nil }
   }
 
-  private mutating func remove(
-    _ id: ObjectID, from map: WritableKeyPath<Image, TreeDictionary<ObjectID, [ObjectID]>>, of owner: ObjectID
+  private mutating func remove<Owner: Hashable>(
+    _ id: ObjectID, from map: WritableKeyPath<Image, TreeDictionary<Owner, [ObjectID]>>, of owner: Owner
   ) {
     guard var list = self[keyPath: map][owner] else { return }
     list.removeAll { $0 == id }

@@ -56,6 +56,7 @@ private struct ImageObjects: Sendable, Equatable {
   var materializedViews: TreeDictionary<ObjectID, MaterializedViewDefinition> = [:]
   var functions: TreeDictionary<ObjectID, FunctionDefinition> = [:]
   var functionNames: TreeDictionary<FunctionKey, ObjectID> = [:]
+  var tablesOfGroup: TreeDictionary<String, [ObjectID]> = [:]
 }
 
 /// The part of an image that changes with what is under way.
@@ -207,6 +208,12 @@ extension Image {
   package var indexesOfTable: TreeDictionary<ObjectID, [ObjectID]> {
     get { objects.value.indexesOfTable }
     _modify { yield &objects.value.indexesOfTable }
+  }
+
+  /// Tables of a table group, without partitions, in the order of creation.
+  package var tablesOfGroup: TreeDictionary<String, [ObjectID]> {
+    get { objects.value.tablesOfGroup }
+    _modify { yield &objects.value.tablesOfGroup }
   }
 
   /// The table or partition that a tablet holds, with its schema; nil: it was dropped.

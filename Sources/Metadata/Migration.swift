@@ -28,7 +28,9 @@ package enum MigrationPhase: String, Sendable, Hashable, CaseIterable {
   }
 
   /// The phases before the route moves, in order.
-  static let forward: [MigrationPhase] = [.planned, .snapshotTaken, .transferred, .loaded, .caughtUp, .writesCut]
+  package static let forward: [MigrationPhase] = [
+    .planned, .snapshotTaken, .transferred, .loaded, .caughtUp, .writesCut,
+  ]
 }
 
 /// How a migration ended.

@@ -13,6 +13,8 @@ package struct TableSummary: Sendable, Equatable, Codable {
   /// With all partitions below it.
   package var tablets: [UInt64]
   package var shards: [UInt32]
+  /// The table group.
+  package var group: String?
 }
 
 /// A table and all that belongs to it: what `kunlog table show` shows.
@@ -118,7 +120,7 @@ extension Image {
       id: table.id.rawValue, name: qualified(table.name, in: table.schemaID),
       kind: table.partitioning != nil ? "partitioned table" : table.partition != nil ? "partition" : "table",
       owner: roleName(table.ownerID), columns: table.columns.count, indexes: indexes(of: table.id).count,
-      tablets: tablets.map(\.id.rawValue), shards: Set(tablets.map(\.shardID.rawValue)).sorted())
+      tablets: tablets.map(\.id.rawValue), shards: Set(tablets.map(\.shardID.rawValue)).sorted(), group: tableGroup(of: table))
   }
 
   private func summary(_ tablet: TabletDefinition) -> TableDetails.Tablet {

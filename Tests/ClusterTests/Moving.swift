@@ -27,7 +27,7 @@ enum Moving {
 
   /// Clients that write and read while the body runs.
   static func load(
-    _ cluster: Cluster, connections: Int, kills: Bool = false, _ body: () throws -> Void
+    _ cluster: Cluster, connections: Int, kills: Bool = false, grouped: Bool = false, _ body: () throws -> Void
   ) throws -> Report {
     let folder = FileManager.default.temporaryDirectory.appending(path: "kunlog-load-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -40,7 +40,7 @@ enum Moving {
       [
         Program.root + "/Tests/ClusterTests/Clients/moving.py", "--port", "\(cluster.postgresPort)", "--seconds",
         "900", "--until-file", stop, "--ready-file", ready, "--rows", "5000", "--connections", "\(connections)",
-      ] + (kills ? ["--kills"] : [])
+      ] + (kills ? ["--kills"] : []) + (grouped ? ["--group"] : [])
     process.standardOutput = try FileHandle(forWritingTo: URL(filePath: output))
     try process.run()
     defer { if process.isRunning { process.terminate() } }

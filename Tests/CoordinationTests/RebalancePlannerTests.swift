@@ -145,6 +145,35 @@ private func randomCluster(
     #expect(Set(after.tablets.map(\.shard)).count == 2)
   }
 
+  @Test func aScatteredGroupComesTogetherWhereMostOfItIs() {
+    var before = cluster([3, 4, 2])
+    for place in [0, 3, 4, 5, 7] { before.tablets[place].group = 9 }
+    var options = RebalancePlanner.Options()
+    options.evensOut = false
+    let plan = RebalancePlanner.plan(before, options)
+    #expect(plan.moves.map(\.tablet.rawValue) == [1, 8])
+    #expect(plan.moves.map(\.source.rawValue) == [1, 3])
+    #expect(plan.moves.allSatisfy { $0.target == ShardID(rawValue: 2) && $0.reason == .gather })
+    #expect(plan.batches.count == 1)
+    #expect(plan.before.map(\.tablets) == [3, 4, 2])
+    #expect(plan.after.map(\.tablets) == [2, 6, 1])
+    #expect(plan.after.map(\.sizeBytes) == [20 * megabyte, 60 * megabyte, 10 * megabyte])
+    #expect(RebalancePlanner.plan(applying(plan, to: before), options).moves.isEmpty)
+  }
+
+  @Test func aGroupLeavesADrainedShardTogetherAndOnlyWhole() {
+    var before = cluster([2, 2, 0])
+    before.shards[0].isDraining = true
+    for place in [0, 1] { before.tablets[place].group = 4 }
+    let plan = RebalancePlanner.plan(before)
+    #expect(plan.moves.map(\.target.rawValue) == [3, 3])
+    #expect(plan.batches.map(\.count) == [2])
+    before.tablets[1].isFixed = true
+    var options = RebalancePlanner.Options()
+    options.evensOut = false
+    #expect(RebalancePlanner.plan(before, options).moves.isEmpty)
+  }
+
   @Test func aTabletThatMovesAlreadyCountsWhereItWillBe() {
     var before = cluster([2, 2])
     before.tablets[0].isFixed = true

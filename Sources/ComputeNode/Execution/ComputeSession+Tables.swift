@@ -23,7 +23,7 @@ extension ComputeSession {
       try checkOwner(table.ownerID, "table", table.name)
       parent = table
     }
-    try apply(statement.options, to: &draft, text: text)
+    try apply(statement.options, to: &draft, isPartition: parent != nil, text: text)
     for column in statement.columns {
       draft.columns.append(try self.column(column, &draft, parent: parent, text: text))
     }
@@ -84,7 +84,9 @@ extension ComputeSession {
   }
 
   /// WITH (…).
-  private func apply(_ options: [DefinitionOption], to draft: inout TableDraft, text: String) throws(SQLError) {
+  private func apply(
+    _ options: [DefinitionOption], to draft: inout TableDraft, isPartition: Bool, text: String
+  ) throws(SQLError) {
     for option in options {
       let place = position(option.location, text)
       switch option.name {
@@ -103,8 +105,17 @@ extension ComputeSession {
       case "fillfactor", "autovacuum_enabled", "parallel_workers":
         // Storage parameters of PostgreSQL's heap: kept for display, without effect.
         draft.options[option.name] = option.value.text
-      case "tablegroup":
-        throw SQLError(.featureNotSupported, "table groups are not supported", position: place)
+      case TableDefinition.groupOption:
+        guard !isPartition else {
+          throw SQLError(
+            .invalidTableDefinition, "cannot name a table group for a partition",
+            detail: "A partition is in the group of its table.", hint: "Name the group for the partitioned table.",
+            position: place)
+        }
+        guard !option.value.text.isEmpty else {
+          throw SQLError(.invalidParameterValue, "parameter \"tablegroup\" needs a name", position: place)
+        }
+        draft.options[option.name] = option.value.text
       default:
         throw SQLError(.invalidParameterValue, "unrecognized parameter \"\(option.name)\"", position: place)
       }

@@ -22,7 +22,7 @@ package struct RebalanceCluster: Sendable {
     package var sizeBytes: UInt64
     /// Reads and writes per second.
     package var load: Double
-    /// Those of a group that are on one shard stay together; nil: it is on its own.
+    /// Those of a group come together and stay together; nil: it is on its own.
     package var group: UInt64?
     /// It counts, and stays where it is.
     package var isFixed: Bool
@@ -53,6 +53,8 @@ package struct RebalancePlan: Sendable, Equatable {
     case drain
     /// The source has more than its share.
     case even
+    /// The target has most of its group.
+    case gather
   }
 
   package struct Move: Sendable, Equatable {
@@ -62,6 +64,8 @@ package struct RebalancePlan: Sendable, Equatable {
     package var sizeBytes: UInt64
     package var load: Double
     package var reason: Reason
+    /// See `RebalanceCluster.Tablet.group`: those of a group follow each other.
+    package var group: UInt64?
   }
 
   /// How much a shard has.
@@ -83,6 +87,19 @@ package struct RebalancePlan: Sendable, Equatable {
   package var unplaced: [TabletID] = []
 
   package init() {}
+
+  /// The moves, those of a group together: they are to be asked for in one request.
+  package var batches: [[Move]] {
+    var batches: [[Move]] = []
+    for move in moves {
+      if let group = move.group, batches.last?.last?.group == group {
+        batches[batches.count - 1].append(move)
+      } else {
+        batches.append([move])
+      }
+    }
+    return batches
+  }
 
   package var sizeBytes: UInt64 { moves.reduce(0) { $0 &+ $1.sizeBytes } }
 }

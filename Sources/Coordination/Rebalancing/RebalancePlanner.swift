@@ -1,7 +1,7 @@
 import Metadata
 
-/// Decides which tablets should be on other shards: all of shards that are drained, and as few as possible of those that have more
-/// than their share. Values in, values out.
+/// Decides which tablets should be on other shards: those that are not where most of their group is, all of shards that are drained,
+/// and as few as possible of those that have more than their share. Values in, values out.
 ///
 /// A tablet weighs what it takes of all bytes and of all load. The fullest shard gives to the emptiest one, of its tablets the one
 /// that comes nearest to what both need. Each such move lessens the sum of the squares of what shards have: it ends. A plan is begun
@@ -37,6 +37,7 @@ package struct RebalancePlanner {
   private struct Unit {
     var first: Int
     var count: Int
+    var group: UInt64?
     /// The shard's place.
     var home: Int
     var place: Int
@@ -52,6 +53,7 @@ package struct RebalancePlanner {
   private var units: [Unit] = []
   private var sizes: [UInt64]
   private var totals: [UInt64]
+  private var before: [UInt64] = []
   private var keys: [SortedKeys?]
   private var unitsOfShard: [[Int]]
   private var unplaced: [TabletID] = []
@@ -60,10 +62,9 @@ package struct RebalancePlanner {
   /// The plan for the cluster as it is. The same cluster gives the same plan.
   package static func plan(_ cluster: RebalanceCluster, _ options: Options = Options()) -> RebalancePlan {
     var planner = RebalancePlanner(cluster, options)
-    let before = planner.totals
     planner.drain()
     if options.evensOut { planner.evenOut() }
-    return planner.result(before)
+    return planner.result()
   }
 
   private init(_ cluster: RebalanceCluster, _ options: Options) {
@@ -102,33 +103,64 @@ package struct RebalancePlanner {
   private mutating func makeUnits() {
     var placeOfShard: [ShardID: Int] = [:]
     for (place, shard) in shards.enumerated() { placeOfShard[shard.id] = place }
-    var grouped: [GroupKey: [Int]] = [:]
+    var grouped: [UInt64: [Int]] = [:]
     order.reserveCapacity(cluster.tablets.count)
     for (index, tablet) in cluster.tablets.enumerated() {
       guard let place = placeOfShard[tablet.shard] else { continue }
       totals[place] += weights[index]
       sizes[place] &+= tablet.sizeBytes
       if let group = tablet.group {
-        grouped[GroupKey(group: group, place: place), default: []].append(index)
+        grouped[group, default: []].append(index)
       } else if !tablet.isFixed {
         addUnit([index], place)
       }
     }
-    let groupKeys = grouped.keys.sorted { ($0.group, $0.place) < ($1.group, $1.place) }
-    for key in groupKeys {
+    before = totals
+    for group in grouped.keys.sorted() {
       // Where one of them stays, all do.
-      guard let members = grouped[key], !members.contains(where: { cluster.tablets[$0].isFixed }) else { continue }
-      addUnit(members, key.place)
+      guard let members = grouped[group], !members.contains(where: { cluster.tablets[$0].isFixed }) else { continue }
+      let places = members.map { placeOfShard[cluster.tablets[$0].shard] ?? 0 }
+      guard let place = gather(members, places) else { continue }
+      addUnit(members, place, group)
     }
   }
 
-  private struct GroupKey: Hashable {
-    var group: UInt64
-    var place: Int
+  /// Where a group comes together: at the shard that has most of it already and room for the rest. nil: nowhere for now.
+  private mutating func gather(_ members: [Int], _ places: [Int]) -> Int? {
+    var present: [Int: UInt64] = [:]
+    var bytes: UInt64 = 0
+    var here: [Int: UInt64] = [:]
+    for (index, place) in zip(members, places) {
+      present[place, default: 0] += weights[index]
+      here[place, default: 0] &+= cluster.tablets[index].sizeBytes
+      bytes &+= cluster.tablets[index].sizeBytes
+    }
+    guard present.count > 1 else { return places.first }
+    guard moved < options.maximumMoves else { return nil }
+    let takers = present.keys.filter { place in
+      guard !shards[place].isDraining, let capacity = shards[place].capacityBytes else {
+        return !shards[place].isDraining
+      }
+      return sizes[place] &+ bytes &- (here[place] ?? 0) <= capacity
+    }
+    // On shards that are drained only: it is brought together by being taken away.
+    let chosen = (takers.isEmpty ? Array(present.keys) : takers).max {
+      (present[$0] ?? 0, $1) < (present[$1] ?? 0, $0)
+    }
+    guard let chosen else { return nil }
+    for (index, place) in zip(members, places) where place != chosen {
+      totals[place] -= min(totals[place], weights[index])
+      totals[chosen] += weights[index]
+      sizes[place] &-= cluster.tablets[index].sizeBytes
+      sizes[chosen] &+= cluster.tablets[index].sizeBytes
+    }
+    moved += 1
+    return chosen
   }
 
-  private mutating func addUnit(_ members: [Int], _ place: Int) {
-    var unit = Unit(first: order.count, count: members.count, home: place, place: place, weight: 0, sizeBytes: 0)
+  private mutating func addUnit(_ members: [Int], _ place: Int, _ group: UInt64? = nil) {
+    var unit = Unit(
+      first: order.count, count: members.count, group: group, home: place, place: place, weight: 0, sizeBytes: 0)
     for index in members {
       unit.weight += weights[index]
       unit.sizeBytes &+= cluster.tablets[index].sizeBytes
@@ -258,30 +290,34 @@ package struct RebalancePlanner {
     order[units[unit].first..<units[unit].first + units[unit].count]
   }
 
-  private func result(_ before: [UInt64]) -> RebalancePlan {
+  private func result() -> RebalancePlan {
     var plan = RebalancePlan()
     plan.unplaced = unplaced.sorted()
     plan.before = fills(before)
     plan.after = plan.before
     for (place, total) in totals.enumerated() { plan.after[place].share = share(total) }
-    for unit in units where unit.home != unit.place {
+    for unit in units where unit.group != nil || unit.home != unit.place {
+      let reason: RebalancePlan.Reason =
+        shards[unit.home].isDraining ? .drain : unit.home == unit.place ? .gather : .even
       for index in order[unit.first..<unit.first + unit.count] {
         let tablet = cluster.tablets[index]
+        guard tablet.shard != shards[unit.place].id else { continue }
         plan.moves.append(
           RebalancePlan.Move(
-            tablet: tablet.id, source: shards[unit.home].id, target: shards[unit.place].id,
-            sizeBytes: tablet.sizeBytes, load: tablet.load, reason: shards[unit.home].isDraining ? .drain : .even))
-        for (place, sign) in [(unit.home, -1), (unit.place, 1)] {
+            tablet: tablet.id, source: tablet.shard, target: shards[unit.place].id, sizeBytes: tablet.sizeBytes,
+            load: tablet.load, reason: reason, group: unit.group))
+        let home = unit.group == nil ? unit.home : shards.firstIndex { $0.id == tablet.shard } ?? unit.home
+        for (place, sign) in [(home, -1), (unit.place, 1)] {
           plan.after[place].tablets += sign
           plan.after[place].load += Double(sign) * tablet.load
         }
-        plan.after[unit.home].sizeBytes &-= tablet.sizeBytes
+        plan.after[home].sizeBytes &-= tablet.sizeBytes
         plan.after[unit.place].sizeBytes &+= tablet.sizeBytes
       }
     }
     // What is drained goes first.
     let drains = plan.moves.filter { $0.reason == .drain }
-    plan.moves = drains + plan.moves.filter { $0.reason == .even }
+    plan.moves = drains + plan.moves.filter { $0.reason != .drain }
     return plan
   }
 

@@ -53,27 +53,24 @@ package struct UsageMeter: Sendable {
     if entries.contains(where: { image.tablets[$0.key] == nil }) {
       entries = entries.filter { image.tablets[$0.key] != nil }
     }
+    let hasGroups = !image.tablesOfGroup.isEmpty
+    var groups: [GroupPlace: UInt64] = [:]
     return RebalanceCluster(
       shards: image.shards.values.sorted { $0.id < $1.id }.map {
         RebalanceCluster.Shard(id: $0.id, isDraining: $0.isDraining)
       },
       tablets: image.tablets.values.sorted { $0.id < $1.id }.map { tablet in
         let entry = entries[tablet.id]
-        let migration = image.migrations.open(of: tablet.id)
+        var group: UInt64?
+        if hasGroups, let place = image.groupPlace(of: tablet.id) {
+          let number = groups[place] ?? UInt64(groups.count)
+          groups[place] = number
+          group = number
+        }
         return RebalanceCluster.Tablet(
-          id: tablet.id, shard: migration.map(\.destination) ?? tablet.shardID, sizeBytes: entry?.usage.sizeBytes ?? 0,
-          load: entry?.load ?? 0, isFixed: migration != nil)
+          id: tablet.id, shard: image.destination(of: tablet), sizeBytes: entry?.usage.sizeBytes ?? 0,
+          load: entry?.load ?? 0, group: group, isFixed: image.migrations.open(of: tablet.id) != nil)
       })
-  }
-}
-
-extension Migration {
-  /// Where the tablet will be in the end.
-  fileprivate var destination: ShardID {
-    switch phase {
-    case .failed, .reversing, .routedBack: plan.source
-    default: plan.target
-    }
   }
 }
 

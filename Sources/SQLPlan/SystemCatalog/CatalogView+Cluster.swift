@@ -146,6 +146,31 @@ extension CatalogView {
 
   // The views that people read by hand.
 
+  /// kunlog.table_groups: each tablet of each group, those that stand together side by side.
+  func tableGroups() -> [CatalogRow] {
+    image.tablesOfGroup.keys.sorted().flatMap { group in
+      image.places(of: group).flatMap { place in
+        image.tablets(at: place).map { tablet in
+          [
+            "table_group": .text(group), "partition_bound": groupBoundText(tablet),
+            "table_name": image.tableName(of: tablet.id).map { .text($0) } ?? .null,
+            "tablet": .integer(Int64(clamping: tablet.id.rawValue)), "shard": .integer(Int64(tablet.shardID.rawValue)),
+          ]
+        }
+      }
+    }
+  }
+
+  private func groupBoundText(_ tablet: TabletDefinition) -> StoredValue {
+    var bounds: [String] = []
+    var table = image.tables[tablet.tableID]
+    while let present = table, let bound = partitionBoundText(present) {
+      bounds.append(bound)
+      table = present.partition.flatMap { image.tables[$0.parentID] }
+    }
+    return bounds.isEmpty ? .null : .text(bounds.reversed().joined(separator: ", "))
+  }
+
   func tablesView() -> [CatalogRow] {
     tables.map {
       [

@@ -1,7 +1,7 @@
 import Metadata
 import SQLTypes
 
-/// The relations of `pg_catalog` and `information_schema`: views of the image, computed when a statement reads them. Those of
+/// The relations of `pg_catalog` and `information_schema`: views of the image, computed when a statement reads them. Most of
 /// `kunlog` are views of the running cluster: who executes a statement has their rows, here there are none.
 package enum SystemCatalog {
   /// All of them; names are unique within a schema.
@@ -66,5 +66,6 @@ package enum SystemCatalog {
       "key_column_usage": { $0.informationKeyColumns() },
       "check_constraints": { $0.informationChecks() },
     ],
+    "kunlog": ["table_groups": { $0.tableGroups() }],
   ]
 }

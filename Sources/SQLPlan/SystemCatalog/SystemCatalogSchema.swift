@@ -260,6 +260,7 @@ enum SystemCatalogSchema {
     percent:int4 attempt:int4 is_paused:bool remark:text snapshot_bytes:int8 started_index:int8 changed_index:int8 \
     bytes:int8 total_bytes:int8 rows:int8 bytes_per_second:int8 lag_milliseconds:int8 seconds_left:int8 \
     keeps_source:bool way_back:text
+    kunlog table_groups 13703 | table_group:text partition_bound:text table_name:text tablet:int8 shard:int4
     information_schema view_table_usage 13478 | view_catalog:name view_schema:name view_name:name table_catalog:name \
     table_schema:name table_name:name
     """

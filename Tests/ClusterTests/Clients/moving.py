@@ -5,10 +5,10 @@ answered, until the file --until-file exists (or --seconds have passed). What ho
 acknowledged insert is there once, and nothing else; each counter is what was acknowledged; what a client wrote it reads.
 
 Usage: moving.py --port PORT [--seconds 20] [--until-file FILE] [--connections 16] [--kills] [--rows 20000]
-       [--partitions N]
+       [--partitions N] [--group]
 With --kills, statements may fail as they may when processes die (connection lost, 40001, 08xxx): they are tried again or counted as
 unknown. With --partitions N all tables begin on shard 1, and `moving` has N partitions; a transaction of several statements that is
-rolled back with 40001, as docs/scale-out.md says it may be, is repeated. Prints one JSON line; exit status 1 where something does not hold.
+rolled back with 40001, as docs/scale-out.md says it may be, is repeated. With --group `moving` and `counter` are a table group. Prints one JSON line; exit status 1 where something does not hold.
 """
 import argparse
 import asyncio
@@ -34,9 +34,12 @@ CREATE INDEX moving_client ON moving (client, n);
 CREATE TABLE staying (id text PRIMARY KEY, client int NOT NULL) WITH (shard = 1);
 """
 COUNTERS = 64
+GROUPED = TABLES.replace("WITH (shard = 1)", "WITH (shard = 1, tablegroup = together)")
 
 
-def tables(partitions):
+def tables(partitions, group):
+    if group:
+        return GROUPED
     if not partitions:
         return TABLES
     return PARTITIONED.format(partitions="\n".join(
@@ -72,7 +75,7 @@ class Load:
 
     async def setup(self):
         connection = await self.connect(0)
-        for statement in tables(self.options.partitions).split(";"):
+        for statement in tables(self.options.partitions, self.options.group).split(";"):
             if statement.strip():
                 await connection.execute(statement)
         await connection.execute(f"INSERT INTO counter SELECT g, 0 FROM generate_series(0, {COUNTERS - 1}) g")
@@ -207,6 +210,7 @@ def main():
     parser.add_argument("--rows", type=int, default=20000)
     parser.add_argument("--kills", action="store_true")
     parser.add_argument("--partitions", type=int, default=0)
+    parser.add_argument("--group", action="store_true")
     sys.exit(asyncio.run(Load(parser.parse_args()).run()))
 
 

@@ -33,6 +33,42 @@ import Testing
           .undefinedObject, "shard 3 does not exist", hint: "The cluster has the shards 1, 2.", position: 30))
   }
 
+  @Test func `Tables of a group stand together and the catalog says so`() async throws {
+    let cluster = try await SQLCluster()
+    try await cluster.run(
+      """
+      create table a (k int, v int) partition by hash (k) with (tablegroup = orders);
+      create table b (k int) partition by hash (k) with (tablegroup = orders);
+      create table a0 partition of a for values with (modulus 2, remainder 0) with (shard = 2);
+      create table a1 partition of a for values with (modulus 2, remainder 1) with (shard = 1);
+      create table b0 partition of b for values with (modulus 2, remainder 0);
+      create table b1 partition of b for values with (modulus 2, remainder 1);
+      """)
+    #expect(
+      try await cluster.query(
+        "select table_group, partition_bound, table_name, shard from kunlog.table_groups order by 2, 3") == [
+          ["orders", "FOR VALUES WITH (modulus 2, remainder 0)", "public.a0", "2"],
+          ["orders", "FOR VALUES WITH (modulus 2, remainder 0)", "public.b0", "2"],
+          ["orders", "FOR VALUES WITH (modulus 2, remainder 1)", "public.a1", "1"],
+          ["orders", "FOR VALUES WITH (modulus 2, remainder 1)", "public.b1", "1"],
+        ])
+    #expect(
+      try await cluster.query("select reloptions from pg_class where relname = 'a'") == [["{tablegroup=orders}"]])
+    // What stands together is joined in one place.
+    let plan = try await cluster.query("explain select * from a join b on a.k = b.k where a.k = 1 and b.k = 1")
+    #expect(plan.first?.first??.contains("(tier 1: whole statement)") == true, "\(plan)")
+  }
+
+  @Test func `A partition names no group of its own`() async throws {
+    let cluster = try await FakeCluster()
+    try await cluster.run("create table t (a int) partition by hash (a)")
+    let error = await cluster.failure(
+      "create table t0 partition of t for values with (modulus 1, remainder 0) with (tablegroup = g)")
+    #expect(error?.message == "cannot name a table group for a partition")
+    #expect(error?.hint == "Name the group for the partitioned table.")
+    #expect(error?.position == 79)
+  }
+
   @Test func `IF NOT EXISTS and IF EXISTS give notices`() async throws {
     let cluster = try await FakeCluster()
     try await cluster.run("create table t (a int); create table if not exists t (a int); drop table if exists u, t")

@@ -204,21 +204,28 @@ struct MigrationChange: ParsableArguments {
 
   @LoopActor
   func run(_ command: (MigrationID) -> MigrationCommand) async throws -> MetadataClient {
-    try await run { _, id in command(id) }
+    try await run({ _, id in command(id) })
   }
 
-  /// The command may depend on what the log says.
+  /// The command may depend on what the log says. Moves of the rest of a table group get theirs in the same record.
   @LoopActor
-  func run(_ command: (Image, MigrationID) -> MigrationCommand) async throws -> MetadataClient {
+  func run(
+    _ command: (Image, MigrationID) -> MigrationCommand, group: (Migration) -> MigrationCommand? = { _ in nil }
+  ) async throws -> MetadataClient {
     let client = try await cluster.connect(principal: "operator")
     do {
       try await client.catchUp()
       _ = try client.image.migration(argument: id)
-      _ = try await client.append([.migration(command(client.image, MigrationID(rawValue: id)))])
+      let image = client.image
+      let migration = image.migrations.open[MigrationID(rawValue: id)]
+      let others = migration.map(image.siblings)?.compactMap(group) ?? []
+      let all = [command(image, MigrationID(rawValue: id))] + others
+      _ = try await client.append(all.map { .migration($0) })
+      if !others.isEmpty { print("so are \(others.count) more of its table group") }
       return client
     } catch let error as MetadataError {
       client.stop()
-      throw CommandFailure(description: "\(error)")
+      throw CommandFailure(description: error.forOperators)
     } catch {
       client.stop()
       throw error

@@ -13,7 +13,9 @@ struct MigrationComplete: AsyncParsableCommand {
 
   @LoopActor
   func run() async throws {
-    let client = try await change.run { .complete($0) }
+    let client = try await change.run({ _, id in .complete(id) }) { sibling in
+      sibling.isResting ? .complete(sibling.plan.id) : nil
+    }
     defer { client.stop() }
     print("migration \(change.id) ends; the source's copy is being deleted")
     try await MigrationWatch(client, [MigrationID(rawValue: change.id)]).untilEnded()
@@ -35,7 +37,9 @@ struct MigrationReverse: AsyncParsableCommand {
   @LoopActor
   func run() async throws {
     let id = MigrationID(rawValue: change.id)
-    let client = try await change.run { .reverse($0, reason: change.reason) }
+    let client = try await change.run({ _, id in .reverse(id, reason: change.reason) }) { sibling in
+      sibling.isResting ? .reverse(sibling.plan.id, reason: change.reason) : nil
+    }
     defer { client.stop() }
     client.warnWithoutManager("it begins once one runs")
     try await MigrationWatch(client, [id]).untilEnded(as: .reversed)
@@ -51,14 +55,21 @@ struct MigrationAbort: AsyncParsableCommand {
 
   @OptionGroup var change: MigrationChange
 
+  private func calledOff(_ migration: Migration) -> MigrationCommand? {
+    guard migration.wayBack != nil else { return .fail(migration.plan.id, reason: change.reason) }
+    return .giveUpReverse(migration.plan.id, attempt: migration.attempt, isLost: false, reason: change.reason)
+  }
+
   @LoopActor
   func run() async throws {
     let id = MigrationID(rawValue: change.id)
-    let client = try await change.run { image, id in
-      guard let migration = image.migrations.open[id], migration.wayBack != nil else {
-        return .fail(id, reason: change.reason)
-      }
-      return .giveUpReverse(id, attempt: migration.attempt, isLost: false, reason: change.reason)
+    let client = try await change.run({ image, id in
+      image.migrations.open[id].flatMap(calledOff) ?? .fail(id, reason: change.reason)
+    }) { sibling in
+      let isUnderWay =
+        MigrationPhase.forward.contains(sibling.phase)
+        || sibling.wayBack != nil && [.routed, .reversing].contains(sibling.phase)
+      return isUnderWay ? calledOff(sibling) : nil
     }
     defer { client.stop() }
     if let migration = client.image.migrations.open[id], migration.phase == .routed {

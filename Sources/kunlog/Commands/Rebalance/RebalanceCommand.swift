@@ -136,10 +136,15 @@ struct RebalanceCommand: AsyncParsableCommand {
           + "more even")
     }
     for move in plan.moves.prefix(Self.movesShown) {
-      let why = move.reason == .drain ? "is drained" : "has more than its share"
+      let why =
+        switch move.reason {
+        case .drain: "shard \(move.source) is drained"
+        case .even: "shard \(move.source) has more than its share"
+        case .gather: "the rest of its table group is there"
+        }
       print(
         "\(image.tableName(of: move.tablet) ?? "?") (tablet \(move.tablet)): shard \(move.source) -> \(move.target), "
-          + "\(Self.size(move.sizeBytes)), \(Int(move.load.rounded()))/s: shard \(move.source) \(why)")
+          + "\(Self.size(move.sizeBytes)), \(Int(move.load.rounded()))/s: \(why)")
     }
     if plan.moves.count > Self.movesShown { print("… and \(plan.moves.count - Self.movesShown) more") }
     let duration = Double(plan.sizeBytes) / Self.bytesPerSecond + Double(plan.moves.count) * 0.5

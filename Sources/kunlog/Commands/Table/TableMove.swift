@@ -15,6 +15,8 @@ struct TableMove: AsyncParsableCommand {
 
       The cluster's manager does it: this command only asks for it and watches. Ctrl-C ends the watching, not the move; \
       kunlog migration list shows it, kunlog migration abort ends it.
+
+      Tables of a table group (CREATE TABLE … WITH (tablegroup = g)) move together: --group g.
       """)
 
   @OptionGroup var cluster: ClusterOptions
@@ -36,9 +38,14 @@ struct TableMove: AsyncParsableCommand {
   @Option(name: .long, help: "Why, for the history.")
   var reason = ""
 
+  @Option(
+    name: .long,
+    help: "All tables of a table group; with tables or partitions: what stands together with these.")
+  var group: String?
+
   @Argument(
     help: "Tables: NAME, SCHEMA.NAME, or an id. A partitioned table stands for all of its partitions.")
-  var tables: [String]
+  var tables: [String] = []
 
   private struct Planned {
     var tablet: TabletDefinition
@@ -46,7 +53,9 @@ struct TableMove: AsyncParsableCommand {
   }
 
   func validate() throws {
-    guard !tables.isEmpty else { throw ValidationError("Name the tables to move.") }
+    guard !tables.isEmpty || group != nil else {
+      throw ValidationError("Name the tables to move, or their table group (--group).")
+    }
     _ = try tables.map(reference)
   }
 
@@ -68,7 +77,7 @@ struct TableMove: AsyncParsableCommand {
         description: "Shard \(shard) is being drained: it takes no tablets. Name another one, or take the drain back: "
           + "kunlog shard undrain \(shard).")
     }
-    let planned = try plan(image, to: shard)
+    let planned = try self.group.map { try plan($0, image, to: shard) } ?? plan(image, to: shard)
     for move in planned {
       let verb = dryRun ? "would move" : "moves"
       print("\(verb) \(move.name) (tablet \(move.tablet.id)) from shard \(move.tablet.shardID) to shard \(shard)")
@@ -98,30 +107,63 @@ struct TableMove: AsyncParsableCommand {
             + (near.isEmpty ? "" : " Did you mean \(near.joined(separator: ", "))?"))
       }
       let tablets = details.tablets.compactMap { image.tablets[TabletID(rawValue: $0.id)] }
-      guard tablets.contains(where: { $0.shardID != shard }) else {
-        throw CommandFailure(
-          description: tablets.isEmpty
-            ? "\(details.table.name) has no partitions yet: there is nothing to move."
-            : "\(details.table.name) is on shard \(shard) already.")
-      }
-      for tablet in tablets where tablet.shardID != shard {
-        if let known = image.migrations.open(of: tablet.id) {
-          guard !known.isResting else {
-            throw CommandFailure(
-              description: "The source of the last move of \(details.table.name) is kept still: \(known.text). "
-                + "Let it go (kunlog migration complete \(known.plan.id)), or take the table back: kunlog migration reverse "
-                + "\(known.plan.id).")
-          }
-          throw CommandFailure(
-            description: "\(details.table.name) is being moved already: \(known.text). "
-              + "Wait for its end (kunlog migration show \(known.plan.id)), or end it: kunlog migration abort "
-              + "\(known.plan.id).")
-        }
-        guard !planned.contains(where: { $0.tablet.id == tablet.id }) else { continue }
-        planned.append(Planned(tablet: tablet, name: image.tableName(of: tablet.id) ?? "\(tablet.tableID)"))
+      for move in try plan(tablets, of: details.table.name, image, to: shard)
+      where !planned.contains(where: { $0.tablet.id == move.tablet.id }) {
+        planned.append(move)
       }
     }
     return planned
+  }
+
+  private func plan(
+    _ tablets: [TabletDefinition], of name: String, _ image: Image, to shard: ShardID
+  ) throws -> [Planned] {
+    guard tablets.contains(where: { $0.shardID != shard }) else {
+      throw CommandFailure(
+        description: tablets.isEmpty
+          ? "\(name) has no partitions yet: there is nothing to move." : "\(name) is on shard \(shard) already.")
+    }
+    return try tablets.filter { $0.shardID != shard }.map { tablet in
+      if let known = image.migrations.open(of: tablet.id) {
+        guard !known.isResting else {
+          throw CommandFailure(
+            description: "The source of the last move of \(name) is kept still: \(known.text). "
+              + "Let it go (kunlog migration complete \(known.plan.id)), or take the table back: kunlog migration reverse "
+              + "\(known.plan.id).")
+        }
+        throw CommandFailure(
+          description: "\(name) is being moved already: \(known.text). "
+            + "Wait for its end (kunlog migration show \(known.plan.id)), or end it: kunlog migration abort "
+            + "\(known.plan.id).")
+      }
+      return Planned(tablet: tablet, name: image.tableName(of: tablet.id) ?? "\(tablet.tableID)")
+    }
+  }
+
+  /// The tablets of a table group, or of those places of it at which the named tables are.
+  private func plan(_ group: String, _ image: Image, to shard: ShardID) throws -> [Planned] {
+    guard image.tablesOfGroup[group] != nil else {
+      let known = image.tablesOfGroup.keys.sorted().joined(separator: ", ")
+      throw CommandFailure(
+        description: "There is no table group \(group). "
+          + (known.isEmpty ? "No table names one: CREATE TABLE … WITH (tablegroup = g)." : "Groups: \(known)."))
+    }
+    var places = image.places(of: group)
+    if !tables.isEmpty {
+      var named: Set<GroupPlace> = []
+      for name in tables {
+        guard let details = image.tableDetails(try reference(name)) else {
+          throw CommandFailure(description: "There is no table \(name).")
+        }
+        let own = details.tablets.compactMap { image.groupPlace(of: TabletID(rawValue: $0.id)) }
+        guard own.allSatisfy({ $0.group == group }), !own.isEmpty else {
+          throw CommandFailure(description: "\(details.table.name) is not in table group \(group).")
+        }
+        named.formUnion(own)
+      }
+      places = places.filter(named.contains)
+    }
+    return try plan(places.flatMap(image.tablets), of: "table group \(group)", image, to: shard)
   }
 
   /// One record for all.
@@ -137,7 +179,7 @@ struct TableMove: AsyncParsableCommand {
         })
       return result.events.compactMap { if case .migration(.planned(let plan)) = $0 { plan.id } else { nil } }
     } catch {
-      throw CommandFailure(description: "The move was not begun: \(error)")
+      throw CommandFailure(description: "The move was not begun: \(error.forOperators)")
     }
   }
 }
