@@ -50,6 +50,7 @@ package final class ManagerNode {
   private let election: ManagerElection
   private var migrations: MigrationRunner!
   private var rebalancer: Rebalancer!
+  private let mirrors: MirrorKeeper
   private var electionTimer: LoopTimer?
   private var isElecting = false
 
@@ -63,6 +64,7 @@ package final class ManagerNode {
       host: configuration.host, port: configuration.port, tls: configuration.tls?.acceptingTokens)
     _ = AccessGuard.install(at: server, role: .manager, tls: configuration.tls) { [client] in client.image }
     logger = Logger(label: "manager")
+    mirrors = MirrorKeeper(client: client)
     election = ManagerElection(nodeID: configuration.nodeID, client: client)
     migrations = MigrationRunner(client: client) { [unowned self] in channel(to: $0) }
     rebalancer = Rebalancer(client: client) { [unowned self] in channel(to: $0) }
@@ -94,7 +96,10 @@ package final class ManagerNode {
       Task { @LoopActor in
         await self.probeAll()
         await self.resolver.resolve()
-        if let epoch = self.election.epoch { await self.rebalancer.run(epoch) }
+        if let epoch = self.election.epoch {
+          await self.mirrors.run(epoch)
+          await self.rebalancer.run(epoch)
+        }
         self.isProbing = false
       }
     }

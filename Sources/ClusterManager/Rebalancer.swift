@@ -61,7 +61,8 @@ final class Rebalancer {
     guard room > 0 else { return }
     var options = RebalancePlanner.Options()
     options.evensOut =
-      settings.isAutomatic && isComplete && now - (watchedSince ?? now) >= Self.patienceMilliseconds
+      settings.isAutomatic && isComplete && image.missingCopies.isEmpty
+      && now - (watchedSince ?? now) >= Self.patienceMilliseconds
     options.maximumMoves = room
     guard drains || options.evensOut || isScattered else { return }
     var cluster = meter.cluster(image)

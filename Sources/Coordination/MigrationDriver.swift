@@ -196,7 +196,7 @@ package struct MigrationDriver: Sendable, Equatable {
     }
     guard !migration.isPaused else { return [] }
     switch migration.phase {
-    case .planned: return run(.snapshot, now)
+    case .planned: return migration.plan.options.dropsCopy ? advance(migration, .cutWrites) : run(.snapshot, now)
     case .snapshotTaken, .transferred: return run(.load, now)
     case .loaded:
       if let effects = verify(now) { return effects }
@@ -230,7 +230,10 @@ package struct MigrationDriver: Sendable, Equatable {
 
   private mutating func cut(_ migration: Migration, _ now: UInt64) -> [Effect] {
     guard let fenceIndex else { return run(.fence(reads: false), now) }
-    guard let drainedAt else { return run(.catchUp(through: fenceIndex), now) }
+    // Where a copy is dropped the other one has all.
+    guard let drainedAt = drainedAt ?? (migration.plan.options.dropsCopy ? 0 : nil) else {
+      return run(.catchUp(through: fenceIndex), now)
+    }
     guard refusesReads else { return run(.fence(reads: true), now) }
     work = .appending
     let (id, attempt) = (migration.plan.id, migration.attempt)
@@ -415,7 +418,9 @@ package struct MigrationDriver: Sendable, Equatable {
     guard let cutSince, now >= cutSince + limits.cutMilliseconds, work != .appending else { return nil }
     let reason =
       "writes were cut for more than \(limits.cutMilliseconds) ms" + (lastReason.isEmpty ? "" : ": \(lastReason)")
-    guard migration.phase == .reversing else { return retryOrFail(migration, .loaded, reason) }
+    guard migration.phase == .reversing else {
+      return retryOrFail(migration, migration.plan.options.dropsCopy ? .planned : .loaded, reason)
+    }
     let tried = migration.attempt - min(migration.attempt, migration.wayBack?.requestedAttempt ?? 0)
     guard tried < migration.plan.maximumRetries else { return giveUp(migration, isLost: false, reason) }
     return append(

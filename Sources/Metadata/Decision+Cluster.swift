@@ -162,7 +162,11 @@ extension Decision {
       try checkTakesTablets(shard)
       return shard.id
     }
-    let byLoad = image.shards.values.lazy.filter { !$0.isDraining }.map(\.id).min { left, right in
+    // Where mirror tables are not yet, joins with them take the way over the compute node.
+    let lacking = Set(image.missingCopies.map(\.shard))
+    let takers = image.shards.values.filter { !$0.isDraining }.map(\.id)
+    let complete = takers.filter { !lacking.contains($0) }
+    let byLoad = (complete.isEmpty ? takers : complete).min { left, right in
       let (leftCount, rightCount) = (image.tabletCounts[left] ?? 0, image.tabletCounts[right] ?? 0)
       return leftCount != rightCount ? leftCount < rightCount : left < right
     }

@@ -32,10 +32,11 @@ extension Decision {
     guard let tablet = image.tablets[tabletID] else {
       throw Rejection(.undefinedObject, "tablet \(tabletID) does not exist")
     }
-    try checkTakesTablets(shard(target))
+    _ = try shard(target)
     try checkRemark(reason)
     try checkEpoch(epoch ?? tablet.epoch, tablet)
-    guard tablet.shardID != target else {
+    let sides = try sides(of: tablet, target, options)
+    guard tablet.shardID != target || options.dropsCopy else {
       throw Rejection(.objectNotInPrerequisiteState, "tablet \(tabletID) is on shard \(target) already")
     }
     if let known = image.migrations.open(of: tabletID) {
@@ -53,7 +54,7 @@ extension Decision {
       .migration(
         .planned(
           MigrationPlan(
-            id: image.migrations.nextID, tabletID: tabletID, source: tablet.shardID, target: target,
+            id: image.migrations.nextID, tabletID: tabletID, source: sides.source, target: sides.target,
             epoch: tablet.epoch, maximumRetries: maximumRetries ?? MigrationPlan.standardRetries, reason: reason,
             options: options))))
   }
@@ -70,7 +71,9 @@ extension Decision {
         .objectNotInPrerequisiteState, "migration \(id) is paused", detail: nonempty(migration.remark),
         hint: "Resume it first.")
     }
-    guard step.follows(migration.phase) else {
+    // A copy that is dropped is neither copied nor caught up with.
+    let isCut = step == .cutWrites && migration.phase == .planned && migration.plan.options.dropsCopy
+    guard step.follows(migration.phase) || isCut else {
       throw Rejection(
         .objectNotInPrerequisiteState,
         "\"\(step.text)\" does not come next in migration \(id), which is: \(migration.phase.text)",
@@ -253,7 +256,9 @@ extension Decision {
     emit(
       .migration(
         .retried(
-          id, attempt: attempt + 1, resumesAt: migration.phase == .reversing ? .routed : .loaded, reason: reason)))
+          id, attempt: attempt + 1,
+          resumesAt: migration.phase == .reversing ? .routed : migration.plan.options.dropsCopy ? .planned : .loaded,
+          reason: reason)))
   }
 
   private mutating func complete(_ id: MigrationID) throws(Rejection) {

@@ -25,14 +25,18 @@ extension Decision {
         .invalidObjectDefinition, "cannot place partitioned table \"\(table.name)\" on a shard",
         detail: "A partitioned table has no rows of its own.", hint: "Name the shard for each of its partitions.")
     }
-    let shardID = table.partitioning == nil ? try placement(draft.shardID, of: table) : nil
+    let copies = try checkedCopies(of: table, draft)
+    var shardID = copies?.first
+    if shardID == nil, table.partitioning == nil { shardID = try placement(draft.shardID, of: table) }
 
     emit(.tableCreated(table))
     for sequence in sequences { emit(.sequenceCreated(sequence)) }
     if let parentID = table.partition?.parentID { try inheritIndexes(of: parentID, by: table, draft) }
     for key in draft.keys { try createKey(key, of: table) }
     if let shardID {
-      emit(.tabletCreated(TabletDefinition(id: image.nextTabletID, tableID: id, shardID: shardID)))
+      emit(
+        .tabletCreated(
+          TabletDefinition(id: image.nextTabletID, tableID: id, shardID: shardID, copies: copies ?? [])))
     }
   }
 

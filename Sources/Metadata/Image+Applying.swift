@@ -127,7 +127,8 @@ extension Image {
       removeTablet(tablet.id)
       tablets[tablet.id] = tablet
       tabletOfTable[tablet.tableID] = tablet.id
-      tabletCounts[tablet.shardID, default: 0] += 1
+      if tablet.isMirror { mirrors.insert(tablet.id) }
+      for shard in tablet.holders { tabletCounts[shard, default: 0] += 1 }
       nextTabletID = max(nextTabletID, TabletID(rawValue: tablet.id.rawValue &+ 1))
     case .tabletDropped(let id): removeTablet(id)
     case .tabletCleared(let id, let generation):
@@ -140,14 +141,22 @@ extension Image {
     guard let tablet = tablets[id] else { return }
     tablets[id] = nil
     if tabletOfTable[tablet.tableID] == id { tabletOfTable[tablet.tableID] = nil }
-    uncount(tablet.shardID)
+    if tablet.isMirror { mirrors.remove(id) }
+    for shard in tablet.holders { uncount(shard) }
   }
 
   private mutating func apply(_ route: TabletRoute) {
     guard var tablet = tablets[route.tabletID] else { return }
-    uncount(tablet.shardID)
-    tabletCounts[route.shardID, default: 0] += 1
-    tablet.shardID = route.shardID
+    for shard in tablet.holders { uncount(shard) }
+    if tablet.isMirror, let plan = migrations.open[route.migrationID]?.plan {
+      tablet.copies.removeAll { $0 == (plan.options.dropsCopy ? plan.source : route.shardID) }
+      if !plan.options.dropsCopy { tablet.copies.append(route.shardID) }
+      tablet.copies.sort()
+      tablet.shardID = tablet.copies.first ?? route.shardID
+    } else {
+      tablet.shardID = route.shardID
+    }
+    for shard in tablet.holders { tabletCounts[shard, default: 0] += 1 }
     tablet.epoch = route.epoch
     tablets[tablet.id] = tablet
   }

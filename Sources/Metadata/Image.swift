@@ -57,6 +57,7 @@ private struct ImageObjects: Sendable, Equatable {
   var functions: TreeDictionary<ObjectID, FunctionDefinition> = [:]
   var functionNames: TreeDictionary<FunctionKey, ObjectID> = [:]
   var tablesOfGroup: TreeDictionary<String, [ObjectID]> = [:]
+  var mirrors: TreeSet<TabletID> = []
 }
 
 /// The part of an image that changes with what is under way.
@@ -194,7 +195,12 @@ extension Image {
     get { objects.value.tabletOfTable }
     _modify { yield &objects.value.tabletOfTable }
   }
-  /// How many tablets a shard owns; no entry where none.
+  /// Tablets of mirror tables.
+  package var mirrors: TreeSet<TabletID> {
+    get { objects.value.mirrors }
+    _modify { yield &objects.value.mirrors }
+  }
+  /// How many tablets a shard owns, copies of mirror tables included; no entry where none.
   package var tabletCounts: TreeDictionary<ShardID, Int> {
     get { objects.value.tabletCounts }
     _modify { yield &objects.value.tabletCounts }

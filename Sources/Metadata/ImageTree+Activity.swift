@@ -181,7 +181,8 @@ extension MigrationOptions {
         ImageEntry("keeps_source", .flag(keepsSource)), ImageEntry("is_verified", .flag(isVerified)),
         ImageEntry("maximum_lag_milliseconds", .number(maximumLagMilliseconds)),
         ImageEntry("bytes_per_second", .number(bytesPerSecond)),
-      ]
+      ] + (addsCopy ? [ImageEntry("adds_copy", .flag(true))] : [])
+        + (dropsCopy ? [ImageEntry("drops_copy", .flag(true))] : [])
     }
   }
 }

@@ -300,6 +300,7 @@ extension Image {
         ImageEntry("shard", .number(tablet.shardID.rawValue)), ImageEntry("epoch", .number(tablet.epoch)),
         ImageEntry("generation", .number(tablet.generation)),
       ]
+      if tablet.isMirror { entries.append(ImageEntry("copies", .list(tablet.copies.map(\.description)))) }
       if let migration = migrations.open(of: tablet.id) {
         entries.append(ImageEntry("migration", .number(migration.plan.id.rawValue)))
       }

@@ -2,6 +2,10 @@
 package struct MigrationOptions: Sendable, Hashable {
   /// After the route has moved, the source's copy follows the target until an operator completes or reverses the move.
   package var keepsSource = false
+  /// The source keeps its rows, and both have them from then on: the target gets a copy of a mirror table.
+  package var addsCopy = false
+  /// The source's copy of a mirror table is dropped; the target keeps its own.
+  package var dropsCopy = false
   /// Both sides' rows are compared before the route moves.
   package var isVerified = true
   /// Writes are not cut while the target is further behind.

@@ -44,7 +44,12 @@ package struct TabletDefinition: Sendable, Hashable {
   package var epoch: UInt64
   /// Raised by each TRUNCATE: a replica that missed the event sees here that its rows are void.
   package var generation: UInt64
-  package init(id: TabletID, tableID: ObjectID, shardID: ShardID, epoch: UInt64 = 1, generation: UInt64 = 1) {
+  /// Of a mirror table: all shards that have its rows, ascending; `shardID` is the first. Else empty. Since feature level 3.
+  package var copies: [ShardID]
+  package init(
+    id: TabletID, tableID: ObjectID, shardID: ShardID, epoch: UInt64 = 1, generation: UInt64 = 1, copies: [ShardID] = []
+  ) {
+    self.copies = copies
     self.id = id
     self.tableID = tableID
     self.shardID = shardID

@@ -25,6 +25,14 @@ package struct TableDetails: Sendable, Equatable, Codable {
     package var shard: UInt32
     package var epoch: UInt64
     package var generation: UInt64
+    /// Of a mirror table.
+    package var copies: [UInt32]?
+
+    /// For people: `shard 2`, `shards 1, 2`.
+    package var places: String {
+      guard let copies else { return "shard \(shard)" }
+      return "shards " + copies.map(String.init).joined(separator: ", ")
+    }
   }
   package var table: ObjectDescription
   package var indexes: [ObjectDescription]
@@ -92,7 +100,7 @@ extension Image {
         let node = nodes[id]
         return .init(id: id.rawValue, name: nodeName(id), address: node.map { "\($0.host):\($0.port)" } ?? "")
       },
-      tablets: tablets.values.filter { $0.shardID == shard.id }.sorted { $0.id < $1.id }.map(summary))
+      tablets: tablets.values.filter { $0.isHeld(by: shard.id) }.sorted { $0.id < $1.id }.map(summary))
   }
 
   /// Names like that of a table that is not there.
@@ -120,17 +128,18 @@ extension Image {
       id: table.id.rawValue, name: qualified(table.name, in: table.schemaID),
       kind: table.partitioning != nil ? "partitioned table" : table.partition != nil ? "partition" : "table",
       owner: roleName(table.ownerID), columns: table.columns.count, indexes: indexes(of: table.id).count,
-      tablets: tablets.map(\.id.rawValue), shards: Set(tablets.map(\.shardID.rawValue)).sorted(), group: tableGroup(of: table))
+      tablets: tablets.map(\.id.rawValue), shards: Set(tablets.flatMap(\.holders).map(\.rawValue)).sorted(),
+      group: tableGroup(of: table))
   }
 
   private func summary(_ tablet: TabletDefinition) -> TableDetails.Tablet {
     .init(
       id: tablet.id.rawValue, table: relationName(tablet.tableID), shard: tablet.shardID.rawValue, epoch: tablet.epoch,
-      generation: tablet.generation)
+      generation: tablet.generation, copies: tablet.isMirror ? tablet.copies.map(\.rawValue) : nil)
   }
 
   private func summary(_ shard: ShardDefinition) -> ShardSummary {
-    let held = tablets.values.filter { $0.shardID == shard.id }
+    let held = tablets.values.filter { $0.isHeld(by: shard.id) }
     return ShardSummary(
       id: shard.id.rawValue, name: shard.name, replicas: shard.replicas.map(nodeName), tablets: held.count,
       tables: Set(held.map(\.tableID)).count, draining: shard.isDraining)

@@ -126,7 +126,7 @@ extension Image {
       fields: [
         .init("table", relationName(tablet.tableID)), .init("shard", "\(tablet.shardID)"),
         .init("epoch", "\(tablet.epoch)"), .init("generation", "\(tablet.generation)"),
-      ])
+      ] + (tablet.isMirror ? [.init("copies", tablet.copies.map(\.description).joined(separator: ", "))] : []))
   }
 
   func describe(_ migration: Migration) -> ObjectDescription {

@@ -6,6 +6,8 @@ extension MigrationOptions {
     .with {
       let standard = MigrationOptions.standard
       $0.keepsSource = keepsSource
+      $0.addsCopy = addsCopy
+      $0.dropsCopy = dropsCopy
       $0.isUnverified = !isVerified
       if maximumLagMilliseconds != standard.maximumLagMilliseconds {
         $0.maximumLagMilliseconds = maximumLagMilliseconds
@@ -17,6 +19,8 @@ extension MigrationOptions {
   init(wire: Kunlog_Metadata_V1_MigrationOptions) {
     self.init()
     keepsSource = wire.keepsSource
+    addsCopy = wire.addsCopy
+    dropsCopy = wire.dropsCopy
     isVerified = !wire.isUnverified
     if wire.hasMaximumLagMilliseconds { maximumLagMilliseconds = wire.maximumLagMilliseconds }
     if wire.hasBytesPerSecond { bytesPerSecond = wire.bytesPerSecond }

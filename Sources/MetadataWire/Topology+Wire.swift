@@ -66,6 +66,7 @@ extension TabletDefinition {
       $0.shardID = shardID.rawValue
       $0.epoch = epoch
       $0.generation = generation
+      $0.copies = copies.map(\.rawValue)
     }
   }
 
@@ -73,6 +74,7 @@ extension TabletDefinition {
   package init(wire: Kunlog_Metadata_V1_Tablet) {
     self.init(
       id: TabletID(rawValue: wire.id), tableID: ObjectID(rawValue: wire.tableID),
-      shardID: ShardID(rawValue: wire.shardID), epoch: wire.epoch, generation: wire.generation)
+      shardID: ShardID(rawValue: wire.shardID), epoch: wire.epoch, generation: wire.generation,
+      copies: wire.copies.map(ShardID.init))
   }
 }

@@ -38,8 +38,8 @@ extension PlanParameter {
 
 extension QueryPlan {
   /// The exact fragments for these values of $1, $2 …
-  package func bind(_ parameters: [StoredValue]) -> BoundQuery {
-    let remaining = relations.map { $0.remaining(parameters) }
+  package func bind(_ parameters: [StoredValue], reading choice: CopyChoice = .nearest(0)) -> BoundQuery {
+    let remaining = choice.chosen(of: relations.map { $0.remaining(parameters) })
     if let pushdown, let tablets = onePerRelation(remaining) {
       return .pushdown(pushdown.fragment(tablets, parameters))
     }
@@ -109,10 +109,10 @@ extension InsertPlan {
   package func route(_ rows: [[StoredValue]], parameters: [StoredValue]) throws(SQLError) -> [RoutedRows] {
     var byLeaf: [Int: [Int]] = [:]
     for (index, row) in rows.enumerated() { byLeaf[try router.leaf(for: row), default: []].append(index) }
-    return byLeaf.keys.sorted().map { leaf in
-      RoutedRows(
-        fragment: template.fragment([router.tree.leaves[leaf]], parameters, isWrite: true, isKeyed: true),
-        rows: byLeaf[leaf] ?? [])
+    return byLeaf.keys.sorted().flatMap { leaf in
+      template.fragment([router.tree.leaves[leaf]], parameters, isWrite: true, isKeyed: true).forAllCopies.map {
+        RoutedRows(fragment: $0, rows: byLeaf[leaf] ?? [])
+      }
     }
   }
 }
@@ -140,8 +140,8 @@ package struct InsertArbiter {
 }
 
 extension KeyedModifyPlan {
-  /// The fragment that changes rows of the tablet with this id: the rows of the query, without their first column, are its
-  /// parameter rows, each followed by the fragment's parameters. nil where the plan does not know the tablet.
+  /// The fragment that changes rows of the tablet with this id (of a mirror table: of its first copy): the rows of the query, without
+  /// their first column, are its parameter rows, each followed by the fragment's parameters. nil where the plan does not know the tablet.
   package func fragment(tabletID: TabletID, parameters: [StoredValue]) -> Fragment? {
     relation.tablets.first { $0.tabletID == tabletID }.map { template.fragment([$0], parameters, isWrite: true) }
   }

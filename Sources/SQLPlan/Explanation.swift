@@ -59,6 +59,7 @@ private struct Builder {
     case .write(.modifyByKey(let plan)):
       let word = statement.command == .delete ? "Delete" : "Update"
       var node = write(word, plan.relation.name, suffix: " by key")
+      node.details += copies(plan.relation.tablets)
       node.details.append(("Remote SQL", template(plan.template)))
       if let move = plan.move { node.details.append(("Moved Rows", template(move.insert))) }
       node.children = [query(plan.query)]
@@ -131,7 +132,8 @@ private struct Builder {
   ) -> [Explanation.Node] {
     fragments.compactMap { fragment in
       guard let tablet = fragment.tablets.first else { return nil }
-      let name = access.tablets.firstIndex(of: tablet).map { access.tabletNames[$0] } ?? access.name
+      let name =
+        access.tablets.firstIndex { $0.tabletID == tablet.tabletID }.map { access.tabletNames[$0] } ?? access.name
       return Explanation.Node(
         title: "Remote \(verb) on \(name)  (shard \(fragment.shardID))", type: "Remote \(verb)",
         properties: [("Relation Name", .text(name)), ("Shard", .number(Int(fragment.shardID.rawValue)))],
@@ -148,6 +150,7 @@ private struct Builder {
       let shards = Set(tree.leaves.map(\.shardID)).sorted().map(\.description).joined(separator: ", ")
       node.details.append(("Partitions", "routed to \(tree.leaves.count) on shards \(shards)"))
     }
+    node.details += copies(tree.leaves)
     node.details.append(("Remote SQL", template(plan.template)))
     switch plan.source {
     case .values(let rows):
@@ -159,6 +162,12 @@ private struct Builder {
     case .rows: node.children = [Explanation.Node(title: "Copy", type: "Copy")]
     }
     return node
+  }
+
+  /// Where a mirror table is written.
+  private func copies(_ tablets: [TabletTarget]) -> [(name: String, value: String)] {
+    guard let copies = tablets.first?.copies, !copies.isEmpty else { return [] }
+    return [("Copies", "shards " + copies.map(\.description).joined(separator: ", "))]
   }
 
   private func modify(_ plan: ModifyPlan, _ command: AnalyzedStatement.Command) -> Explanation.Node {

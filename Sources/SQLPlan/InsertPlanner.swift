@@ -309,6 +309,10 @@ struct InsertPlanner {
     guard analyzer.staysAtTablet(values.map(\.value) + [filter].compactMap { $0 }) else {
       throw analyzer.unsupported("a subquery or a function of the catalog in ON CONFLICT DO UPDATE")
     }
+    if table.isMirror, (values.map(\.value) + [filter].compactMap { $0 }).contains(where: \.isVolatile) {
+      throw analyzer.unsupported(
+        "a volatile function in ON CONFLICT DO UPDATE of a mirror table", at: conflict.location)
+    }
     var updated = SQLWriter(copying: writer, rangeTable: analyzer.rangeTable)
     updated.tables[excluded] = .excluded
     var sets: [String] = []

@@ -66,7 +66,8 @@ struct ModifyPlanner {
 
   func plan() throws(SQLError) -> WritePlan {
     let atTablet = (values ?? []).map(\.value) + [condition].compactMap { $0 }
-    if from.isEmpty, commonTables.isEmpty, !movesRows, analyzer.staysAtTablet(atTablet) {
+    // What changes at one copy of a mirror table is found once, then changed at all of them.
+    if !table.isMirror, from.isEmpty, commonTables.isEmpty, !movesRows, analyzer.staysAtTablet(atTablet) {
       guard analyzer.staysAtTablet(returning) else { throw analyzer.unsupported("a subquery in RETURNING") }
       return .modify(try direct())
     }

@@ -40,7 +40,8 @@ package struct PartitionTree: Sendable {
       guard let tablet = image.tablet(of: table.id) else { return nil }
       node.leaf = leaves.count
       leaves.append(
-        TabletTarget(tableID: table.id, tabletID: tablet.id, shardID: tablet.shardID, epoch: tablet.epoch))
+        TabletTarget(
+          tableID: table.id, tabletID: tablet.id, shardID: tablet.shardID, epoch: tablet.epoch, copies: tablet.copies))
       leafNames.append(table.name)
       return node
     }

@@ -88,7 +88,12 @@ package struct TabletTarget: Sendable, Hashable {
   package var tabletID: TabletID
   package var shardID: ShardID
   package var epoch: UInt64
-  package init(tableID: ObjectID, tabletID: TabletID, shardID: ShardID, epoch: UInt64) {
+  /// Of a mirror table: all shards that have it, in the order in which they are written. Else empty.
+  package var copies: [ShardID]
+  package init(
+    tableID: ObjectID, tabletID: TabletID, shardID: ShardID, epoch: UInt64, copies: [ShardID] = []
+  ) {
+    self.copies = copies
     self.tableID = tableID
     self.tabletID = tabletID
     self.shardID = shardID
@@ -145,6 +150,8 @@ package struct Fragment: Sendable, Hashable {
   package var isWrite: Bool
   /// It writes at most one row per run: the one of a key that it gives.
   package var isKeyed: Bool
+  /// It does to a further copy of a mirror table what another one does to the first: it must change as many rows, which do not count.
+  package var isCopy = false
   package init(
     shardID: ShardID, tablets: [TabletTarget], sql: String, parameters: [PlanParameter], columnCount: Int,
     isWrite: Bool,

@@ -129,7 +129,7 @@ final class ExecuteCall {
     let image = service.feed.image
     for reference in request.fragments.lazy.flatMap(\.tablets) {
       let tablet = TabletID(rawValue: reference.tabletID)
-      guard let route = image.tablets[tablet], route.shardID == service.configuration.shardID,
+      guard let route = image.tablets[tablet], route.isHeld(by: service.configuration.shardID),
         route.epoch <= reference.epoch
       else { throw .staleRoute(tablet, requiredIndex: image.index) }
       guard let summary = service.engine.tablets[tablet] else {

@@ -148,7 +148,7 @@ final class SchemaReconciler {
     _ image: Image, _ shardID: ShardID, _ tablets: [TabletID: TabletSummary], fenced: Set<TabletID> = []
   ) -> [TabletChange] {
     var changes: [TabletChange] = []
-    let wanted = image.tablets.values.filter { $0.shardID == shardID }.sorted { $0.id < $1.id }
+    let wanted = image.tablets.values.filter { $0.isHeld(by: shardID) }.sorted { $0.id < $1.id }
     for tablet in wanted where !fenced.contains(tablet.id) {
       guard let table = image.tables[tablet.tableID] else { continue }
       let indexes = image.indexes(of: table.id).sorted { $0.id < $1.id }

@@ -29,6 +29,15 @@ enum Moving {
   static func load(
     _ cluster: Cluster, connections: Int, kills: Bool = false, grouped: Bool = false, _ body: () throws -> Void
   ) throws -> Report {
+    let options =
+      ["--seconds", "900", "--rows", "5000"] + (kills ? ["--kills"] : []) + (grouped ? ["--group"] : [])
+    return try load(cluster, by: "moving.py", options + ["--connections", "\(connections)"], body)
+  }
+
+  /// The same by another program among the clients.
+  static func load(
+    _ cluster: Cluster, by program: String, _ options: [String], _ body: () throws -> Void
+  ) throws -> Report {
     let folder = FileManager.default.temporaryDirectory.appending(path: "kunlog-load-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
@@ -38,9 +47,9 @@ enum Moving {
     process.executableURL = URL(filePath: Program.python)
     process.arguments =
       [
-        Program.root + "/Tests/ClusterTests/Clients/moving.py", "--port", "\(cluster.postgresPort)", "--seconds",
-        "900", "--until-file", stop, "--ready-file", ready, "--rows", "5000", "--connections", "\(connections)",
-      ] + (kills ? ["--kills"] : []) + (grouped ? ["--group"] : [])
+        Program.root + "/Tests/ClusterTests/Clients/\(program)", "--port", "\(cluster.postgresPort)", "--until-file",
+        stop, "--ready-file", ready,
+      ] + options
     process.standardOutput = try FileHandle(forWritingTo: URL(filePath: output))
     try process.run()
     defer { if process.isRunning { process.terminate() } }

@@ -178,6 +178,7 @@ final class TableCopySink: CopySink {
     pendingBytes = 0
     do {
       let rows = try await session.completed(batch.map { values in slots.map { $0.parameter(values[...], []) } })
+      try await session.lockMirror(plan, scope)
       let fragments = try await session.routed(plan, rows, [])
       _ = try await session.send(fragments, columnCount: 0, scope, mayCommit: false)
       count += batch.count

@@ -12,6 +12,7 @@ extension ComputeSession {
   func insert(
     _ plan: InsertPlan, _ parameters: [StoredValue], columnCount: Int, _ scope: StatementScope, mayCommit: Bool
   ) async throws(AttemptFailure) -> WriteOutcome {
+    try await lockMirror(plan, scope)
     switch plan.source {
     case .values(let rows):
       return try await insert(rows, plan, parameters, columnCount: columnCount, scope, mayCommit: mayCommit)
@@ -20,6 +21,13 @@ extension ComputeSession {
     case .rows:
       throw .failed(SQLError(.internalError, "rows of COPY outside of COPY"))
     }
+  }
+
+  /// Writers of a mirror table come one after another: where all its copies are written, each does at all of them what it does at
+  /// the first.
+  func lockMirror(_ plan: InsertPlan, _ scope: StatementScope) async throws(AttemptFailure) {
+    let mirrors = plan.router.tree.leaves.filter { !$0.copies.isEmpty }
+    if !mirrors.isEmpty { try await lock(mirrors, scope) }
   }
 
   /// VALUES: nothing is sent before it is known where all rows go.
@@ -97,8 +105,10 @@ extension ComputeSession {
     _ plan: InsertPlan, _ rows: [[StoredValue]], _ parameters: [StoredValue]
   ) async throws(SQLError) -> [WriteFragment] {
     var fragments: [WriteFragment] = []
+    var common: [StoredValue] = []
     for group in try plan.route(rows, parameters: parameters) {
-      let common = try await evaluate(group.fragment.parameters)
+      // Copies get the values of the first one, which precedes them.
+      if !group.fragment.isCopy { common = try await evaluate(group.fragment.parameters) }
       fragments.append(
         WriteFragment(
           fragment: group.fragment,

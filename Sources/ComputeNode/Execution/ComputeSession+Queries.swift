@@ -120,12 +120,22 @@ extension ComputeSession {
 
   // MARK: Reading
 
+  /// Which copies of mirror tables the session's next query reads.
+  var copyChoice: CopyChoice {
+    guard let transaction else { return .nearest(0) }
+    // Copies on several shards are of several moments, unless the shards were asked at one.
+    if transaction.isRepeatableRead, transaction.isBlock, !transaction.hasClusterSnapshot { return .first }
+    return .nearest(Int(truncatingIfNeeded: transaction.number >> 10))
+  }
+
   /// Starts a query; its rows come through the source.
+  ///
+  /// - Parameter copies: of mirror tables, which are read; nil: those that serve best.
   func open(
-    _ plan: QueryPlan, _ parameters: [StoredValue], _ scope: StatementScope
+    _ plan: QueryPlan, _ parameters: [StoredValue], _ scope: StatementScope, copies: CopyChoice? = nil
   ) async throws(AttemptFailure) -> any BatchSource {
     try await failingAsync { () throws(SQLError) in try await self.checkRowCounts(plan.rowCounts, parameters) }
-    switch plan.bind(parameters) {
+    switch plan.bind(parameters, reading: copies ?? copyChoice) {
     case .pushdown(let fragment):
       return try await read([fragment], columnCount: plan.columnCount, scope)
     case .merge(let fragments, let merge): return try await self.merge(fragments, merge, scope)

@@ -90,9 +90,16 @@ extension ComputeSession {
     for option in options {
       let place = position(option.location, text)
       switch option.name {
-      case "shard":
+      case TableDefinition.shardOption where option.value.text == TableDefinition.allShards:
+        guard !isPartition else {
+          throw SQLError(.featureNotSupported, "a partition cannot be a mirror table", position: place)
+        }
+        draft.options[option.name] = TableDefinition.allShards
+      case TableDefinition.shardOption:
         guard case .integer(let number) = option.value, let shard = UInt32(exactly: number) else {
-          throw SQLError(.invalidParameterValue, "invalid value for integer option \"shard\"", position: place)
+          throw SQLError(
+            .invalidParameterValue, "invalid value for integer option \"shard\"",
+            hint: "Give the number of a shard, or all for a copy on every shard.", position: place)
         }
         guard image.shards[ShardID(rawValue: shard)] != nil else {
           let known = image.shards.keys.sorted().map { "\($0)" }.joined(separator: ", ")

@@ -96,7 +96,8 @@ extension ComputeSession {
           staying.append(row)
         }
       }
-      changes.fragments.append(try await with(fragment, staying))
+      let change = try await with(fragment, staying)
+      changes.fragments += fragment.forAllCopies.map { WriteFragment(fragment: $0, rows: change.rows) }
       if !leaving.isEmpty, let removal = plan.removal(tabletID: tablet, parameters: parameters) {
         changes.removals.append(try await with(removal, leaving))
       }
@@ -128,7 +129,8 @@ extension ComputeSession {
   private func keyedRows(
     _ plan: KeyedModifyPlan, _ parameters: [StoredValue], _ scope: StatementScope
   ) async throws(AttemptFailure) -> [TabletID: [[StoredValue]]] {
-    let source = try await open(plan.query, parameters, scope)
+    let isMirror = plan.relation.tablets.contains { !$0.copies.isEmpty }
+    let source = try await open(plan.query, parameters, scope, copies: isMirror ? .first : nil)
     return try await failingAsync { () throws(SQLError) in
       let batch = try await self.drain(source, plan.query.columnCount, scope)
       var rows: [TabletID: [[StoredValue]]] = [:]
@@ -174,6 +176,7 @@ extension ComputeSession {
         lockTimeoutMilliseconds ?? settings.milliseconds("lock_timeout"))
       isFirst = false
     }
+    try failing { () throws(SQLError) in try outcome.checkCopies() }
   }
 
   private func send(
@@ -220,9 +223,10 @@ extension ComputeSession {
       while let answer = try await reader.nextAnswer() {
         switch answer {
         case .rows(let fragment, let rowCount, let values):
+          guard !chunk.sources[fragment].fragment.fragment.isCopy else { continue }
           try collect(ShardReader.Rows(fragment: fragment, rowCount: rowCount, values: values), &outcome, reader)
-        case .done(_, let affected):
-          outcome.affected += affected
+        case .done(let fragment, let affected):
+          outcome.add(affected, by: chunk.sources[fragment].fragment.fragment)
           finished += 1
         case .committed: return
         }

@@ -1,3 +1,4 @@
+import Metadata
 import PostgresWire
 import SQLPlan
 import SQLTypes
@@ -7,11 +8,28 @@ struct WriteOutcome {
   var affected = 0
   /// RETURNING.
   var rows: RowBatch?
+  /// Of a mirror table: what was done at each copy.
+  private var affectedByShard: [ShardID: Int] = [:]
 
   /// Nothing yet.
   ///
   /// - Parameter columnCount: of RETURNING; 0: there is none.
   init(columnCount: Int) { rows = columnCount > 0 ? RowBatch(columnCount: columnCount) : nil }
+
+  /// A fragment has changed so many rows.
+  mutating func add(_ count: Int, by fragment: Fragment) {
+    if !fragment.isCopy { affected += count }
+    if fragment.tablets.first?.copies.isEmpty == false { affectedByShard[fragment.shardID, default: 0] += count }
+  }
+
+  /// Throws where not as much was done at one copy of a mirror table as at another: it is to be rolled back.
+  func checkCopies() throws(SQLError) {
+    guard Set(affectedByShard.values).count > 1 else { return }
+    let counts = affectedByShard.sorted { $0.key < $1.key }.map { "\($0.value) on shard \($0.key)" }
+    throw SQLError(
+      .serializationFailure, "could not serialize access: the copies of a mirror table did not change alike",
+      detail: "Rows changed: \(counts.joined(separator: ", ")).", hint: "Retry the transaction.")
+  }
 }
 
 /// A fragment with the rows that it runs for.

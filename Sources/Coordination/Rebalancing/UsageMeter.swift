@@ -59,7 +59,8 @@ package struct UsageMeter: Sendable {
       shards: image.shards.values.sorted { $0.id < $1.id }.map {
         RebalanceCluster.Shard(id: $0.id, isDraining: $0.isDraining)
       },
-      tablets: image.tablets.values.sorted { $0.id < $1.id }.map { tablet in
+      // Mirror tables are everywhere, and move nowhere.
+      tablets: image.tablets.values.filter { !$0.isMirror }.sorted { $0.id < $1.id }.map { tablet in
         let entry = entries[tablet.id]
         var group: UInt64?
         if hasGroups, let place = image.groupPlace(of: tablet.id) {

@@ -225,6 +225,14 @@ package nonisolated struct Kunlog_Metadata_V1_MigrationOptions: Sendable {
   /// Clears the value of `bytesPerSecond`. Subsequent reads from it will return its default value.
   package mutating func clearBytesPerSecond() {self._bytesPerSecond = nil}
 
+  /// The source keeps its rows, and both have them from then on: the target gets a copy of a mirror table. The route adds it to the
+  /// tablet's copies.
+  package var addsCopy: Bool = false
+
+  /// The source's copy of a mirror table is dropped, and nothing is copied: the target keeps its own. The route takes the source out of
+  /// the tablet's copies.
+  package var dropsCopy: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -1043,7 +1051,7 @@ nonisolated extension Kunlog_Metadata_V1_MigrationPlanned: SwiftProtobuf.Message
 
 nonisolated extension Kunlog_Metadata_V1_MigrationOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MigrationOptions"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}keeps_source\0\u{3}is_unverified\0\u{3}maximum_lag_milliseconds\0\u{3}bytes_per_second\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}keeps_source\0\u{3}is_unverified\0\u{3}maximum_lag_milliseconds\0\u{3}bytes_per_second\0\u{3}adds_copy\0\u{3}drops_copy\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1055,6 +1063,8 @@ nonisolated extension Kunlog_Metadata_V1_MigrationOptions: SwiftProtobuf.Message
       case 2: try { try decoder.decodeSingularBoolField(value: &self.isUnverified) }()
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self._maximumLagMilliseconds) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self._bytesPerSecond) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.addsCopy) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.dropsCopy) }()
       default: break
       }
     }
@@ -1077,6 +1087,12 @@ nonisolated extension Kunlog_Metadata_V1_MigrationOptions: SwiftProtobuf.Message
     try { if let v = self._bytesPerSecond {
       try visitor.visitSingularUInt64Field(value: v, fieldNumber: 4)
     } }()
+    if self.addsCopy != false {
+      try visitor.visitSingularBoolField(value: self.addsCopy, fieldNumber: 5)
+    }
+    if self.dropsCopy != false {
+      try visitor.visitSingularBoolField(value: self.dropsCopy, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1085,6 +1101,8 @@ nonisolated extension Kunlog_Metadata_V1_MigrationOptions: SwiftProtobuf.Message
     if lhs.isUnverified != rhs.isUnverified {return false}
     if lhs._maximumLagMilliseconds != rhs._maximumLagMilliseconds {return false}
     if lhs._bytesPerSecond != rhs._bytesPerSecond {return false}
+    if lhs.addsCopy != rhs.addsCopy {return false}
+    if lhs.dropsCopy != rhs.dropsCopy {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

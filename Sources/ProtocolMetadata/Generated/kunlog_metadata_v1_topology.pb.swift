@@ -215,6 +215,9 @@ package nonisolated struct Kunlog_Metadata_V1_Tablet: Sendable {
   /// Raised by each TRUNCATE.
   package var generation: UInt64 = 0
 
+  /// Of a mirror table: all shards that have its rows, ascending; `shard_id` is the first. Since feature level 3.
+  package var copies: [UInt32] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -520,7 +523,7 @@ nonisolated extension Kunlog_Metadata_V1_RemoveShard: SwiftProtobuf.Message, Swi
 
 nonisolated extension Kunlog_Metadata_V1_Tablet: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Tablet"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}table_id\0\u{3}shard_id\0\u{1}epoch\0\u{1}generation\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}table_id\0\u{3}shard_id\0\u{1}epoch\0\u{1}generation\0\u{1}copies\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -533,6 +536,7 @@ nonisolated extension Kunlog_Metadata_V1_Tablet: SwiftProtobuf.Message, SwiftPro
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.shardID) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.generation) }()
+      case 6: try { try decoder.decodeRepeatedUInt32Field(value: &self.copies) }()
       default: break
       }
     }
@@ -554,6 +558,9 @@ nonisolated extension Kunlog_Metadata_V1_Tablet: SwiftProtobuf.Message, SwiftPro
     if self.generation != 0 {
       try visitor.visitSingularUInt64Field(value: self.generation, fieldNumber: 5)
     }
+    if !self.copies.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.copies, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -563,6 +570,7 @@ nonisolated extension Kunlog_Metadata_V1_Tablet: SwiftProtobuf.Message, SwiftPro
     if lhs.shardID != rhs.shardID {return false}
     if lhs.epoch != rhs.epoch {return false}
     if lhs.generation != rhs.generation {return false}
+    if lhs.copies != rhs.copies {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -58,7 +58,7 @@ extension CatalogView {
     row["relhassubclass"] = .boolean(isPartitioned)
     row["relispartition"] = .boolean(table.partition != nil)
     row["relpartbound"] = partitionBoundText(table).map { .text($0) } ?? .null
-    row["relshardid"] = .number(image.tablet(of: table.id).map { Int($0.shardID.rawValue) } ?? 0)
+    row["relshardid"] = shardNumber(of: table.id)
     if !table.options.isEmpty {
       row["reloptions"] = Self.array(table.options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })
     }
@@ -73,8 +73,14 @@ extension CatalogView {
     row["reltype"] = .oid(0)
     row["relam"] = .oid(Self.btreeOID)
     row["relispartition"] = .boolean(index.parentID != nil)
-    row["relshardid"] = .number(image.tablet(of: index.tableID).map { Int($0.shardID.rawValue) } ?? 0)
+    row["relshardid"] = shardNumber(of: index.tableID)
     return row
+  }
+
+  /// 0: it has no rows of its own; -1: a mirror table, on every shard.
+  private func shardNumber(of table: ObjectID) -> StoredValue {
+    guard let tablet = image.tablet(of: table) else { return .number(0) }
+    return .number(tablet.isMirror ? -1 : Int(tablet.shardID.rawValue))
   }
 
   func attributes() -> [CatalogRow] {

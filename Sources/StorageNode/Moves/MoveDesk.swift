@@ -297,7 +297,7 @@ final class MoveDesk {
     }
     let deadline = Loop.now + 5_000_000_000
     while Loop.now < deadline {
-      let isOwner = feed.image.tablets[tablet]?.shardID == configuration.shardID
+      let isOwner = feed.image.tablets[tablet]?.isHeld(by: configuration.shardID) == true
       let isLeft = !isOwner && machine.engine.tablets[tablet] != nil
       if !isLeft, machine.state.fences[tablet] == nil, machine.state.arrivals[tablet] == nil {
         return MoveStepResult()
@@ -329,7 +329,7 @@ final class MoveDesk {
     let image = feed.image
     for (tablet, fence) in machine.state.fences.sorted(by: { $0.key < $1.key }) {
       // Metadata that are older than the fence know nothing of it. One that has moved away stays fenced until it is dropped.
-      guard image.index >= fence.metadataIndex, image.tablets[tablet]?.shardID == configuration.shardID,
+      guard image.index >= fence.metadataIndex, image.tablets[tablet]?.isHeld(by: configuration.shardID) == true,
         image.migrations.open[fence.migrationID]?.isCutting(attempt: fence.attempt) != true
       else { continue }
       await carryOut(
@@ -342,7 +342,7 @@ final class MoveDesk {
       // Metadata that are older than those by which it came know nothing of it.
       guard image.index >= machine.state.metadataIndex else { continue }
       let migration = image.migrations.open[arrival.migrationID]
-      let isOwner = image.tablets[tablet]?.shardID == configuration.shardID
+      let isOwner = image.tablets[tablet]?.isHeld(by: configuration.shardID) == true
       let isOver = isOwner && (migration == nil || migration?.origin == configuration.shardID)
       // What began to follow while its tablet was on its way out.
       let isLeft = !isOwner && machine.engine.tablets[tablet] == nil && !image.isKept(tablet, on: configuration.shardID)

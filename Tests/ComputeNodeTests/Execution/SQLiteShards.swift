@@ -11,7 +11,7 @@ import SQLite
 final class SQLiteShards: ShardAccess {
   private let image: @LoopActor () -> Image
   private var databases: [ShardID: SQLiteDatabase] = [:]
-  private var tables: Set<TabletID> = []
+  private var tables: [ShardID: Set<TabletID>] = [:]
   /// The transaction that is open, by shard.
   private var open: [ShardID: [UInt8]] = [:]
   private var prepared: [GlobalTransactionID: [ShardID: [UInt8]]] = [:]
@@ -82,7 +82,7 @@ final class SQLiteShards: ShardAccess {
   private func run(_ request: ShardRequest) throws -> [ShardAnswer] {
     let database = try database(request.shardID)
     for fragment in request.fragments {
-      for tablet in fragment.tablets { try create(tablet, database) }
+      for tablet in fragment.tablets { try create(tablet, on: request.shardID, database) }
     }
     let isOwn = request.transactionID.isEmpty || open[request.shardID] == nil
     if isOwn, !request.transactionID.isEmpty {
@@ -160,8 +160,8 @@ final class SQLiteShards: ShardAccess {
   }
 
   /// Makes the tablet's table as the engine does.
-  private func create(_ tablet: ShardFragment.Tablet, _ database: SQLiteDatabase) throws {
-    guard tables.insert(tablet.id).inserted else { return }
+  private func create(_ tablet: ShardFragment.Tablet, on shard: ShardID, _ database: SQLiteDatabase) throws {
+    guard tables[shard, default: []].insert(tablet.id).inserted else { return }
     let image = image()
     guard let definition = image.tablets[tablet.id], let table = image.tables[definition.tableID] else {
       throw ShardFailure.staleRoute(requiredIndex: image.index)

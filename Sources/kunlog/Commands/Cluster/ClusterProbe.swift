@@ -34,7 +34,10 @@ final class ClusterProbe {
       nodes.filter { $0.role == role && $0.shard == shard && $0.groupRole == "leader" }
         .max { ($0.term ?? 0) < ($1.term ?? 0) }?.name
     }
-    let tablets = Dictionary(grouping: image.tablets.values, by: \.shardID).mapValues(\.count)
+    var tablets: [ShardID: Int] = [:]
+    for tablet in image.tablets.values {
+      for shard in tablet.holders { tablets[shard, default: 0] += 1 }
+    }
     let shards = image.shards.values.sorted { $0.id < $1.id }.map { shard in
       ClusterReport.Shard(
         id: shard.id.rawValue, name: shard.name, leader: leader("storage", shard.id.rawValue),

@@ -38,7 +38,10 @@ enum EventText {
     case .roleCreated(let role), .roleAltered(let role): return text(role)
     case .roleDropped(let id): return names[id]
     case .tabletCreated(let tablet):
-      return "\(tablet.id) of \(names[tablet.tableID]) on shard \(tablet.shardID), epoch \(tablet.epoch)"
+      let place =
+        tablet.isMirror
+        ? "shards " + tablet.copies.map(\.description).joined(separator: ", ") : "shard \(tablet.shardID)"
+      return "\(tablet.id) of \(names[tablet.tableID]) on \(place), epoch \(tablet.epoch)"
     case .tabletDropped(let id): return names[id]
     case .tabletCleared(let id, let generation): return "\(names[id]), generation \(generation)"
     case .noteRecorded(let topic, let content): return "\(topic): \(text(content))"

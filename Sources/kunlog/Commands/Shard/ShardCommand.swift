@@ -90,6 +90,6 @@ struct ShardShow: AsyncParsableCommand {
   }
 
   static func text(_ tablet: TableDetails.Tablet) -> String {
-    "tablet \(tablet.id) of \(tablet.table) on shard \(tablet.shard), epoch \(tablet.epoch), generation \(tablet.generation)"
+    "tablet \(tablet.id) of \(tablet.table) on \(tablet.places), epoch \(tablet.epoch), generation \(tablet.generation)"
   }
 }
