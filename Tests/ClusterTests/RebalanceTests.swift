@@ -56,6 +56,30 @@ extension RealProcesses {
       return try JSONDecoder().decode(Report.self, from: try Data(contentsOf: URL(filePath: output)))
     }
 
+    /// Two tables move, are written for what is an hour at ten rows a second, and go back: with all that was written since.
+    private func thereAndBack(_ cluster: Cluster) throws {
+      let data = ["--data", cluster.data]
+      let origin = try Moving.shard(of: "counter", cluster)
+      let target = origin == "1" ? "4" : "1"
+      _ = try cluster.query("CREATE TABLE hour (id bigint PRIMARY KEY, minute int, v text) WITH (shard = \(origin))")
+      _ = try cluster.query("INSERT INTO hour SELECT g, 0, 'before' FROM generate_series(1, 1000) g")
+      try cluster.kunlog(["table", "move", "counter", "hour", "--to", target, "--keep-source"] + data)
+      #expect(try Moving.shard(of: "hour", cluster) == target)
+      for minute in 1...60 {
+        let first = 1000 + (minute - 1) * 600
+        _ = try cluster.query(
+          "INSERT INTO hour SELECT g, \(minute), repeat('w', 40) FROM generate_series(\(first + 1), \(first + 600)) g")
+      }
+      _ = try cluster.query("UPDATE hour SET v = 'changed' WHERE minute = 0; DELETE FROM hour WHERE minute = 60")
+      let kept = try cluster.query("SELECT migration FROM kunlog.migrations WHERE keeps_source ORDER BY migration")
+      #expect(kept.split(separator: "\n").count == 2, "\(kept)")
+      for id in kept.split(separator: "\n") { try cluster.kunlog(["migration", "reverse", String(id)] + data) }
+      for table in ["counter", "hour"] { #expect(try Moving.shard(of: table, cluster) == origin) }
+      #expect(
+        try cluster.query("SELECT count(*), sum(id), max(minute), count(*) FILTER (WHERE v = 'changed') FROM hour")
+          == "36400|662498200|59|1000")
+    }
+
     @Test("One shard becomes three, evenly filled, and then two, under load: nothing fails, nothing is lost")
     func story() throws {
       let cluster = try Cluster(nodePort: 17801, postgresPort: 15581)
@@ -91,6 +115,7 @@ extension RealProcesses {
         #expect(left.map(\.id) == [1, 4])
         #expect(left.map(\.tablets).reduce(0, +) == 14)
         #expect(left.allSatisfy { (5...9).contains($0.tablets) }, "\(left)")
+        try thereAndBack(cluster)
       }
       #expect(report.errors == [])
       #expect(report.violations == [])

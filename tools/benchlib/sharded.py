@@ -153,10 +153,9 @@ def mariadb(port, sql, user, database=None, host="127.0.0.1"):
     return run(command + ([database] if database else []), input=sql, env=environment).strip()
 
 
-def require_spider():
-    for program, package in (("mariadbd", "mariadb-server"), ("sysbench", "sysbench")):
-        if not shutil.which(program):
-            raise Failure(f"{program} is missing: apt-get install {package}")
+def require_mariadb():
+    if not shutil.which("mariadbd"):
+        raise Failure("mariadbd is missing: apt-get install mariadb-server")
 
 
 class MariaDBServer:
@@ -216,7 +215,7 @@ ACCOUNTS = "CREATE TABLE accounts (id bigint PRIMARY KEY, balance bigint NOT NUL
 def spider(directory, rows):
     """Two servers that hold the rows, with synchronised binary logs, and one in front with the Spider engine. The two have
     addresses of their own: Spider tells the parts of an XA transaction apart by the host."""
-    require_spider()
+    require_mariadb()
     progress("starting MariaDB with Spider …")
     directory = tempfile.mkdtemp(prefix="spider-", dir=directory)
     os.chmod(directory, 0o755)

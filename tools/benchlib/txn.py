@@ -15,7 +15,7 @@ from . import txn_report
 from .clusters import end_with_parent, find_kunlog
 from .common import Failure, command_line, machine, now, percentile, progress, require_disk, run
 from .libpq import Connection
-from .sharded import Kunlog, PostgreSQL, START_BALANCE, quick_start, require_spider, spider
+from .sharded import Kunlog, PostgreSQL, START_BALANCE, quick_start, require_mariadb, spider
 from .sql import Database, newest_postgresql, scratch_postgresql
 from .watch import ROOT, commit
 
@@ -76,7 +76,7 @@ def benchmark(arguments):
             raise Failure(f"{needed} is missing: apt-get install {package}")
     peers, sections = arguments.against.split(","), arguments.sections.split(",")
     if "mariadb-spider" in peers:
-        require_spider()
+        require_mariadb()
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="kunlog-bench-", dir=arguments.scratch))
         # MariaDB's and PostgreSQL's users must be able to enter it.
