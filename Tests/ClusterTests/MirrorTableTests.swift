@@ -26,6 +26,8 @@ extension RealProcesses {
       let data = ["--data", cluster.data]
       let report = try Moving.load(cluster, by: "mirror.py", ["--connections", "6"]) {
         try cluster.kunlog(["shard", "add"] + data)
+        // Whoever manages next goes on with the copy.
+        try cluster.kill("manager-1")
         try cluster.eventually(within: 60, "shard 3 has a copy") {
           try copies(cluster, data).contains("on shards 1, 2, 3,")
         }

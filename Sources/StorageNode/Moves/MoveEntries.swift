@@ -110,6 +110,8 @@ extension ShardState {
       fences[tablet]!.refusesReads = true
     case .lift:
       guard isSame else { return false }
+      // The tablet may have got a copy elsewhere: a leader that does not know it yet must not let in who does not either.
+      metadataIndex = max(metadataIndex, fence.metadataIndex)
       fences[tablet] = nil
     }
     return true
