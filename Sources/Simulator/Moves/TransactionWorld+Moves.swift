@@ -156,7 +156,9 @@ extension TransactionWorld {
     guard isFounded, let image = world.leader?.state.image, world.now - calmBegan > 40_000_000 else { return }
     for migration in image.migrations.open.values.sorted(by: { $0.plan.id < $1.plan.id })
     where !migration.isPaused && !migration.isResting {
-      let since = migration.phase == .routed || migration.phase == .reversing ? moves.changedAt : moves.plannedAt
+      // One that had kept its source has rested since its plan.
+      let hasRested = migration.plan.options.keepsSource && !migration.phase.isBeforeRoute
+      let since = hasRested ? moves.changedAt : moves.plannedAt
       let begun = max(calmBegan, since[migration.plan.tabletID] ?? 0)
       if world.now - begun > 30_000_000 {
         return violated(
@@ -179,6 +181,10 @@ extension TransactionWorld {
       }
     }
   }
+}
+
+extension MigrationPhase {
+  fileprivate var isBeforeRoute: Bool { Self.forward.contains(self) }
 }
 
 extension Migration {
