@@ -97,6 +97,33 @@ import Testing
     #expect(state.arrivals.isEmpty)
   }
 
+  @Test("What has come back does not follow again: not for a leader that knows only what was before")
+  func following() throws {
+    var state = ShardState()
+    func apply(_ step: ArrivalEntry.Step) -> ArrivalEffect? {
+      state.apply(ArrivalEntry(migrationID: Self.migration, step: step), of: Self.tablet)
+    }
+    #expect(apply(.follow(from: 140, metadataIndex: 30)) == ArrivalEffect.none)
+    #expect(apply(.follow(from: 140, metadataIndex: 31)) == nil)
+    #expect(apply(.ended(metadataIndex: 40)) == ArrivalEffect.none)
+    #expect(state.metadataIndex == 40)
+    #expect(apply(.follow(from: 140, metadataIndex: 39)) == nil)
+    #expect(
+      apply(.begin(.drop(Self.tablet), sourceIndex: 20, logFrom: 18, checksum: [9], metadataIndex: 39)) == nil)
+    #expect(state.arrivals.isEmpty)
+    #expect(apply(.follow(from: 150, metadataIndex: 41)) == ArrivalEffect.none)
+    let entry = ArrivalEntry(migrationID: Self.migration, step: .ended(metadataIndex: 50))
+    #expect(try ArrivalEntry(entry.message(Self.tablet)) == entry)
+    // Nor where a fence was lifted by later metadata.
+    #expect(apply(.ended(metadataIndex: 50)) == ArrivalEffect.none)
+    let fence = FenceEntry(migrationID: Self.migration, attempt: 1, action: .writes, metadataIndex: 55)
+    #expect(state.apply(fence, to: Self.tablet, at: 60))
+    var lift = fence
+    (lift.action, lift.metadataIndex) = (.lift, 60)
+    #expect(state.apply(lift, to: Self.tablet, at: 61))
+    #expect(apply(.follow(from: 150, metadataIndex: 59)) == nil)
+  }
+
   @Test("A fence belongs to its migration and attempt, and is in the shard's state")
   func fences() throws {
     var state = ShardState()

@@ -223,21 +223,20 @@ package nonisolated struct Kunlog_Storage_V1_ArrivalEntry: @unchecked Sendable {
     set {_uniqueStorage()._step = .changes(newValue)}
   }
 
-  /// It belongs to this shard now.
-  package var ended: Bool {
-    get {
-      if case .ended(let v)? = _storage._step {return v}
-      return false
-    }
-    set {_uniqueStorage()._step = .ended(newValue)}
-  }
-
   package var follow: Kunlog_Storage_V1_FollowArrival {
     get {
       if case .follow(let v)? = _storage._step {return v}
       return Kunlog_Storage_V1_FollowArrival()
     }
     set {_uniqueStorage()._step = .follow(newValue)}
+  }
+
+  package var ended: Kunlog_Storage_V1_EndArrival {
+    get {
+      if case .ended(let v)? = _storage._step {return v}
+      return Kunlog_Storage_V1_EndArrival()
+    }
+    set {_uniqueStorage()._step = .ended(newValue)}
   }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -248,15 +247,28 @@ package nonisolated struct Kunlog_Storage_V1_ArrivalEntry: @unchecked Sendable {
     /// All rows of the snapshot are there.
     case loaded(Bool)
     case changes(Kunlog_Storage_V1_ArrivedChanges)
-    /// It belongs to this shard now.
-    case ended(Bool)
     case follow(Kunlog_Storage_V1_FollowArrival)
+    case ended(Kunlog_Storage_V1_EndArrival)
 
   }
 
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// The tablet belongs to this shard now, or is not wanted here any more.
+package nonisolated struct Kunlog_Storage_V1_EndArrival: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Who knows only older metadata does not begin to follow again.
+  package var metadataIndex: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// The tablet went to another shard and its copy here is kept: from now on it follows that shard's log.
@@ -1115,7 +1127,7 @@ nonisolated extension Kunlog_Storage_V1_FenceEntry.Action: SwiftProtobuf._ProtoN
 
 nonisolated extension Kunlog_Storage_V1_ArrivalEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ArrivalEntry"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{3}migration_id\0\u{1}begin\0\u{1}rows\0\u{1}loaded\0\u{1}changes\0\u{1}ended\0\u{1}follow\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablet_id\0\u{3}migration_id\0\u{1}begin\0\u{1}rows\0\u{1}loaded\0\u{1}changes\0\u{2}\u{2}follow\0\u{1}ended\0\u{c}\u{7}\u{1}")
 
   fileprivate class _StorageClass {
     var _tabletID: UInt64 = 0
@@ -1201,14 +1213,6 @@ nonisolated extension Kunlog_Storage_V1_ArrivalEntry: SwiftProtobuf.Message, Swi
             _storage._step = .changes(v)
           }
         }()
-        case 7: try {
-          var v: Bool?
-          try decoder.decodeSingularBoolField(value: &v)
-          if let v = v {
-            if _storage._step != nil {try decoder.handleConflictingOneOf()}
-            _storage._step = .ended(v)
-          }
-        }()
         case 8: try {
           var v: Kunlog_Storage_V1_FollowArrival?
           var hadOneofValue = false
@@ -1220,6 +1224,19 @@ nonisolated extension Kunlog_Storage_V1_ArrivalEntry: SwiftProtobuf.Message, Swi
           if let v = v {
             if hadOneofValue {try decoder.handleConflictingOneOf()}
             _storage._step = .follow(v)
+          }
+        }()
+        case 9: try {
+          var v: Kunlog_Storage_V1_EndArrival?
+          var hadOneofValue = false
+          if let current = _storage._step {
+            hadOneofValue = true
+            if case .ended(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._step = .ended(v)
           }
         }()
         default: break
@@ -1257,13 +1274,13 @@ nonisolated extension Kunlog_Storage_V1_ArrivalEntry: SwiftProtobuf.Message, Swi
         guard case .changes(let v)? = _storage._step else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
       }()
-      case .ended?: try {
-        guard case .ended(let v)? = _storage._step else { preconditionFailure() }
-        try visitor.visitSingularBoolField(value: v, fieldNumber: 7)
-      }()
       case .follow?: try {
         guard case .follow(let v)? = _storage._step else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      }()
+      case .ended?: try {
+        guard case .ended(let v)? = _storage._step else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
       }()
       case nil: break
       }
@@ -1283,6 +1300,36 @@ nonisolated extension Kunlog_Storage_V1_ArrivalEntry: SwiftProtobuf.Message, Swi
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Storage_V1_EndArrival: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".EndArrival"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}metadata_index\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.metadataIndex) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.metadataIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.metadataIndex, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Storage_V1_EndArrival, rhs: Kunlog_Storage_V1_EndArrival) -> Bool {
+    if lhs.metadataIndex != rhs.metadataIndex {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

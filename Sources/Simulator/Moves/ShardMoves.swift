@@ -39,7 +39,7 @@ extension SimulatedShard {
     case changes(after: UInt64, upTo: UInt64, [(cell: Int, value: Cell)], from: UInt64 = 0)
     /// The tablet went away, and its copy here follows the other shard's log.
     case follow(from: UInt64, metadataIndex: UInt64)
-    case ended
+    case ended(metadataIndex: UInt64)
   }
 
   /// Rows that a replica has fixed: they are lost with its process.
@@ -111,21 +111,26 @@ extension SimulatedShard.State {
     case .writes where !isSame:
       fences[tablet] = SimulatedShard.Fence(id: id, attempt: attempt, index: index, metadataIndex: metadataIndex)
     case .reads where isSame: fences[tablet]?.refusesReads = true
-    case .lift where isSame: fences[tablet] = nil
+    case .lift where isSame:
+      self.metadataIndex = max(self.metadataIndex, metadataIndex)
+      fences[tablet] = nil
     default: break
     }
   }
 
   mutating func apply(_ step: SimulatedShard.ArrivalStep, to tablet: Int, _ id: MigrationID, _ mutants: ShellMutants) {
     if case .begin(let token, let start, let from, let metadataIndex) = step {
-      self.metadataIndex = max(self.metadataIndex, metadataIndex)
+      guard metadataIndex >= self.metadataIndex else { return }
+      self.metadataIndex = metadataIndex
       tablets[tablet] = [:]
       versions[tablet] = index
       arrivals[tablet] = SimulatedShard.Arrival(id: id, token: token, from: from, start: start, position: start)
       return
     }
     if case .follow(let from, let metadataIndex) = step {
-      guard arrivals[tablet]?.id != id else { return }
+      guard arrivals[tablet]?.id != id, metadataIndex >= self.metadataIndex || mutants.contains(.followsAgain) else {
+        return
+      }
       self.metadataIndex = max(self.metadataIndex, metadataIndex)
       arrivals[tablet] = SimulatedShard.Arrival(
         id: id, token: [], from: from, start: from, isLoaded: true, position: from)
@@ -135,7 +140,8 @@ extension SimulatedShard.State {
     var cells: [(cell: Int, value: Cell)] = []
     switch step {
     case .begin, .follow: return
-    case .ended:
+    case .ended(let metadataIndex):
+      self.metadataIndex = max(self.metadataIndex, metadataIndex)
       arrivals[tablet] = nil
       return
     case .rows(let number, let rows):

@@ -276,9 +276,15 @@ extension TransactionWorld {
   ) {
     guard leader.isServing else { return done(.notLeader(nil)) }
     guard let arrival = arrival(migration, tablet, leader), arrival.isLoaded else {
-      // The copy that stayed follows from where the two were alike.
-      guard migration.isFollowedBack, tries > 0, leader.state.tablets[tablet] != nil, let wayBack = migration.wayBack
-      else { return done(.moveFailed(.snapshotLost, "the rows are not there")) }
+      // The copy that stayed follows from where the two were alike; what has come back since the step was asked for does not.
+      let isWilling = world.settings.shellMutants.contains(.followsAgain)
+      let now = isWilling ? migration : leader.process.image.migrations.open[migration.plan.id]
+      guard migration.isFollowedBack, leader.state.tablets[tablet] != nil else {
+        return done(.moveFailed(.snapshotLost, "the rows are not there"))
+      }
+      guard let now, now.isFollowedBack, let wayBack = now.wayBack, tries > 0 else {
+        return done(.moveFailed(.transient, "it does not follow any more"))
+      }
       let isLate = world.settings.shellMutants.contains(.followsLate)
       let step = SimulatedShard.ArrivalStep.follow(
         from: isLate ? shards[Cells.shard(migration.origin)].state.index : wayBack.shardIndex,

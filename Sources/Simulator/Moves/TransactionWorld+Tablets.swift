@@ -70,7 +70,7 @@ extension TransactionWorld {
       let isLeft =
         !isOwner && state.tablets[tablet] == nil && !image.isKept(Cells.tabletID(tablet), on: leader.shard.id)
       guard isOver || isLeft else { continue }
-      entry = .arrival(tablet, arrival.id, .ended)
+      entry = .arrival(tablet, arrival.id, .ended(metadataIndex: image.index))
     }
     guard let entry else { return }
     leader.isTidying = true

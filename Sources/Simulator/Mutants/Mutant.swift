@@ -73,6 +73,7 @@ package enum Mutant: String, CaseIterable, Sendable {
   case snapshotIgnoresMoves = "snapshot-ignores-moves"
   case followsLate = "follows-late"
   case liftsUnasked = "lifts-fence-alone"
+  case followsAgain = "follows-again"
 
   /// Who had the bug; the classic ones are in the papers.
   package var origin: String {
@@ -109,7 +110,7 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .fencesUnderWriters, .routesBeforeDrained, .appliesChangesTwice, .leavesOrphan, .leavesFence, .readsAfterRoute,
       .liftsByOldMetadata, .servesByOldMetadata, .snapshotForgetsPrepared, .forgetsFencesAtFailover, .rereadsAfterMove,
       .snapshotsLaggingReplica,
-      .snapshotIgnoresMoves, .followsLate, .liftsUnasked:
+      .snapshotIgnoresMoves, .followsLate, .liftsUnasked, .followsAgain:
       "own"
     case .repeatsBatchEnds, .readsBeforeApplied, .forgetsPromise, .takesDamageForTorn, .keepsSpeculation,
       .refusesBeforeFinal, .skipsUnknownEvents, .toleratesRollback, .takesForeignDisk, .keepsOldAddress,
@@ -143,7 +144,7 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .fencesUnderWriters, .routesBeforeDrained, .appliesChangesTwice, .leavesOrphan, .leavesFence, .readsAfterRoute,
       .liftsByOldMetadata, .servesByOldMetadata, .snapshotForgetsPrepared, .forgetsFencesAtFailover, .rereadsAfterMove,
       .snapshotsLaggingReplica,
-      .snapshotIgnoresMoves, .followsLate, .liftsUnasked:
+      .snapshotIgnoresMoves, .followsLate, .liftsUnasked, .followsAgain:
       [.shuffles, .moves]
     }
   }
@@ -217,6 +218,7 @@ package enum Mutant: String, CaseIterable, Sendable {
     case .snapshotIgnoresMoves: settings.shellMutants = .snapshotIgnoresMoves
     case .followsLate: settings.shellMutants = .followsLate
     case .liftsUnasked: settings.shellMutants = .liftsUnasked
+    case .followsAgain: settings.shellMutants = .followsAgain
     }
   }
 }
@@ -274,4 +276,6 @@ struct ShellMutants: OptionSet, Sendable {
   static let followsLate = ShellMutants(rawValue: 1 << 22)
   /// A fence that no manager lifts in time is lifted without the log, as the target may be given the tablet still.
   static let liftsUnasked = ShellMutants(rawValue: 1 << 23)
+  /// What has come back begins to follow again where a leader, or a step that is still under way, does not know that it has.
+  static let followsAgain = ShellMutants(rawValue: 1 << 24)
 }

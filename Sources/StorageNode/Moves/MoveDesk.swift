@@ -348,7 +348,8 @@ final class MoveDesk {
       let isLeft = !isOwner && machine.engine.tablets[tablet] == nil && !image.isKept(tablet, on: configuration.shardID)
       guard isOver || isLeft else { continue }
       await carryOut(
-        try? machine.arrivalEntry(tablet, ArrivalEntry(migrationID: arrival.migrationID, step: .ended)))
+        try? machine.arrivalEntry(
+          tablet, ArrivalEntry(migrationID: arrival.migrationID, step: .ended(metadataIndex: image.index))))
     }
   }
 

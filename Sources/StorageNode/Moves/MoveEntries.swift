@@ -29,7 +29,7 @@ struct ArrivalEntry: Equatable, Sendable {
     case rows(number: UInt64, changes: [UInt8])
     case loaded
     case changes(ArrivedChanges)
-    case ended
+    case ended(metadataIndex: UInt64)
     /// The tablet went away and its copy is kept: it follows the other shard's log from an index on.
     case follow(from: UInt64, metadataIndex: UInt64)
   }
@@ -120,15 +120,17 @@ extension ShardState {
   /// Takes an arrival entry in; answers what the engine has to do. nil: it does not follow what is there.
   mutating func apply(_ entry: ArrivalEntry, of tablet: TabletID) -> ArrivalEffect? {
     if case .begin(let change, let sourceIndex, let logFrom, let checksum, let metadataIndex) = entry.step {
-      self.metadataIndex = max(self.metadataIndex, metadataIndex)
+      guard metadataIndex >= self.metadataIndex else { return nil }
+      self.metadataIndex = metadataIndex
       arrivals[tablet] = TabletArrival(
         migrationID: entry.migrationID, checksum: checksum, sourceIndex: sourceIndex, logFrom: logFrom,
         position: MovePosition(whole: sourceIndex))
       return .schema(change)
     }
     if case .follow(let from, let metadataIndex) = entry.step {
-      guard arrivals[tablet]?.migrationID != entry.migrationID else { return nil }
-      self.metadataIndex = max(self.metadataIndex, metadataIndex)
+      // The tablet may have come back meanwhile: what it would follow is older than what it holds.
+      guard arrivals[tablet]?.migrationID != entry.migrationID, metadataIndex >= self.metadataIndex else { return nil }
+      self.metadataIndex = metadataIndex
       arrivals[tablet] = TabletArrival(
         migrationID: entry.migrationID, checksum: [], sourceIndex: from, logFrom: from, isLoaded: true,
         position: MovePosition(whole: from))
@@ -154,7 +156,8 @@ extension ShardState {
       case .rows(let bytes): return .rows(bytes)
       case .schema(let change): return .schema(change)
       }
-    case .ended:
+    case .ended(let metadataIndex):
+      self.metadataIndex = max(self.metadataIndex, metadataIndex)
       arrivals[tablet] = nil
       return ArrivalEffect.none
     }
@@ -217,7 +220,7 @@ extension ArrivalEntry {
     case .rows(let rows): step = .rows(number: rows.number, changes: Array(rows.changes))
     case .loaded: step = .loaded
     case .changes(let changes): step = .changes(try ArrivedChanges(changes))
-    case .ended: step = .ended
+    case .ended(let ended): step = .ended(metadataIndex: ended.metadataIndex)
     case .follow(let follow): step = .follow(from: follow.from, metadataIndex: follow.metadataIndex)
     case nil: throw DamagedEntry(reason: "its arrival is of a kind that this version does not know")
     }
@@ -239,7 +242,7 @@ extension ArrivalEntry {
         $0.rows.changes = Data(changes)
       case .loaded: $0.loaded = true
       case .changes(let changes): $0.changes = changes.message
-      case .ended: $0.ended = true
+      case .ended(let metadataIndex): $0.ended.metadataIndex = metadataIndex
       case .follow(let from, let metadataIndex):
         $0.follow.from = from
         $0.follow.metadataIndex = metadataIndex

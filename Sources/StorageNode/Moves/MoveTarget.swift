@@ -103,6 +103,9 @@ final class MoveTarget {
   ) async throws(RPCError) {
     do {
       let change = try TabletChangeCoding.create(id, first.tablet)
+      guard feed.image.migrations.open[desk.migration.plan.id]?.attempt == desk.migration.attempt else {
+        throw MoveFailure("the attempt is over")
+      }
       try await desk.propose(
         .begin(
           change, sourceIndex: snapshot.shardIndex, logFrom: first.logFrom, checksum: snapshot.checksum,
@@ -195,7 +198,10 @@ final class MoveTarget {
   /// The copy that stayed here follows the target from now on: from where the two were alike.
   private func follow(_ migration: Migration) async throws {
     let tablet = migration.plan.tabletID
-    guard let wayBack = migration.wayBack else { throw MoveFailure("the source is not kept") }
+    // As the metadata are now: it may have come back since the step was asked for.
+    guard let now = feed.image.migrations.open[migration.plan.id], now.isFollowedBack, let wayBack = now.wayBack else {
+      throw MoveFailure("the tablet does not follow shard \(migration.plan.target) any more")
+    }
     let desk = ArrivalDesk(migration, machine, replica)
     try await desk.propose(.follow(from: wayBack.shardIndex, metadataIndex: feed.image.index))
     try await desk.settled()
