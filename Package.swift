@@ -92,12 +92,18 @@ let package = Package(
         "Raft", "ReplicaCore", "SegmentedLog", "LogStore", "EventLoop", "Metrics", "RPC", "ProtocolRaft", protobuf,
         logging,
       ]),
+    target(
+      "ReplicationGroup",
+      [
+        "AccessControl", "EventLoop", "Metadata", "MetadataWire", "ProtocolMetadata", "RPC", "Raft", "Replica",
+        "SQLTypes", logging,
+      ]),
     target("MetadataWire", ["Metadata", "ProtocolMetadata", "SQLTypes", hashTrees, protobuf]),
     target(
       "MetadataService",
       [
         "AccessControl", "Metadata", "MetadataLog", "MetadataWire", "Metrics", "ProtocolMetadata", "Raft", "Replica",
-        "SegmentedLog", "LogStore", "EventLoop", "RPC", "SQLTypes", logging,
+        "ReplicationGroup", "SegmentedLog", "LogStore", "EventLoop", "RPC", "SQLTypes", logging,
       ]),
     target("MetadataClient", ["Metadata", "MetadataWire", "Metrics", "ProtocolMetadata", "EventLoop", "RPC", logging]),
     target("SQLParser", ["SQLTree", "SQLTypes", "CPgQuery"]),
@@ -112,7 +118,7 @@ let package = Package(
       [
         "AccessControl", "Coordination", "StorageEngine", "EventLoop", "Metadata", "MetadataClient", "Metrics",
         "ProtocolStorage", "RPC", "StorageWire",
-        "Raft", "Replica", "SQLTypes",
+        "Raft", "Replica", "ReplicationGroup", "SQLTypes",
         logging, protobuf,
       ]),
     target(
@@ -182,7 +188,7 @@ let package = Package(
     tests("SQLPlanTests", ["Metadata", "SQLParser", "SQLPlan", "SQLTypes", "SQLite", hashTrees]),
     tests("SQLTypesTests", ["SQLTypes"]),
     tests("SQLiteEngineTests", ["SQLiteEngine", "CSQLite"]),
-    tests("StorageNodeTests", ["StorageNode", "SQLiteEngine", "ComputeNode", "RPC"]),
+    tests("StorageNodeTests", ["StorageNode", "SQLiteEngine", "ComputeNode", "ReplicationGroup", "RPC"]),
     tests("SQLiteTests", ["SQLite", "SQLTypes"]),
   ],
   swiftLanguageModes: [.v6])

@@ -17,6 +17,8 @@ package struct ManagerNodeConfiguration: Sendable {
   package var tls: TLSConfiguration?
   /// How often each node is asked whether it serves.
   package var probeIntervalMilliseconds = 1000
+  /// Who starts storage nodes in the place of failed ones; nil: nobody.
+  package var starter: ReplicaStarter?
   package init(
     nodeID: NodeID, clusterID: ClusterID, host: String, port: Int, metadata: [MetadataEndpoint],
     tls: TLSConfiguration? = nil
@@ -51,6 +53,8 @@ package final class ManagerNode {
   private var migrations: MigrationRunner!
   private var rebalancer: Rebalancer!
   private let mirrors: MirrorKeeper
+  private var keeper: ReplicaKeeper!
+  private var isKeeping = false
   private var electionTimer: LoopTimer?
   private var isElecting = false
 
@@ -68,6 +72,9 @@ package final class ManagerNode {
     election = ManagerElection(nodeID: configuration.nodeID, client: client)
     migrations = MigrationRunner(client: client) { [unowned self] in channel(to: $0) }
     rebalancer = Rebalancer(client: client) { [unowned self] in channel(to: $0) }
+    keeper = ReplicaKeeper(client: client, tls: configuration.tls, starter: configuration.starter) {
+      [unowned self] in channel(to: $0)
+    }
     election.onChange = { [weak self] epoch in self?.migrations.act(in: epoch) }
     resolver = TransactionResolver(client: client) { [unowned self] in channel(to: $0) }
   }
@@ -102,6 +109,17 @@ package final class ManagerNode {
         }
         self.isProbing = false
       }
+      self.keep()
+    }
+  }
+
+  /// Beside the rest: what it asks may take a while to answer.
+  private func keep() {
+    guard let epoch = election.epoch, !isKeeping else { return }
+    isKeeping = true
+    Task { @LoopActor in
+      await self.keeper.run(epoch, own: self.configuration.nodeID)
+      self.isKeeping = false
     }
   }
 
@@ -112,6 +130,7 @@ package final class ManagerNode {
     timer?.cancel()
     electionTimer?.cancel()
     migrations.stop()
+    keeper.stop()
     await election.resign()
     client.stop()
     for channel in channels.values { channel.close() }
@@ -141,6 +160,7 @@ package final class ManagerNode {
     set.gauge("kunlog_manager_is_acting", "Whether this manager acts, as the metadata log says.", election.epoch != nil)
     migrations.addMetrics(to: &set)
     rebalancer.addMetrics(to: &set)
+    keeper.addMetrics(to: &set)
     set.counter("kunlog_manager_probes_total", "Times that this manager has asked all nodes.", probes)
     set.add(client.metrics)
     set.add(server.metrics)
@@ -173,6 +193,7 @@ package final class ManagerNode {
     }
     for (node, probe) in zip(nodes, probes) {
       let serves = await probe.value
+      keeper.heard(node.id, serves)
       guard isServing[node.id] != serves else { continue }
       isServing[node.id] = serves
       logger.log(

@@ -66,6 +66,11 @@ package final class ComputeNode {
   private let log = Logger(label: "compute")
   private(set) var listener: PostgresListener?
   private(set) var isStopped = false
+  /// Whether this node has ended because it was taken out of the cluster; it is of no use any more.
+  package private(set) var isRemoved = false
+  private var departure: LoopTimer?
+  /// When it was first seen that it is to leave, in nanoseconds.
+  private var leavesSince: UInt64?
   let plans: PlanCache
   let coordinator: TransactionCoordinator
   let deadlocks: DeadlockDetector
@@ -119,7 +124,36 @@ package final class ComputeNode {
     try await register()
     guard !isStopped else { return }
     server.health.set("", .serving)
+    departure = LoopTimer(afterMilliseconds: Self.departureMilliseconds, repeatMilliseconds: Self.departureMilliseconds)
+    {
+      [weak self] in self?.lookForDeparture()
+    }
     log.info("compute node \(configuration.nodeID) serves PostgreSQL on \(configuration.postgresHost):\(listener.port)")
+  }
+
+  /// How often it looks whether it is to leave, and whether its sessions have ended then.
+  private static let departureMilliseconds = 100
+
+  /// A node that is to leave takes no new clients, and ends once its sessions have ended or had their time.
+  private func lookForDeparture() {
+    let image = metadata.image
+    let isOut = image.removedNodes.contains(configuration.nodeID)
+    guard !isStopped, isOut || image.nodes[configuration.nodeID]?.drainSeconds != nil else { return }
+    let since = leavesSince ?? Loop.now
+    if leavesSince == nil {
+      leavesSince = since
+      server.health.set("", .notServing)
+      listener?.stopAccepting()
+      log.notice("compute node \(configuration.nodeID) is to leave: it takes no new sessions")
+    }
+    // A later command may give more time, or less.
+    let grace = UInt64(image.nodes[configuration.nodeID]?.drainSeconds ?? 0) * 1_000_000_000
+    guard isOut || (listener?.connectionCount ?? 0) == 0 || Loop.now - since >= grace else { return }
+    departure?.cancel()
+    isRemoved = true
+    onFailure?(
+      "node \(configuration.nodeID) was taken out of the cluster; its last \(listener?.connectionCount ?? 0) sessions end"
+    )
   }
 
   private var listenerConfiguration: PostgresListener.Configuration {
@@ -152,6 +186,7 @@ package final class ComputeNode {
   package func stop(graceMilliseconds: Int = 1000) async {
     guard !isStopped else { return }
     isStopped = true
+    departure?.cancel()
     server.health.set("", .notServing)
     listener?.close()
     let deadline = Loop.now + UInt64(max(0, graceMilliseconds)) * 1_000_000

@@ -12,11 +12,15 @@ package enum AccessPolicy {
   package static func rule(_ kind: CommandKind) -> Rule {
     switch kind {
     case .createCluster, .setAccessSetting: Rule(always: .admin)
-    case .setSetting, .raiseFeatureLevel, .removeNode, .drainShard, .undrainShard, .removeShard:
+    case .setSetting, .raiseFeatureLevel, .removeNode, .drainShard, .undrainShard, .removeShard,
+      .drainNode:
       Rule(always: [.admin, .operator])
     case .registerNode, .updateNodeAddress: Rule(always: [.admin, .operator], own: .nodes)
     case .recordNote: Rule(always: [.meta, .manager, .admin, .operator])
-    case .createShard, .addReplica: Rule(always: [.manager, .admin, .operator])
+    case .createShard: Rule(always: [.manager, .admin, .operator])
+    // A shard's leader says who belongs to it.
+    case .addReplica, .removeReplica: Rule(always: [.storage, .manager, .admin, .operator])
+    case .markNodeFailed, .markNodeWell: Rule(always: [.manager, .admin])
     case .createSchema, .dropSchema, .createTable, .dropTables, .truncateTables, .createIndex, .dropIndexes,
       .createSequence, .alterSequence, .dropSequences, .reserveSequence, .setSequenceValue, .createView, .dropViews,
       .createRole, .alterRole, .dropRole, .grantPrivileges, .revokePrivileges, .grantRoles, .revokeRoles,
@@ -129,7 +133,8 @@ extension AccessPolicy {
     case .readImage, .readIndex, .subscribe, .metadataStatus, .imageAt: .everybody
     case .logHead, .proveRecord, .proveConsistency: .everybody
     case .listMembers, .logStatus, .verifyLog: [.meta, .manager, .admin, .operator, .reader]
-    case .changeMembers, .transferLeadership: [.admin, .operator]
+    case .changeMembers: [.manager, .admin, .operator]
+    case .transferLeadership: [.admin, .operator]
     case .exchange, .installSnapshot: AccessRoles(node)
     case .execute, .commit, .prepare, .finish, .hold, .rollback, .keepAlive: .compute
     case .moveStep: [.manager, .admin]

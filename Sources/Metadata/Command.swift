@@ -65,6 +65,7 @@ package enum Command: Sendable, Hashable {
   case function(FunctionCommand)
   case schemaChange(SchemaChangeCommand)
   case shard(ShardCommand)
+  case node(NodeCommand)
 }
 
 extension Command {
@@ -79,7 +80,8 @@ extension Command {
     case .materializedView: (FeatureLevel.coordination, "materialized views")
     case .function: (FeatureLevel.coordination, "functions")
     case .schemaChange: (FeatureLevel.coordination, "schema changes in steps")
-    case .shard: (FeatureLevel.coordination, "draining and removing shards")
+    case .shard: (FeatureLevel.coordination, "draining and removing shards and their replicas")
+    case .node: (FeatureLevel.coordination, "marking and draining nodes")
     default: nil
     }
   }

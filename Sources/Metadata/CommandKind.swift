@@ -60,6 +60,10 @@ package enum CommandKind: String, Sendable, Hashable, CaseIterable {
   case drainShard = "DrainShard"
   case undrainShard = "UndrainShard"
   case removeShard = "RemoveShard"
+  case removeReplica = "RemoveReplica"
+  case markNodeFailed = "MarkNodeFailed"
+  case markNodeWell = "MarkNodeWell"
+  case drainNode = "DrainNode"
 }
 
 extension Command {
@@ -122,6 +126,10 @@ extension Command {
     case .shard(.drain): .drainShard
     case .shard(.undrain): .undrainShard
     case .shard(.remove): .removeShard
+    case .shard(.removeReplica): .removeReplica
+    case .node(.markFailed): .markNodeFailed
+    case .node(.markWell): .markNodeWell
+    case .node(.drain): .drainNode
     }
   }
 }

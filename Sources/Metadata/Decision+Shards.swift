@@ -8,6 +8,7 @@ extension Decision {
     case .undrain(let id):
       if try shard(id).isDraining { emit(.shard(.drainCancelled(id))) }
     case .remove(let id): try removeShard(id)
+    case .removeReplica(let id, let replica): try removeReplica(id, replica)
     }
   }
 

@@ -115,6 +115,7 @@ struct Decision {
     case .function(let command): try decide(command)
     case .schemaChange(let command): try decide(command)
     case .shard(let command): try decide(command)
+    case .node(let command): try decide(command)
     }
   }
 

@@ -68,6 +68,7 @@ package enum Event: Sendable, Hashable {
   case function(FunctionEvent)
   case schemaChange(SchemaChangeEvent)
   case shard(ShardEvent)
+  case node(NodeEvent)
 }
 
 /// What an event is about, at the grain at which subscribers and operators filter.
@@ -79,7 +80,7 @@ extension Event {
   package var family: EventFamily {
     switch self {
     case .clusterCreated, .featureLevelRaised, .settingChanged, .clusterRestored: .cluster
-    case .nodeRegistered, .nodeAddressChanged, .nodeRemoved: .nodes
+    case .nodeRegistered, .nodeAddressChanged, .nodeRemoved, .node: .nodes
     case .shardCreated, .replicaAdded, .replicaRemoved, .shard: .shards
     case .databaseCreated, .schemaCreated, .schemaDropped, .tableCreated, .tableDropped, .columnDefaultChanged,
       .indexCreated, .indexDropped, .sequenceCreated, .sequenceAltered, .sequenceDropped, .sequenceReserved,
@@ -102,7 +103,8 @@ extension Event {
     switch self {
     case .noteRecorded: FeatureLevel.notes
     case .clusterRestored: FeatureLevel.restoration
-    case .transaction, .manager, .migration, .privilege, .materializedView, .function, .schemaChange, .shard:
+    case .transaction, .manager, .migration, .privilege, .materializedView, .function, .schemaChange, .shard,
+      .node:
       FeatureLevel.coordination
     default: 1
     }
@@ -152,6 +154,7 @@ extension Event {
     case .function(let event): event.kind
     case .schemaChange(let event): event.kind
     case .shard(let event): event.kind
+    case .node(let event): event.kind
     }
   }
 
@@ -159,6 +162,7 @@ extension Event {
   package static let kinds =
     plainKinds + TransactionEvent.kinds + ManagerEvent.kinds + MigrationEvent.kinds + PrivilegeEvent.kinds
     + MaterializedViewEvent.kinds + FunctionEvent.kinds + SchemaChangeEvent.kinds + ShardEvent.kinds
+    + NodeEvent.kinds
 
   private static let plainKinds = [
     "ClusterCreated", "FeatureLevelRaised", "SettingChanged", "ClusterRestored", "NodeRegistered", "NodeAddressChanged",

@@ -85,7 +85,7 @@ private struct SubjectResolver {
     case .materializedView(.refreshed(let id, _, _)): setTable(id, &subject)
     case .databaseCreated, .schemaCreated, .schemaDropped, .viewCreated, .viewReplaced, .viewDropped,
       .clusterCreated, .clusterRestored, .featureLevelRaised, .settingChanged, .nodeRegistered, .nodeAddressChanged,
-      .nodeRemoved,
+      .nodeRemoved, .node,
       .roleCreated, .roleAltered, .roleDropped, .noteRecorded, .transaction, .manager, .privilege, .function,
       .schemaChange:
       break

@@ -79,6 +79,9 @@ extension Image {
     case .nodeRemoved(let id):
       nodes[id] = nil
       removedNodes.insert(id)
+    case .node(.failed(let id, let reason)): nodes[id]?.failure = reason
+    case .node(.returned(let id)): nodes[id]?.failure = nil
+    case .node(.drainBegun(let id, let seconds)): nodes[id]?.drainSeconds = seconds
     default: break
     }
   }

@@ -317,6 +317,8 @@ extension NodeDefinition {
         ImageEntry("port", .number(port)),
       ]
       if let postgresPort { entries.append(ImageEntry("postgres_port", .number(postgresPort))) }
+      if let failure { entries.append(ImageEntry("failure", .text(failure))) }
+      if let drainSeconds { entries.append(ImageEntry("drain_seconds", .number(Int(drainSeconds)))) }
       return entries
     }
   }

@@ -34,6 +34,8 @@ package enum ShardCommand: Sendable, Hashable {
   case undrain(ShardID)
   /// Refused while anything needs it. Its nodes are removed with it.
   case remove(ShardID)
+  /// The node is a replica no more, and is removed.
+  case removeReplica(ShardID, NodeID)
 }
 
 extension Image {

@@ -9,6 +9,10 @@ package struct NodeDefinition: Sendable, Hashable {
   package var port: Int
   /// PostgreSQL's protocol, compute nodes only.
   package var postgresPort: Int?
+  /// Why the manager holds it to have failed; nil: it does not. Since feature level 3.
+  package var failure: String?
+  /// It is to end, and lets its sessions end for so long. Since feature level 3.
+  package var drainSeconds: UInt32?
   package init(id: NodeID, role: Role, name: String, host: String, port: Int, postgresPort: Int? = nil) {
     self.id = id
     self.role = role

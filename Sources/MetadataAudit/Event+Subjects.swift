@@ -22,6 +22,7 @@ extension Event {
     case .shardCreated(let shard): [.shard(shard.id)] + shard.replicas.map { .node($0) }
     case .replicaAdded(let shard, let node), .replicaRemoved(let shard, let node): [.shard(shard), .node(node)]
     case .shard(let event): [.shard(event.shardID)]
+    case .node(let event): [.node(event.nodeID)]
     case .databaseCreated(let database): [.object(database.id)]
     case .schemaCreated(let schema): [.object(schema.id)]
     case .tableCreated(let table): [.object(table.id)] + (table.partition.map { [.object($0.parentID)] } ?? [])
@@ -102,7 +103,7 @@ extension Event {
       .schemaDropped,
       .tableDropped, .columnDefaultChanged, .indexDropped, .sequenceDropped, .sequenceReserved, .sequenceValueSet,
       .viewDropped, .roleDropped, .tabletDropped, .tabletCleared, .transaction, .manager, .migration,
-      .privilege, .materializedView, .function, .schemaChange, .shard:
+      .privilege, .materializedView, .function, .schemaChange, .shard, .node:
       nil
     }
   }

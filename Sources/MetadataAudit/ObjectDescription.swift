@@ -111,7 +111,9 @@ extension Image {
       kind: .node, id: "\(node.id)", name: node.name,
       fields: [
         .init("role", "\(node.role)"), .init("name", node.name), .init("address", "\(node.host):\(node.port)"),
-      ] + (node.postgresPort.map { [.init("psql", "\(node.host):\($0)")] } ?? []))
+      ] + (node.postgresPort.map { [.init("psql", "\(node.host):\($0)")] } ?? [])
+        + (node.failure.map { [.init("failed", $0)] } ?? [])
+        + (node.drainSeconds.map { [.init("drained within", "\($0) s")] } ?? []))
   }
 
   func describe(_ shard: ShardDefinition) -> ObjectDescription {

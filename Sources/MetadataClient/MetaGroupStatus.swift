@@ -13,7 +13,7 @@ package struct MetaGroupStatus: Sendable {
     package var name: String
     package var address: MetadataEndpoint
     /// nil: no member, as far as those know who answer.
-    package var standing: MetaMembership.Standing?
+    package var standing: GroupMembership.Standing?
     /// nil where it does not answer.
     package var status: MetadataStatus?
     /// Why it does not answer.
@@ -23,7 +23,7 @@ package struct MetaGroupStatus: Sendable {
   /// By node id; those without one come last.
   package var nodes: [Node]
   /// The group by the one who knows of its latest members; nil where nobody answers.
-  package var membership: MetaMembership?
+  package var membership: GroupMembership?
 
   /// Who leads, where a node says of itself that it does: of several, the one of the latest term.
   package var leader: MetadataStatus? {
@@ -31,10 +31,10 @@ package struct MetaGroupStatus: Sendable {
   }
 }
 
-extension MetaGroupClient {
+extension ReplicationGroupClient {
   private struct Answer: Sendable {
     var status: MetadataStatus?
-    var membership: MetaMembership?
+    var membership: GroupMembership?
     var failure: String?
   }
 
@@ -85,7 +85,7 @@ extension MetaGroupClient {
       answer.status = try await MetadataStatus.ask(channel, timeoutMilliseconds: timeout)
       let request = Kunlog_Metadata_V1_ListMembersRequest.with { $0.allowStale = true }
       let response = try await channel.unary(AdminMethods.listMembers, request, timeoutMilliseconds: timeout)
-      if case .membership(let membership) = response.kind { answer.membership = MetaMembership(membership) }
+      if case .membership(let membership) = response.kind { answer.membership = GroupMembership(membership) }
     } catch {
       if answer.status == nil { answer.failure = error.description }
     }

@@ -6,6 +6,7 @@ import Metrics
 import RPC
 import Raft
 import Replica
+import ReplicationGroup
 import SQLTypes
 
 /// What a meta process needs to know.
@@ -88,8 +89,8 @@ package final class MetaNode {
   private let machine: MetadataMachine
   private let replica: Replica<MetadataMachine>
   private let service: MetadataService
-  private let recorder: MembershipRecorder
-  private let admin: MetadataAdmin
+  private let recorder: MembershipRecorder<MetadataMachine>
+  private let admin: GroupAdmin<MetadataMachine>
   private let audit: AuditService
   private var recovery: QuorumRecovery?
   private var isRecordingRecovery = false
@@ -126,8 +127,12 @@ package final class MetaNode {
     service.desk.gate = AccessGuard.install(at: server, role: .meta, tls: configuration.tls) {
       [machine] in machine.image
     }
-    recorder = MembershipRecorder(service)
-    admin = MetadataAdmin(service, recorder: recorder)
+    recorder = MembershipRecorder(
+      replica, label: "metadata-members", image: { [machine] in machine.image }, missing: MetaMembers.commands
+    ) { [service] principal, commands in await service.record(commands, principal: principal) }
+    admin = GroupAdmin(.meta, clusterID: configuration.clusterID, replica: replica, recorder: recorder) { [machine] in
+      machine.image
+    }
     audit = AuditService(
       service, dataDirectory: configuration.dataDirectory, archiveDirectory: configuration.archiveFolder)
   }
@@ -200,17 +205,23 @@ package final class MetaNode {
 
   private func leads() {
     guard let recovery, !recovery.isRecorded, !isRecordingRecovery, replica.status.term > recovery.term else {
-      return recorder.wake()
+      return recordMembers()
     }
     isRecordingRecovery = true
     Task { @LoopActor in
-      if await self.recorder.record(recovery) {
+      if await self.service.record(recovery, logger: Logger(label: "metadata-members")) {
         self.recovery?.isRecorded = true
         try? self.recovery?.write(self.configuration.dataDirectory)
       }
       self.isRecordingRecovery = false
-      self.recorder.wake()
+      self.recordMembers()
     }
+  }
+
+  /// Not where the log names no meta node at all: whoever makes a cluster names its first nodes.
+  private func recordMembers() {
+    guard machine.image.nodes.values.contains(where: { $0.role == .meta }) else { return }
+    recorder.wake(principal: "meta \(configuration.nodeID)")
   }
 
   private func removed() {

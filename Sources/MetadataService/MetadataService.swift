@@ -133,13 +133,3 @@ final class MetadataService {
     }
   }
 }
-
-extension RPCError {
-  /// Nothing but another attempt helps against any of a replica's errors.
-  init(_ error: ReplicaError) {
-    switch error {
-    case .overloaded, .diskFull: self.init(.resourceExhausted, error.description)
-    default: self.init(.unavailable, error.description)
-    }
-  }
-}

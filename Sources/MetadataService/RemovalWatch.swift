@@ -3,6 +3,7 @@ import Logging
 import ProtocolMetadata
 import RPC
 import Replica
+import ReplicationGroup
 
 /// Finds out that this node was removed from its group while it was away, or in the moment of its removal: the others do not
 /// talk to it any more, so nobody tells it. Where it has heard of no leader for a while it asks the others who belongs to the
@@ -89,7 +90,7 @@ final class RemovalWatch {
   }
 
   private func answer(from address: String) async -> Kunlog_Metadata_V1_ListMembersResponse.OneOf_Kind? {
-    guard let (host, port) = MembershipRecorder.address(address) else { return nil }
+    guard let (host, port) = MetaMembers.address(address) else { return nil }
     let channel = RPCChannel(host: host, port: port, tls: tls)
     defer { channel.close() }
     let request = Kunlog_Metadata_V1_ListMembersRequest.with { $0.clusterID = .init(service.clusterID.rawValue) }

@@ -55,6 +55,7 @@ extension Command {
     case .function(let command): command.wireKind
     case .schemaChange(let command): command.wireKind
     case .shard(let command): command.wireKind
+    case .node(let command): command.wireKind
     case .createSchema, .dropSchema, .createTable, .dropTables, .truncateTables, .createIndex, .dropIndexes,
       .createSequence, .alterSequence, .dropSequences, .reserveSequence, .setSequenceValue, .createView, .dropViews:
       wireCatalogKind
@@ -163,6 +164,7 @@ extension Command {
     if let command = try FunctionCommand(wire: kind) { return .function(command) }
     if let command = SchemaChangeCommand(wire: kind) { return .schemaChange(command) }
     if let command = ShardCommand(wire: kind) { return .shard(command) }
+    if let command = NodeCommand(wire: kind) { return .node(command) }
     return nil
   }
 

@@ -79,6 +79,7 @@ extension Event {
     case .function(let event): event.wireKind
     case .schemaChange(let event): event.wireKind
     case .shard(let event): event.wireKind
+    case .node(let event): event.wireKind
     case .databaseCreated, .schemaCreated, .schemaDropped, .tableCreated, .tableDropped, .columnDefaultChanged,
       .indexCreated, .indexDropped, .sequenceCreated, .sequenceAltered, .sequenceDropped, .sequenceReserved,
       .sequenceValueSet, .viewCreated, .viewReplaced, .viewDropped:
@@ -189,6 +190,7 @@ extension Event {
     if let event = try FunctionEvent(wire: kind) { return .function(event) }
     if let event = SchemaChangeEvent(wire: kind) { return .schemaChange(event) }
     if let event = ShardEvent(wire: kind) { return .shard(event) }
+    if let event = NodeEvent(wire: kind) { return .node(event) }
     return nil
   }
 

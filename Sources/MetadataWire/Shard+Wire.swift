@@ -37,6 +37,12 @@ extension ShardCommand {
         })
     case .undrain(let id): .undrainShard(.with { $0.shardID = id.rawValue })
     case .remove(let id): .removeShard(.with { $0.shardID = id.rawValue })
+    case .removeReplica(let id, let node):
+      .removeReplica(
+        .with {
+          $0.shardID = id.rawValue
+          $0.nodeID = node.rawValue
+        })
     }
   }
 
@@ -46,6 +52,8 @@ extension ShardCommand {
     case .drainShard(let command): self = .drain(ShardID(rawValue: command.shardID), reason: command.reason)
     case .undrainShard(let command): self = .undrain(ShardID(rawValue: command.shardID))
     case .removeShard(let command): self = .remove(ShardID(rawValue: command.shardID))
+    case .removeReplica(let command):
+      self = .removeReplica(ShardID(rawValue: command.shardID), NodeID(rawValue: command.nodeID))
     default: return nil
     }
   }

@@ -16,6 +16,8 @@ extension NodeDefinition {
       $0.host = host
       $0.port = UInt32(clamping: port)
       $0.postgresPort = UInt32(clamping: postgresPort ?? 0)
+      $0.failure = failure ?? ""
+      if let drainSeconds { $0.drainSeconds = drainSeconds }
     }
   }
 
@@ -32,6 +34,8 @@ extension NodeDefinition {
     self.init(
       id: NodeID(rawValue: wire.id), role: role, name: wire.name, host: wire.host, port: Int(wire.port),
       postgresPort: wirePort(wire.postgresPort))
+    failure = wire.failure.isEmpty ? nil : wire.failure
+    drainSeconds = wire.hasDrainSeconds ? wire.drainSeconds : nil
   }
 }
 

@@ -1,6 +1,7 @@
 import EventLoop
 import Metadata
 import MetadataClient
+import ReplicationGroup
 
 /// What a storage node needs of the metadata log: the image as far as it is known here, and word of each change.
 @LoopActor
@@ -16,6 +17,8 @@ package protocol MetadataFeed: AnyObject {
   ) async throws -> (outcome: TransactionOutcome, index: UInt64)?
   /// Asks the log to end a cut that has lasted too long; what it has decided is read there.
   func expireCut(_ id: MigrationID, attempt: UInt32, reason: String) async throws
+  /// Tells the log what has become of the shard's members; returns once `image` contains it.
+  func record(_ commands: [Command]) async -> RecordingOutcome
 }
 
 /// The metadata as a client follows it.
@@ -38,5 +41,18 @@ package final class FollowedMetadata: MetadataFeed {
 
   package func expireCut(_ id: MigrationID, attempt: UInt32, reason: String) async throws {
     _ = try await client.append([.migration(.expireCut(id, attempt: attempt, reason: reason))])
+  }
+
+  package func record(_ commands: [Command]) async -> RecordingOutcome {
+    do throws(MetadataError) {
+      _ = try await client.append(commands)
+      return .recorded
+    } catch {
+      switch error {
+      case .rejected(let rejection): return .rejected(rejection.message)
+      case .refused: return .rejected("\(error)")
+      default: return .failed("\(error)")
+      }
+    }
   }
 }

@@ -5,6 +5,7 @@ import Metadata
 import ProtocolStorage
 import RPC
 import Replica
+import ReplicationGroup
 import SQLTypes
 import StorageEngine
 import StorageWire
@@ -23,6 +24,9 @@ package final class StorageNode {
   private(set) var service: StorageService?
   /// Told once when the replica cannot go on (its disk or its tablets failed): the process should end.
   package var onFailure: (@LoopActor (String) -> Void)?
+  private var members: ShardMembers?
+  /// Whether this node has ended because its shard, or the shard itself, was taken out of the cluster; it is of no use any more.
+  package private(set) var isRemoved = false
 
   /// - Parameters:
   ///   - engine: the engine of this node's tablets, not yet open.
@@ -69,7 +73,15 @@ package final class StorageNode {
     let service = StorageService(
       configuration: configuration, feed: feed, machine: machine, replica: replica, reconciler: reconciler,
       logger: logger)
+    let members = ShardMembers(configuration, replica: replica, feed: feed)
+    members.register(at: server)
+    members.onRemoval = { [weak self] reason in
+      self?.isRemoved = true
+      self?.onFailure?(reason)
+    }
+    members.onFailure = { [weak self] in self?.onFailure?($0) }
     machine.onLeadership = { [weak self] isLeader in
+      if isLeader { members.record() }
       reconciler.leadershipChanged(isLeader)
       service.leadershipChanged(isLeader)
       self?.server.health.set(StorageMethods.service, isLeader ? .serving : .notServing)
@@ -81,6 +93,7 @@ package final class StorageNode {
     self.machine = machine
     self.replica = replica
     self.service = service
+    self.members = members
     do {
       // The replica registers its own service, so that nobody finds it missing.
       try await replica.start()
@@ -101,6 +114,7 @@ package final class StorageNode {
         "the tablets in \(configuration.engineDirectory) contain entry \(engine.highestIndex) of the shard's log, which "
           + "ends at \(lastIndex): remove the directory \(configuration.engineDirectory) and start again")
     }
+    members.begin()
   }
 
   private var replicaConfiguration: ReplicaConfiguration {
@@ -118,6 +132,7 @@ package final class StorageNode {
 
   /// Stops serving, hands the leadership over where it can, makes everything durable and closes.
   package func stop() async {
+    members?.stop()
     if isLeader { try? await replica?.transferLeadership() }
     server.health.set(StorageMethods.service, .notServing)
     await service?.stop()

@@ -19,9 +19,12 @@ package struct StorageNodeConfiguration: Sendable {
 
   package var clusterID: ClusterID
   package var shardID: ShardID
-  /// This node, which is one of `members`.
+  /// This node, which is one of `members` where there are any.
   package var nodeID: Metadata.NodeID
-  /// The replicas that the shard starts with; what its log says later takes precedence.
+  /// What people call it.
+  package var name: String
+  /// The replicas that the shard starts with; what its log says later takes precedence. Empty: the shard exists, and this node
+  /// waits until its leader adds it.
   package var members: [Member]
   /// The node's own; the log and the tablets go into directories below it.
   package var dataDirectory: String
@@ -35,13 +38,14 @@ package struct StorageNodeConfiguration: Sendable {
   /// A configuration with consensus' own timeouts.
   package init(
     clusterID: ClusterID, shardID: ShardID, nodeID: Metadata.NodeID, members: [Member], dataDirectory: String,
-    host: String, port: Int, tls: TLSConfiguration? = nil,
+    host: String, port: Int, name: String? = nil, tls: TLSConfiguration? = nil,
     tune: @escaping @Sendable (inout ReplicaConfiguration) -> Void = { _ in }
   ) {
     self.clusterID = clusterID
     self.shardID = shardID
     self.nodeID = nodeID
     self.members = members
+    self.name = name ?? "storage-\(nodeID)"
     self.dataDirectory = dataDirectory
     self.host = host
     self.port = port

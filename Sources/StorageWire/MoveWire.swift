@@ -77,12 +77,15 @@ extension MigrationDriver.Step {
 package struct ReplicaRole: Sendable {
   package var isLeader: Bool
   package var appliedIndex: UInt64
+  /// The shard that it serves, or waits to come into.
+  package var shardID: ShardID
 
   /// Asks a storage node.
   @LoopActor
   package static func ask(_ channel: RPCChannel, timeoutMilliseconds: Int) async throws(RPCError) -> ReplicaRole {
     let status = try await channel.unary(
       StorageMethods.status, Kunlog_Storage_V1_StatusRequest(), timeoutMilliseconds: timeoutMilliseconds)
-    return ReplicaRole(isLeader: status.role == "leader", appliedIndex: status.appliedIndex)
+    return ReplicaRole(
+      isLeader: status.role == "leader", appliedIndex: status.appliedIndex, shardID: ShardID(rawValue: status.shardID))
   }
 }

@@ -42,7 +42,7 @@ final class MetaProcesses {
   private(set) var nodes: [UInt64: Node] = [:]
   private var processes: [UInt64: ChildProcess] = [:]
   private var clients: [MetadataClient] = []
-  private var groups: [MetaGroupClient] = []
+  private var groups: [ReplicationGroupClient] = []
   private let authority: CertificateAuthority
   private let hosts: [String]
 
@@ -263,8 +263,8 @@ final class MetaProcesses {
   }
 
   /// An operator's client.
-  func group() -> MetaGroupClient {
-    let group = MetaGroupClient(endpoints: endpoints([1, 2, 3]), tls: tls, clusterID: Self.clusterID)
+  func group() -> ReplicationGroupClient {
+    let group = ReplicationGroupClient(endpoints: endpoints([1, 2, 3]), tls: tls, clusterID: Self.clusterID)
     groups.append(group)
     return group
   }

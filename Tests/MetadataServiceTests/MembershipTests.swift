@@ -161,9 +161,9 @@ struct MembershipTests {
 }
 
 @LoopActor
-extension MetaGroupClient {
+extension ReplicationGroupClient {
   /// Changes the members, again where the group was busy.
-  func apply(_ changes: [MetaMemberChange]) async throws {
+  func apply(_ changes: [GroupMemberChange]) async throws {
     while true {
       let membership = try await membership()
       do throws(MetadataError) {
@@ -196,7 +196,7 @@ extension MetaGroupClient {
   }
 
   /// Why the change is refused; nil where it is not.
-  func rejection(of changes: [MetaMemberChange]) async -> Rejection? {
+  func rejection(of changes: [GroupMemberChange]) async -> Rejection? {
     do {
       try await apply(changes)
       return nil

@@ -14,7 +14,7 @@ final class MetaCluster {
   private(set) var nodes: [MetaNode?] = []
   private var configurations: [MetaNodeConfiguration] = []
   private var clients: [MetadataClient] = []
-  private var groups: [MetaGroupClient] = []
+  private var groups: [ReplicationGroupClient] = []
 
   /// Starts `count` nodes and waits for their leader.
   static func start(
@@ -82,8 +82,8 @@ final class MetaCluster {
   }
 
   /// An operator's client of the first nodes.
-  func group() -> MetaGroupClient {
-    let client = MetaGroupClient(endpoints: Array(endpoints.prefix(3)), tls: nil, clusterID: MetaCluster.id)
+  func group() -> ReplicationGroupClient {
+    let client = ReplicationGroupClient(endpoints: Array(endpoints.prefix(3)), tls: nil, clusterID: MetaCluster.id)
     groups.append(client)
     return client
   }

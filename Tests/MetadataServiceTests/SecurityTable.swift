@@ -111,6 +111,10 @@ private func catalogSample(_ kind: CommandKind, _ id: ObjectID) -> Command {
   case .drainShard: .shard(.drain(ShardID(rawValue: 9), reason: "test"))
   case .undrainShard: .shard(.undrain(ShardID(rawValue: 9)))
   case .removeShard: .shard(.remove(ShardID(rawValue: 9)))
+  case .removeReplica: .shard(.removeReplica(ShardID(rawValue: 9), NodeID(rawValue: 88)))
+  case .markNodeFailed: .node(.markFailed(NodeID(rawValue: 88), reason: "test"))
+  case .markNodeWell: .node(.markWell(NodeID(rawValue: 88)))
+  case .drainNode: .node(.drain(NodeID(rawValue: 88), graceSeconds: 1))
   default: preconditionFailure("no sample of \(kind)")
   }
 }

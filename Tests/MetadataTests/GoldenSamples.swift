@@ -39,6 +39,8 @@ let goldenSamples: [Event] = {
   samples += goldenCatalog
   samples += [
     .shard(.drainBegun(shard, reason: "its machines go")), .shard(.drainCancelled(shard)), .shard(.removed(shard)),
+    .node(.failed(node, reason: "it has not answered for 10 s")), .node(.returned(node)),
+    .node(.drainBegun(node, graceSeconds: 30)),
   ]
   samples.append(
     .clusterRestored(

@@ -268,7 +268,9 @@ import Testing
       .schemaChange(.completeStep(SchemaChangeID(rawValue: 3), step: 2)),
       .schemaChange(.fail(SchemaChangeID(rawValue: 3), reason: "r")),
       .shard(.drain(ShardID(rawValue: 3), reason: "r")), .shard(.undrain(ShardID(rawValue: 3))),
-      .shard(.remove(ShardID(rawValue: 3))),
+      .shard(.remove(ShardID(rawValue: 3))), .shard(.removeReplica(ShardID(rawValue: 3), NodeID(rawValue: 4))),
+      .node(.markFailed(NodeID(rawValue: 4), reason: "r")), .node(.markWell(NodeID(rawValue: 4))),
+      .node(.drain(NodeID(rawValue: 4), graceSeconds: 5)),
     ]
     for command in catalog { #expect(try Command(wire: command.wire) == command) }
     let steps: [MigrationStep] = [

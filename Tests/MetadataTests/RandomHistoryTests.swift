@@ -248,7 +248,7 @@ private func randomEvent(_ chance: inout SeededChance) -> Event {
   let shard = ShardID(rawValue: UInt32(clamping: number()))
   let id = GlobalTransactionID(
     coordinator: NodeID(rawValue: chance.number(1...3)), incarnation: number(), sequence: number())
-  switch chance.number(0...24) {
+  switch chance.number(0...25) {
   case 0: return .settingChanged(name: "a", value: nil)
   case 1: return .nodeRemoved(NodeID(rawValue: number()))
   case 2: return .shardCreated(ShardDefinition(id: shard, name: "s", replicas: []))
@@ -276,6 +276,10 @@ private func randomEvent(_ chance: inout SeededChance) -> Event {
   case 18:
     let events: [ShardEvent] = [.drainBegun(shard, reason: ""), .drainCancelled(shard), .removed(shard)]
     return .shard(events.randomElement(using: &chance) ?? .removed(shard))
+  case 19:
+    let node = NodeID(rawValue: number())
+    let events: [NodeEvent] = [.failed(node, reason: "r"), .returned(node), .drainBegun(node, graceSeconds: 1)]
+    return .node(events.randomElement(using: &chance) ?? .returned(node))
   default: return .migration(randomMigrationEvent(MigrationID(rawValue: number()), tablet, shard, number(), &chance))
   }
 }

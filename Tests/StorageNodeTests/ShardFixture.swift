@@ -3,6 +3,7 @@ import EventLoop
 import Glibc
 import Metadata
 import RPC
+import ReplicationGroup
 import SQLTypes
 import SQLiteEngine
 import StorageNode
@@ -34,6 +35,14 @@ final class MadeMetadata: MetadataFeed {
   func expireCut(_ id: MigrationID, attempt: UInt32, reason: String) async throws {
     guard !isSilent else { throw ShardFixture.Never() }
     expired.append(id)
+  }
+
+  private(set) var recorded: [Command] = []
+
+  func record(_ commands: [Command]) async -> RecordingOutcome {
+    guard !isSilent else { return .failed("nobody answers") }
+    recorded += commands
+    return .recorded
   }
 
   func decide(_ id: GlobalTransactionID, _ outcome: TransactionOutcome, _ participants: [ShardID]) {

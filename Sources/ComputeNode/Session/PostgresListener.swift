@@ -67,6 +67,12 @@ package final class PostgresListener {
   /// Connections, those included that have not said yet who they are.
   package var connectionCount: Int { connections.count }
 
+  /// Takes no new connections; sessions go on.
+  package func stopAccepting() {
+    listener?.close()
+    listener = nil
+  }
+
   /// Stops to listen and ends every session with 57P01 once its statement has been cancelled.
   package func close() {
     guard !isClosed else { return }

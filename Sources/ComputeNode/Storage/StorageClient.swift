@@ -229,7 +229,8 @@ package final class StorageClient: ShardAccess {
 
   /// A node to ask next: the leader where it is known, else the replicas in turn.
   func leader(of shardID: ShardID, _ search: LeaderSearch) -> NodeID? {
-    if let known = leaders[shardID] { return known }
+    // One that came in a moment ago may be named as the leader before the metadata have arrived here.
+    if let known = leaders[shardID], image().nodes[known] != nil || channels[known] != nil { return known }
     guard let shard = image().shards[shardID], !shard.replicas.isEmpty else {
       search.reason = "shard \(shardID) has no replicas"
       return nil

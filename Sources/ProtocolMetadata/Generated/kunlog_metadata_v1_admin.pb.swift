@@ -123,7 +123,7 @@ package nonisolated struct Kunlog_Metadata_V1_ListMembersResponse: Sendable {
   package init() {}
 }
 
-/// The group of meta nodes.
+/// A replication group.
 package nonisolated struct Kunlog_Metadata_V1_Membership: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -287,7 +287,7 @@ package nonisolated struct Kunlog_Metadata_V1_MemberChange: Sendable {
 
     package var nodeID: UInt64 = 0
 
-    /// For people; empty: meta-<id>.
+    /// For people; empty: meta-<id>. Storage nodes are in the log of facts before, with their names.
     package var name: String = String()
 
     package var host: String = String()
@@ -299,6 +299,7 @@ package nonisolated struct Kunlog_Metadata_V1_MemberChange: Sendable {
     package init() {}
   }
 
+  /// Of meta nodes only.
   package nonisolated struct SetAddress: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for

@@ -500,6 +500,38 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     set {kind = .removeShard(newValue)}
   }
 
+  package var removeReplica: Kunlog_Metadata_V1_RemoveReplica {
+    get {
+      if case .removeReplica(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_RemoveReplica()
+    }
+    set {kind = .removeReplica(newValue)}
+  }
+
+  package var markNodeFailed: Kunlog_Metadata_V1_MarkNodeFailed {
+    get {
+      if case .markNodeFailed(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MarkNodeFailed()
+    }
+    set {kind = .markNodeFailed(newValue)}
+  }
+
+  package var markNodeWell: Kunlog_Metadata_V1_MarkNodeWell {
+    get {
+      if case .markNodeWell(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_MarkNodeWell()
+    }
+    set {kind = .markNodeWell(newValue)}
+  }
+
+  package var drainNode: Kunlog_Metadata_V1_DrainNode {
+    get {
+      if case .drainNode(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_DrainNode()
+    }
+    set {kind = .drainNode(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -570,6 +602,10 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     case drainShard(Kunlog_Metadata_V1_DrainShard)
     case undrainShard(Kunlog_Metadata_V1_UndrainShard)
     case removeShard(Kunlog_Metadata_V1_RemoveShard)
+    case removeReplica(Kunlog_Metadata_V1_RemoveReplica)
+    case markNodeFailed(Kunlog_Metadata_V1_MarkNodeFailed)
+    case markNodeWell(Kunlog_Metadata_V1_MarkNodeWell)
+    case drainNode(Kunlog_Metadata_V1_DrainNode)
 
   }
 
@@ -1402,7 +1438,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Command"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{3}record_note\0\u{3}raise_feature_level\0\u{4}\u{b}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0\u{4}\u{4}grant_privileges\0\u{3}revoke_privileges\0\u{3}grant_roles\0\u{3}revoke_roles\0\u{3}create_materialized_view\0\u{3}refresh_materialized_view\0\u{3}drop_materialized_views\0\u{3}create_function\0\u{3}drop_functions\0\u{4}\u{2}plan_schema_change\0\u{3}complete_schema_change_step\0\u{3}fail_schema_change\0\u{4}\u{8}decide_transaction\0\u{3}resolve_transaction\0\u{3}settle_transactions\0\u{4}\u{8}elect_manager\0\u{3}resign_manager\0\u{4}\u{9}plan_migration\0\u{3}advance_migration\0\u{3}pause_migration\0\u{3}resume_migration\0\u{3}retry_migration\0\u{3}fail_migration\0\u{3}reverse_migration\0\u{3}give_up_reverse\0\u{3}complete_migration\0\u{3}report_migration\0\u{3}expire_cut\0\u{4}\u{a}drain_shard\0\u{3}undrain_shard\0\u{3}remove_shard\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{3}record_note\0\u{3}raise_feature_level\0\u{4}\u{b}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0\u{4}\u{4}grant_privileges\0\u{3}revoke_privileges\0\u{3}grant_roles\0\u{3}revoke_roles\0\u{3}create_materialized_view\0\u{3}refresh_materialized_view\0\u{3}drop_materialized_views\0\u{3}create_function\0\u{3}drop_functions\0\u{4}\u{2}plan_schema_change\0\u{3}complete_schema_change_step\0\u{3}fail_schema_change\0\u{4}\u{8}decide_transaction\0\u{3}resolve_transaction\0\u{3}settle_transactions\0\u{4}\u{8}elect_manager\0\u{3}resign_manager\0\u{4}\u{9}plan_migration\0\u{3}advance_migration\0\u{3}pause_migration\0\u{3}resume_migration\0\u{3}retry_migration\0\u{3}fail_migration\0\u{3}reverse_migration\0\u{3}give_up_reverse\0\u{3}complete_migration\0\u{3}report_migration\0\u{3}expire_cut\0\u{4}\u{a}drain_shard\0\u{3}undrain_shard\0\u{3}remove_shard\0\u{3}remove_replica\0\u{3}mark_node_failed\0\u{3}mark_node_well\0\u{3}drain_node\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2151,6 +2187,58 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
           self.kind = .removeShard(v)
         }
       }()
+      case 103: try {
+        var v: Kunlog_Metadata_V1_RemoveReplica?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .removeReplica(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .removeReplica(v)
+        }
+      }()
+      case 104: try {
+        var v: Kunlog_Metadata_V1_MarkNodeFailed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .markNodeFailed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .markNodeFailed(v)
+        }
+      }()
+      case 105: try {
+        var v: Kunlog_Metadata_V1_MarkNodeWell?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .markNodeWell(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .markNodeWell(v)
+        }
+      }()
+      case 106: try {
+        var v: Kunlog_Metadata_V1_DrainNode?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .drainNode(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .drainNode(v)
+        }
+      }()
       default: break
       }
     }
@@ -2389,6 +2477,22 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
     case .removeShard?: try {
       guard case .removeShard(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 102)
+    }()
+    case .removeReplica?: try {
+      guard case .removeReplica(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 103)
+    }()
+    case .markNodeFailed?: try {
+      guard case .markNodeFailed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 104)
+    }()
+    case .markNodeWell?: try {
+      guard case .markNodeWell(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 105)
+    }()
+    case .drainNode?: try {
+      guard case .drainNode(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 106)
     }()
     case nil: break
     }

@@ -95,6 +95,31 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     set {kind = .nodeRemoved(newValue)}
   }
 
+  /// topology.proto. Since feature level 3.
+  package var nodeFailed: Kunlog_Metadata_V1_NodeFailed {
+    get {
+      if case .nodeFailed(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_NodeFailed()
+    }
+    set {kind = .nodeFailed(newValue)}
+  }
+
+  package var nodeReturned: Kunlog_Metadata_V1_NodeReturned {
+    get {
+      if case .nodeReturned(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_NodeReturned()
+    }
+    set {kind = .nodeReturned(newValue)}
+  }
+
+  package var nodeDrainBegun: Kunlog_Metadata_V1_NodeDrainBegun {
+    get {
+      if case .nodeDrainBegun(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_NodeDrainBegun()
+    }
+    set {kind = .nodeDrainBegun(newValue)}
+  }
+
   /// CreateShard. The storage nodes named begin to serve the shard; placement counts it.
   package var shardCreated: Kunlog_Metadata_V1_Shard {
     get {
@@ -647,6 +672,10 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     case nodeRegistered(Kunlog_Metadata_V1_Node)
     case nodeAddressChanged(Kunlog_Metadata_V1_NodeAddressChanged)
     case nodeRemoved(Kunlog_Metadata_V1_NodeRemoved)
+    /// topology.proto. Since feature level 3.
+    case nodeFailed(Kunlog_Metadata_V1_NodeFailed)
+    case nodeReturned(Kunlog_Metadata_V1_NodeReturned)
+    case nodeDrainBegun(Kunlog_Metadata_V1_NodeDrainBegun)
     /// CreateShard. The storage nodes named begin to serve the shard; placement counts it.
     case shardCreated(Kunlog_Metadata_V1_Shard)
     case replicaAdded(Kunlog_Metadata_V1_ReplicaAdded)
@@ -1078,7 +1107,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Event"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{3}cluster_restored\0\u{4}\u{6}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{4}\u{8}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{3}shard_drain_begun\0\u{3}shard_drain_cancelled\0\u{3}shard_removed\0\u{4}\u{5}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{3}materialized_view_created\0\u{3}materialized_view_refreshed\0\u{3}function_created\0\u{3}function_replaced\0\u{3}function_dropped\0\u{3}schema_change_planned\0\u{3}schema_change_step_done\0\u{3}schema_change_completed\0\u{3}schema_change_failed\0\u{4}\u{6}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{3}privileges_changed\0\u{3}role_granted\0\u{3}role_revoked\0\u{4}\u{f}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0\u{4}\u{a}transaction_decided\0\u{3}transaction_resolved\0\u{3}transactions_settled\0\u{4}\u{8}manager_elected\0\u{3}manager_resigned\0\u{4}\u{9}migration_planned\0\u{3}migration_snapshot_taken\0\u{3}migration_transferred\0\u{3}migration_loaded\0\u{3}migration_caught_up\0\u{3}migration_writes_cut\0\u{3}tablet_routed\0\u{3}migration_finishing\0\u{3}migration_source_dropped\0\u{3}migration_paused\0\u{3}migration_resumed\0\u{3}migration_retried\0\u{3}migration_failed\0\u{3}migration_rolled_back\0\u{3}migration_reversed\0\u{3}migration_abandoned\0\u{3}migration_reverse_requested\0\u{3}migration_reverse_given_up\0\u{3}migration_progressed\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{3}cluster_restored\0\u{4}\u{6}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{3}node_failed\0\u{3}node_returned\0\u{3}node_drain_begun\0\u{4}\u{5}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{3}shard_drain_begun\0\u{3}shard_drain_cancelled\0\u{3}shard_removed\0\u{4}\u{5}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{3}materialized_view_created\0\u{3}materialized_view_refreshed\0\u{3}function_created\0\u{3}function_replaced\0\u{3}function_dropped\0\u{3}schema_change_planned\0\u{3}schema_change_step_done\0\u{3}schema_change_completed\0\u{3}schema_change_failed\0\u{4}\u{6}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{3}privileges_changed\0\u{3}role_granted\0\u{3}role_revoked\0\u{4}\u{f}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0\u{4}\u{a}transaction_decided\0\u{3}transaction_resolved\0\u{3}transactions_settled\0\u{4}\u{8}manager_elected\0\u{3}manager_resigned\0\u{4}\u{9}migration_planned\0\u{3}migration_snapshot_taken\0\u{3}migration_transferred\0\u{3}migration_loaded\0\u{3}migration_caught_up\0\u{3}migration_writes_cut\0\u{3}tablet_routed\0\u{3}migration_finishing\0\u{3}migration_source_dropped\0\u{3}migration_paused\0\u{3}migration_resumed\0\u{3}migration_retried\0\u{3}migration_failed\0\u{3}migration_rolled_back\0\u{3}migration_reversed\0\u{3}migration_abandoned\0\u{3}migration_reverse_requested\0\u{3}migration_reverse_given_up\0\u{3}migration_progressed\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1175,6 +1204,45 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
           self.kind = .nodeRemoved(v)
+        }
+      }()
+      case 13: try {
+        var v: Kunlog_Metadata_V1_NodeFailed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .nodeFailed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .nodeFailed(v)
+        }
+      }()
+      case 14: try {
+        var v: Kunlog_Metadata_V1_NodeReturned?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .nodeReturned(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .nodeReturned(v)
+        }
+      }()
+      case 15: try {
+        var v: Kunlog_Metadata_V1_NodeDrainBegun?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .nodeDrainBegun(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .nodeDrainBegun(v)
         }
       }()
       case 20: try {
@@ -2060,6 +2128,18 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
     case .nodeRemoved?: try {
       guard case .nodeRemoved(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
+    case .nodeFailed?: try {
+      guard case .nodeFailed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    }()
+    case .nodeReturned?: try {
+      guard case .nodeReturned(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+    }()
+    case .nodeDrainBegun?: try {
+      guard case .nodeDrainBegun(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
     }()
     case .shardCreated?: try {
       guard case .shardCreated(let v)? = self.kind else { preconditionFailure() }

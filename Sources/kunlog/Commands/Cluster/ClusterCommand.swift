@@ -7,7 +7,7 @@ import MetadataClient
 struct ClusterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cluster", abstract: "Look at the cluster as a whole.",
-    subcommands: [ClusterStatus.self, ClusterUpgrade.self])
+    subcommands: [ClusterStatus.self, ClusterFailures.self, ClusterUpgrade.self])
 }
 
 /// `kunlog cluster status`.

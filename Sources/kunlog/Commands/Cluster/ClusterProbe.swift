@@ -62,7 +62,7 @@ final class ClusterProbe {
       id: definition.id.rawValue, name: definition.name, role: "\(definition.role)",
       address: "\(definition.host):\(definition.port)",
       postgresAddress: definition.postgresPort.map { "\(definition.host):\($0)" }, shard: shard?.id.rawValue,
-      state: "down")
+      state: "down", failure: definition.failure, drainSeconds: definition.drainSeconds)
     let channel = channel(definition)
     do {
       switch definition.role {

@@ -25,9 +25,13 @@ struct ClusterReport: Codable, Sendable {
     var metadataIndex: UInt64?
     var tablets: UInt64?
     var sizeBytes: UInt64?
+    /// Why the metadata log says that it has failed.
+    var failure: String?
+    /// It is to end, and lets its sessions end for so long.
+    var drainSeconds: UInt32?
 
     enum CodingKeys: String, CodingKey {
-      case id, name, role, address, shard, state, term, tablets
+      case id, name, role, address, shard, state, term, tablets, failure
       case postgresAddress = "postgres_address"
       case groupRole = "group_role"
       case commitIndex = "commit_index"
@@ -35,6 +39,7 @@ struct ClusterReport: Codable, Sendable {
       case lastIndex = "last_index"
       case metadataIndex = "metadata_index"
       case sizeBytes = "size_bytes"
+      case drainSeconds = "drain_seconds"
     }
   }
 
@@ -79,7 +84,8 @@ struct ClusterReport: Codable, Sendable {
     for node in nodes {
       table.add([
         String(node.id), node.name, node.shard.map { "\(node.role) (shard \($0))" } ?? node.role,
-        node.postgresAddress.map { "\(node.address), psql \($0)" } ?? node.address, node.state, node.groupRole ?? "",
+        node.postgresAddress.map { "\(node.address), psql \($0)" } ?? node.address, node.stateText,
+        node.groupRole ?? "",
         text(node.term), text(node.commitIndex), text(node.appliedIndex), text(node.metadataIndex),
       ])
     }
@@ -91,7 +97,30 @@ struct ClusterReport: Codable, Sendable {
         "shard \(shard.id) (\(shard.name)): \(isPast ? "" : "leader \(shard.leader ?? "none"), ")replicas \(shard.replicas.joined(separator: ", ")), "
           + "\(shard.tablets) tablets")
     }
+    for node in nodes {
+      guard let failure = node.failure else { continue }
+      lines.append("\(node.name) has failed: \(failure)." + (node.advice.map { " \($0)" } ?? ""))
+    }
     return lines.joined(separator: "\n")
+  }
+}
+
+extension ClusterReport.Node {
+  /// As the table has it.
+  var stateText: String {
+    let words = [state, failure == nil ? "" : "failed", drainSeconds == nil ? "" : "draining"].filter { !$0.isEmpty }
+    return words.joined(separator: ", ")
+  }
+
+  /// What a person may do about its failure.
+  var advice: String? {
+    switch role {
+    case "storage" where shard != nil:
+      "Start it, or, where its disk is lost: kunlog storage rebuild \(name)"
+    case "meta": "Start it, or put another one in its place: kunlog meta member replace \(id)"
+    case "compute": "Start it, or: kunlog compute remove \(name)"
+    default: nil
+    }
   }
 }
 
@@ -105,7 +134,8 @@ extension ClusterReport {
           id: definition.id.rawValue, name: definition.name, role: "\(definition.role)",
           address: "\(definition.host):\(definition.port)",
           postgresAddress: definition.postgresPort.map { "\(definition.host):\($0)" },
-          shard: image.shards.values.first { $0.replicas.contains(definition.id) }?.id.rawValue, state: "")
+          shard: image.shards.values.first { $0.replicas.contains(definition.id) }?.id.rawValue, state: "",
+          failure: definition.failure, drainSeconds: definition.drainSeconds)
       },
       shards: image.shardSummaries.map {
         Shard(id: $0.id, name: $0.name, leader: nil, replicas: $0.replicas, tablets: $0.tablets)

@@ -54,6 +54,9 @@ enum EventText {
     case .schemaChange(let event): return text(event, names)
     case .shard(.drainBegun(let id, let reason)): return "shard \(id)" + (reason.isEmpty ? "" : ": \(reason)")
     case .shard(let event): return "shard \(event.shardID)"
+    case .node(.failed(let id, let reason)): return "\(names[id]): \(reason)"
+    case .node(.drainBegun(let id, let seconds)): return "\(names[id]), within \(seconds) s"
+    case .node(let event): return names[event.nodeID]
     default: return catalogText(event, names)
     }
   }

@@ -9,7 +9,7 @@ struct MembershipReport: Codable, Sendable {
     var name: String
     var address: String
     /// "voter", "learner", "leaving".
-    var standing: MetaMembership.Standing
+    var standing: GroupMembership.Standing
     var isLeader: Bool
     /// The last entry that is durable there.
     var matchIndex: UInt64?
@@ -41,7 +41,7 @@ struct MembershipReport: Codable, Sendable {
     case lastIndex = "last_index"
   }
 
-  init(_ membership: MetaMembership) {
+  init(_ membership: GroupMembership) {
     leader = membership.leaderID?.rawValue
     term = membership.term
     configurationIndex = membership.configurationIndex

@@ -33,10 +33,12 @@ struct MetaGroupOptions: ParsableArguments {
 
   /// Lets the body change the group, then shows the members.
   @LoopActor
-  func run(_ body: @LoopActor (MetaGroup) async throws -> MetaMembership) async throws {
-    let client = MetaGroupClient(endpoints: try cluster.metaEndpoints(), tls: try cluster.tls())
+  func run(_ body: @LoopActor (GroupOperator) async throws -> GroupMembership) async throws {
+    let client = ReplicationGroupClient(endpoints: try cluster.metaEndpoints(), tls: try cluster.tls())
     defer { client.close() }
-    let group = MetaGroup(client: client, timeoutSeconds: timeout)
+    let group = GroupOperator(client: client, words: .meta, timeoutSeconds: timeout) {
+      StandardStream.error.write($0 + "\n")
+    }
     let report = MembershipReport(try await body(group))
     cluster.remember(client.knownEndpoints)
     print(json ? report.json : report.table)
@@ -75,7 +77,7 @@ struct MemberAdd: AsyncParsableCommand {
 
   func run() async throws {
     try await options.run { group in
-      try await group.add(node, name: name)
+      try await group.add(node.nodeID, at: node.metadataEndpoint, name: name)
       if learner { return try await group.membership() }
       try await group.awaitCaughtUp(node.nodeID)
       return try await group.promote(node.nodeID)
@@ -134,8 +136,8 @@ struct MemberReplace: AsyncParsableCommand {
   func run() async throws {
     let old = NodeID(rawValue: node)
     try await options.run { group in
-      try await group.requireReplaceable(old, by: new)
-      try await group.add(new, name: name)
+      try await group.requireReplaceable(old, by: new.nodeID)
+      try await group.add(new.nodeID, at: new.metadataEndpoint, name: name)
       try await group.awaitCaughtUp(new.nodeID)
       return try await group.swap(old, for: new.nodeID)
     }
@@ -169,7 +171,7 @@ struct MemberSetAddress: AsyncParsableCommand {
   @OptionGroup var options: MetaGroupOptions
 
   func run() async throws {
-    try await options.run { group in try await group.setAddress(node) }
+    try await options.run { group in try await group.setAddress(node.nodeID, to: node.metadataEndpoint) }
   }
 }
 

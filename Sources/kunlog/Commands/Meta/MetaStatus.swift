@@ -26,7 +26,7 @@ struct MetaStatus: AsyncParsableCommand {
 
   @LoopActor
   func run() async throws {
-    let client = MetaGroupClient(endpoints: try cluster.metaEndpoints(), tls: try cluster.tls())
+    let client = ReplicationGroupClient(endpoints: try cluster.metaEndpoints(), tls: try cluster.tls())
     defer { client.close() }
     let report = MetaStatusReport(await client.groupStatus(timeoutMilliseconds: timeoutMs))
     print(json ? report.json : report.table)

@@ -20,13 +20,20 @@ struct Bootstrap {
     try await append([
       .createCluster(ClusterDraft(id: clusterID, name: "quickstart", roleName: Self.role, roleVerifier: roleVerifier))
     ])
-    // Who was removed since (kunlog meta member remove) does not come back.
+    // Who was removed since (kunlog meta member remove, storage remove) does not come back.
     let removed = client.image.removedNodes
     try await append(layout.processes.map(\.definition).filter { !removed.contains($0.id) }.map { .registerNode($0) })
-    let shards = Set(layout.processes.compactMap(\.shard)).sorted()
+    // A shard that there is has the replicas that the log says.
+    let shards = Set(layout.processes.compactMap(\.shard)).filter { shard in
+      let id = ShardID(rawValue: shard)
+      return client.image.shards[id] == nil && !client.image.removedShards.contains(id)
+    }.sorted()
+    guard !shards.isEmpty else { return }
     try await append(
       shards.map { shard in
-        let replicas = layout.processes.filter { $0.shard == shard }.map { NodeID(rawValue: $0.nodeID) }
+        let replicas = layout.processes.filter { $0.shard == shard && $0.joins != true }.map {
+          NodeID(rawValue: $0.nodeID)
+        }
         return .createShard(ShardDraft(id: ShardID(rawValue: shard), replicas: replicas))
       })
   }

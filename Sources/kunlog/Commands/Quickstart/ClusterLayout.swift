@@ -14,11 +14,13 @@ struct ProcessLayout: Codable, Hashable, Sendable {
   var shard: UInt32?
   /// Metrics over HTTP; nil in a quick start that was made before there were any.
   var metricsPort: Int?
-  /// Came after the quick start's first start (`kunlog shard add`).
+  /// Came after the quick start's first start (`kunlog shard add`, `storage add`, `compute add`).
   var isAdded: Bool?
+  /// A storage node that came into a shard that there was.
+  var joins: Bool?
 
   enum CodingKeys: String, CodingKey {
-    case role, name, host, port, shard
+    case role, name, host, port, shard, joins
     case isAdded = "is_added"
     case nodeID = "node_id"
     case postgresPort = "postgres_port"

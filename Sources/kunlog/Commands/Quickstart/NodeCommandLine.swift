@@ -19,12 +19,15 @@ struct NodeCommandLine {
       line += ["--data", directory.dataDirectory(process.name)] + members(layout.processes(role: "meta"))
     case "storage":
       line += ["--data", directory.dataDirectory(process.name), "--shard", "\(process.shard ?? 0)"] + metadata
-      line += members(layout.processes(role: "storage").filter { $0.shard == process.shard })
+      line +=
+        process.joins == true
+        ? ["--join"]
+        : members(layout.processes(role: "storage").filter { $0.shard == process.shard && $0.joins != true })
     case "compute":
       line += ["--data", directory.dataDirectory(process.name)] + metadata
       line += ["--postgres", "\(process.host):\(process.postgresPort ?? 0)"]
     default:
-      line += metadata
+      line += metadata + ["--quickstart", directory.path]
     }
     return line
   }

@@ -34,6 +34,8 @@ struct QuickstartDirectory: Sendable {
   var hasBegun: Bool { access(begunFile, F_OK) == 0 }
   /// The same for a process that was added later.
   func begunFile(_ name: String) -> String { path + "/begun-\(name)" }
+  /// Says that it has data from now on.
+  func noteBegun(_ name: String) throws { try Data().write(to: URL(filePath: begunFile(name))) }
   func hasBegun(_ process: ProcessLayout) -> Bool {
     hasBegun && (process.isAdded != true || access(begunFile(process.name), F_OK) == 0)
   }

@@ -70,7 +70,7 @@ final class QuickstartSession {
     say("Stopped. The data stays in \(directory.path).")
   }
 
-  /// Processes that are added to the layout (`kunlog shard add`) are started.
+  /// Processes that are added to the layout (`kunlog shard add`, `storage add`, `compute add`) are started, those that it has no more are ended.
   private func watchLayout() {
     layoutTimer = LoopTimer(afterMilliseconds: 200, repeatMilliseconds: 200) { [weak self] in
       guard let self, let layout = try? directory.loadLayout(), layout != self.layout else { return }
@@ -114,7 +114,11 @@ final class QuickstartSession {
       password: Bootstrap.password, salt: SecureRandom.bytes(SCRAMVerifier.saltLengthBytes), cryptography: .openSSL)
     try await Bootstrap(layout: layout, client: client, roleVerifier: verifier.text).run()
     for process in layout.processes {
-      guard let port = process.postgresPort else { continue }
+      // Who is to leave takes nobody.
+      guard let port = process.postgresPort,
+        client.image.nodes[NodeID(rawValue: process.nodeID)].map({ $0.drainSeconds == nil }) ?? true,
+        !client.image.removedNodes.contains(NodeID(rawValue: process.nodeID))
+      else { continue }
       while true {
         if isStopping { throw StopRequest() }
         if let connection = try? await Connection.connect(

@@ -36,7 +36,8 @@ struct QuickstartStatus: AsyncParsableCommand {
       ports["postgres"] = process.postgresPort
       ports["metrics"] = process.metricsPort
       let accepts =
-        pid == nil ? false : await Self.accepts(host: process.host, port: process.postgresPort ?? process.port)
+        pid == nil
+        ? false : await QuickstartGrowth.accepts(host: process.host, port: process.postgresPort ?? process.port)
       report.processes.append(
         Report.Process(
           role: process.role, name: process.name, pid: pid, ports: ports,
@@ -60,15 +61,5 @@ struct QuickstartStatus: AsyncParsableCommand {
       ])
     }
     return table.text
-  }
-
-  @LoopActor
-  private static func accepts(host: String, port: Int) async -> Bool {
-    guard let connection = try? await Connection.connect(host: host, port: port, tls: nil, timeoutMilliseconds: 500)
-    else {
-      return false
-    }
-    connection.close()
-    return true
   }
 }

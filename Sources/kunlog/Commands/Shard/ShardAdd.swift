@@ -1,6 +1,5 @@
 import ArgumentParser
 import EventLoop
-import FoundationEssentials
 import Metadata
 import MetadataClient
 import RPC
@@ -88,51 +87,11 @@ struct ShardAdd: AsyncParsableCommand {
 
   @LoopActor
   private func addToQuickstart(_ client: MetadataClient, _ shard: UInt32) async throws {
-    let directory = QuickstartDirectory(path: cluster.data!)
-    var layout = try directory.requireLayout()
-    guard directory.runningProcess("supervisor") != nil else {
-      throw CommandFailure(
-        description:
-          "The quick start in \(directory.path) does not run. Start it: kunlog quickstart --data \(directory.path)")
-    }
-    // What an earlier command has begun and not finished is gone on with.
-    var added = layout.processes.filter { $0.shard == shard }
-    if added.isEmpty {
-      added = try newProcesses(layout, shard, client.image)
-      layout.processes += added
-      try QuickstartPreparation.createCertificates(layout, in: directory)
-      try directory.save(layout)
-    }
+    let growth = try QuickstartGrowth(cluster.data!)
+    let added = try await growth.addShard(shard, replicas: replicas, client.image)
     print("starting " + added.map { "\($0.name) (port \($0.port))" }.joined(separator: ", "))
-    try await register(client, shard, added.map(\.definition), logs: "\(directory.path)/log/")
-    for process in added { try Data().write(to: URL(filePath: directory.begunFile(process.name))) }
-  }
-
-  /// Numbers and ports that nobody has.
-  @LoopActor
-  private func newProcesses(_ layout: ClusterLayout, _ shard: UInt32, _ image: Image) throws -> [ProcessLayout] {
-    let host = layout.processes.first?.host ?? "127.0.0.1"
-    var ports = Set(layout.ports)
-    var numbers = Set(layout.processes.map(\.nodeID)).union(image.nodes.keys.map(\.rawValue))
-    numbers.formUnion(image.removedNodes.map(\.rawValue))
-    func port(from first: Int) throws -> Int {
-      for port in max(first, 1)...65535 where !ports.contains(port) {
-        guard let listener = try? TCPListener(host: host, port: port, onConnection: { $0.close() }) else { continue }
-        listener.close()
-        ports.insert(port)
-        return port
-      }
-      throw CommandFailure(description: "There is no free port above \(first).")
-    }
-    return try (1...replicas).map { number in
-      var id = UInt64(shard) * 10 + UInt64(number)
-      while numbers.contains(id) { id = max(id, numbers.max() ?? 0) + 1 }
-      numbers.insert(id)
-      return ProcessLayout(
-        role: "storage", name: "storage-\(shard)-\(number)", nodeID: id, host: host,
-        port: try port(from: layout.nodePort),
-        shard: shard, metricsPort: try layout.metricsPort.map { try port(from: $0) }, isAdded: true)
-    }
+    try await register(client, shard, added.map(\.definition), logs: "\(growth.directory.path)/log/")
+    for process in added { try growth.directory.noteBegun(process.name) }
   }
 
   // MARK: Registering

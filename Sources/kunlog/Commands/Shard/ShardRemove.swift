@@ -23,8 +23,6 @@ struct ShardRemove: AsyncParsableCommand {
   @Argument(help: "The shard: its number or its name.")
   var shard: String
 
-  /// How long a quick start's supervisor may take to end the processes.
-  private static let patienceMilliseconds = 20_000
   private static let leaderMilliseconds = 10_000
 
   @LoopActor
@@ -86,25 +84,8 @@ struct ShardRemove: AsyncParsableCommand {
       if !nodes.isEmpty { print("End its storage nodes: \(nodes.joined(separator: ", ")). Nothing needs their files.") }
       return
     }
-    let directory = QuickstartDirectory(path: data)
     let processes = layout.processes.filter { $0.role == "storage" && $0.shard == id.rawValue }
-    guard !processes.isEmpty else { return }
-    var rest = layout
-    rest.processes.removeAll { processes.contains($0) }
-    try directory.save(rest)
-    guard directory.runningProcess("supervisor") != nil else {
-      for process in processes { _ = try directory.putAside(process.name) }
-      return
-    }
-    let deadline = Loop.now + UInt64(Self.patienceMilliseconds) * 1_000_000
-    while let process = processes.first(where: { directory.runningProcess($0.name) != nil }) {
-      guard Loop.now < deadline else {
-        throw CommandFailure(
-          description: "The shard is removed, but \(process.name) still runs: see \(directory.logFile(process.name)).")
-      }
-      try await loopSleep(milliseconds: 50)
-    }
-    let names = processes.map(\.name).joined(separator: ", ")
-    print("\(names) have ended; their files are in \(directory.removedFolder)")
+    let end = try await QuickstartGrowth.end(processes, in: QuickstartDirectory(path: data), what: "The shard")
+    if let end { print(end) }
   }
 }

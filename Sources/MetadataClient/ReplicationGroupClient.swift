@@ -4,17 +4,17 @@ import MetadataWire
 import ProtocolMetadata
 import RPC
 
-/// An operator's conversation with the group of meta nodes itself: who belongs to it, and who leads. It needs no image, so it
-/// works where the log of facts does not.
+/// An operator's conversation with a replication group itself, that of the meta nodes or a shard: who belongs to it, and who
+/// leads. It needs no image, so it works where the log of facts does not.
 @LoopActor
-package final class MetaGroupClient {
+package final class ReplicationGroupClient {
   private let tls: TLSConfiguration?
   private let clusterID: ClusterID?
   private var endpoints: [MetadataEndpoint]
   private var leader: MetadataEndpoint?
   private var channels: [MetadataEndpoint: RPCChannel] = [:]
 
-  /// - Parameter endpoints: meta nodes to begin with; the others are learned from their answers.
+  /// - Parameter endpoints: members to begin with; the others are learned from their answers.
   package init(endpoints: [MetadataEndpoint], tls: TLSConfiguration?, clusterID: ClusterID? = nil) {
     precondition(!endpoints.isEmpty, "at least one endpoint is needed")
     self.endpoints = endpoints
@@ -27,18 +27,18 @@ package final class MetaGroupClient {
     channels = [:]
   }
 
-  /// Every meta node that has been heard of, those of the last answer first.
+  /// Every member that has been heard of, those of the last answer first.
   package var knownEndpoints: [MetadataEndpoint] { endpoints }
 
   /// The members as the leader knows them; everything that was committed before is in the answer.
-  package func membership(timeoutMilliseconds: Int = 5_000) async throws(MetadataError) -> MetaMembership {
+  package func membership(timeoutMilliseconds: Int = 5_000) async throws(MetadataError) -> GroupMembership {
     let request = Kunlog_Metadata_V1_ListMembersRequest.with { $0.clusterID = .init(clusterID?.rawValue ?? []) }
     return try await askLeader(timeoutMilliseconds) {
-      (channel, milliseconds) async throws(RPCError) -> Answer<MetaMembership> in
+      (channel, milliseconds) async throws(RPCError) -> Answer<GroupMembership> in
       let response = try await channel.unary(
         AdminMethods.listMembers, request, timeoutMilliseconds: milliseconds)
       switch response.kind {
-      case .membership(let membership): return .answer(MetaMembership(membership))
+      case .membership(let membership): return .answer(GroupMembership(membership))
       case .notLeader(let other): return .elsewhere(other.leaderAddress)
       case nil: return .elsewhere("")
       }
@@ -46,19 +46,19 @@ package final class MetaGroupClient {
   }
 
   /// What each of the nodes knows for itself, leader or not; without those that do not answer.
-  package func opinions(timeoutMilliseconds: Int = 1_000) async -> [MetaMembership] {
+  package func opinions(timeoutMilliseconds: Int = 1_000) async -> [GroupMembership] {
     let request = Kunlog_Metadata_V1_ListMembersRequest.with {
       $0.clusterID = .init(clusterID?.rawValue ?? [])
       $0.allowStale = true
     }
-    var result: [MetaMembership] = []
+    var result: [GroupMembership] = []
     for endpoint in endpoints {
       guard
         let response = try? await channel(endpoint).unary(
           AdminMethods.listMembers, request, timeoutMilliseconds: timeoutMilliseconds),
         case .membership(let membership) = response.kind
       else { continue }
-      result.append(MetaMembership(membership))
+      result.append(GroupMembership(membership))
     }
     return result
   }
@@ -67,19 +67,19 @@ package final class MetaGroupClient {
   /// - Parameter configurationIndex: of the membership that the change was decided by.
   /// - Throws: `rejected` where nothing was changed; `outcomeUnknown` and `unavailable`: look at the membership again.
   package func change(
-    _ changes: [MetaMemberChange], at configurationIndex: UInt64, timeoutMilliseconds: Int = 10_000
-  ) async throws(MetadataError) -> MetaMembership {
+    _ changes: [GroupMemberChange], at configurationIndex: UInt64, timeoutMilliseconds: Int = 10_000
+  ) async throws(MetadataError) -> GroupMembership {
     let request = Kunlog_Metadata_V1_ChangeMembersRequest.with {
       $0.clusterID = .init(clusterID?.rawValue ?? [])
       $0.configurationIndex = configurationIndex
       $0.changes = changes.map(\.wire)
     }
     return try await askLeader(timeoutMilliseconds) {
-      (channel, milliseconds) async throws(RPCError) -> Answer<MetaMembership> in
+      (channel, milliseconds) async throws(RPCError) -> Answer<GroupMembership> in
       let response = try await channel.unary(
         AdminMethods.changeMembers, request, timeoutMilliseconds: milliseconds)
       switch response.kind {
-      case .membership(let membership): return .answer(MetaMembership(membership))
+      case .membership(let membership): return .answer(GroupMembership(membership))
       case .rejected(let rejected): return .rejected(Rejection(wire: rejected))
       case .notLeader(let other): return .elsewhere(other.leaderAddress)
       case nil: return .elsewhere("")
@@ -139,7 +139,7 @@ package final class MetaGroupClient {
       switch answer {
       case .answer(let value):
         leader = endpoint
-        if let membership = value as? MetaMembership { learn(membership) }
+        if let membership = value as? GroupMembership { learn(membership) }
         return value
       case .rejected(let rejection):
         leader = endpoint
@@ -160,11 +160,11 @@ package final class MetaGroupClient {
       }
     }
     let all = reasons.map { "\($0.key): \($0.value)" }.sorted().joined(separator: "; ")
-    throw .unavailable(all.isEmpty ? "no meta node was asked" : all)
+    throw .unavailable(all.isEmpty ? "nobody was asked" : all)
   }
 
   /// The members are whom to ask from now on; whoever was asked before only after them.
-  private func learn(_ membership: MetaMembership) {
+  private func learn(_ membership: GroupMembership) {
     let members = membership.members.compactMap { MetadataEndpoint($0.address) }
     endpoints = members + endpoints.filter { !members.contains($0) }
   }

@@ -5,9 +5,9 @@ import Metadata
 import MetadataClient
 import Monitoring
 
-/// `kunlog compute`: takes clients, plans and runs their statements.
-struct ComputeCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "compute", abstract: "Run a compute node.")
+/// `kunlog compute [run]`: takes clients, plans and runs their statements.
+struct ComputeRun: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "run", abstract: "Run a compute node.")
 
   @OptionGroup var node: NodeOptions
 
@@ -36,6 +36,7 @@ struct ComputeCommand: AsyncParsableCommand {
       compute.onFailure = fail
       return NodeRole(
         start: { try await compute.start() }, stop: { await compute.stop() },
+        failureCode: { compute.isRemoved ? removedExitCode : 1 },
         monitoring: MonitoringSource(metrics: { compute.metrics }, unreadiness: { compute.unreadiness }))
     }
   }

@@ -1,62 +1,99 @@
 import EventLoop
 import Metadata
-import MetadataClient
 
-/// A command that could not be carried out: what, where, and what to do.
-struct CommandFailure: Error, CustomStringConvertible {
-  let description: String
+/// A change of a group that could not be carried out: what, where, and what to do.
+package struct GroupFailure: Error, Sendable, CustomStringConvertible {
+  package let description: String
 }
 
-/// Brings the group of meta nodes to where an operator wants it. Each step is a goal: it is looked at first, and what is so
-/// already is not done, so that a command that was cut off can be given again. Progress goes to standard error.
+/// What people are told of a replication group, and which commands look after it.
+package struct GroupWords: Sendable {
+  /// `the group of meta nodes`, `shard 3`.
+  package var group: String
+  /// Several of its nodes.
+  package var nodes: String
+  /// How a new node is started.
+  package var start: @Sendable (NodeID, _ address: String) -> String
+  /// How one is added.
+  package var add: @Sendable (NodeID) -> String
+  /// What helps where a node is a member at another address.
+  package var moved: @Sendable (NodeID, _ address: String) -> String
+  /// What is left where a majority is lost.
+  package var lost: String
+
+  /// Of the group of meta nodes.
+  package static let meta = GroupWords(
+    group: "the group of meta nodes", nodes: "meta nodes",
+    start: { "kunlog meta --join --node-id \($0) --listen \($1) …" },
+    add: { "kunlog meta member add \($0)=HOST:PORT" },
+    moved: { "Where it has moved: kunlog meta member set-address \($0)=\($1). " },
+    lost: "Only where they are lost for good: kunlog meta recover.")
+
+  /// Of a shard.
+  package static func shard(_ id: ShardID) -> GroupWords {
+    GroupWords(
+      group: "shard \(id)", nodes: "storage nodes",
+      start: { "kunlog storage --join --shard \(id) --node-id \($0) --listen \($1) …" },
+      add: { "kunlog storage add --shard \(id) --member \($0)=HOST:PORT" }, moved: { _, _ in "" },
+      lost: "A shard whose majority is lost for good has lost what it acknowledged.")
+  }
+}
+
+/// Brings a replication group to where an operator wants it. Each step is a goal: it is looked at first, and what is so
+/// already is not done, so that what was cut off can be asked for again.
 @LoopActor
-final class MetaGroup {
-  private let client: MetaGroupClient
+package final class GroupOperator {
+  private let client: ReplicationGroupClient
+  private let words: GroupWords
   private let deadline: UInt64
   private let timeoutSeconds: Int
+  private let onProgress: @LoopActor (String) -> Void
   private var lastProgress = ""
 
   /// Between two looks at the group.
   private static let pauseMilliseconds = 100
 
-  init(client: MetaGroupClient, timeoutSeconds: Int) {
+  /// - Parameter onProgress: told what is done and what is waited for, each thing once.
+  package init(
+    client: ReplicationGroupClient, words: GroupWords, timeoutSeconds: Int,
+    onProgress: @escaping @LoopActor (String) -> Void
+  ) {
     self.client = client
+    self.words = words
     self.timeoutSeconds = timeoutSeconds
+    self.onProgress = onProgress
     deadline = Loop.now + UInt64(timeoutSeconds) * 1_000_000_000
   }
 
   /// The members as the leader knows them.
-  func membership() async throws -> MetaMembership {
+  package func membership() async throws -> GroupMembership {
     do throws(MetadataError) {
       return try await client.membership(timeoutMilliseconds: min(5_000, max(1, remainingMilliseconds)))
     } catch {
-      throw CommandFailure(description: await explanation(error))
+      throw GroupFailure(description: await explanation(error))
     }
   }
 
   /// Adds a node without a vote.
-  func add(_ node: Member, name: String?) async throws {
-    let endpoint = node.metadataEndpoint
-    try await ensure("node \(node.id) at \(endpoint) receives the log") { membership in
-      guard let known = membership.member(node.nodeID) else {
-        return [.addLearner(node.nodeID, name: name, endpoint)]
-      }
+  package func add(_ id: NodeID, at endpoint: MetadataEndpoint, name: String?) async throws {
+    try await ensure("node \(id) at \(endpoint) receives the log") { membership in
+      guard let known = membership.member(id) else { return [.addLearner(id, name: name, endpoint)] }
       guard known.address == endpoint.description else {
-        throw CommandFailure(
-          description: "Node \(node.id) is a member already, at \(known.address). Where it has moved: "
-            + "kunlog meta member set-address \(node.id)=\(endpoint). A new node needs a new number.")
+        throw GroupFailure(
+          description: "Node \(id) is a member already, at \(known.address). "
+            + words.moved(id, endpoint.description) + "A new node needs a new number.")
       }
       return []
     }
   }
 
   /// Returns once the node may be given a vote.
-  func awaitCaughtUp(_ id: NodeID) async throws {
+  package func awaitCaughtUp(_ id: NodeID) async throws {
     while true {
       let membership = try await membership()
       guard let member = membership.member(id) else {
-        throw CommandFailure(
-          description: "Node \(id) is not a member. Add it first: kunlog meta member add \(id)=HOST:PORT")
+        throw GroupFailure(
+          description: "Node \(id) is not a member. Add it first: \(words.add(id))")
       }
       if member.standing != .learner || member.isCaughtUp == true { return }
       let lag = membership.lastIndex - min(membership.lastIndex, member.matchIndex ?? 0)
@@ -64,38 +101,38 @@ final class MetaGroup {
         member.isAlive == true
           ? "node \(id) catches up: \(lag) of \(membership.lastIndex) entries to go"
           : "node \(id) does not answer at \(member.address); is it started? "
-            + "(kunlog meta --join --node-id \(id) --listen \(member.address) …)")
+            + "(\(words.start(id, member.address)))")
       try await pause("node \(id) catches up")
     }
   }
 
   /// Gives a learner a vote.
   @discardableResult
-  func promote(_ id: NodeID) async throws -> MetaMembership {
+  package func promote(_ id: NodeID) async throws -> GroupMembership {
     try await ensure("node \(id) votes") { membership in
       guard let member = membership.member(id) else {
-        throw CommandFailure(description: "Node \(id) is not a member.")
+        throw GroupFailure(description: "Node \(id) is not a member.")
       }
       return member.standing == .learner ? [.promote(id)] : []
     }
   }
 
   /// Fails where the replacement makes no sense; fine where it is done already.
-  func requireReplaceable(_ old: NodeID, by new: Member) async throws {
+  package func requireReplaceable(_ old: NodeID, by new: NodeID) async throws {
     let membership = try await membership()
-    guard membership.member(old) != nil || membership.member(new.nodeID)?.standing == .voter else {
-      throw CommandFailure(
-        description: "Node \(old) is not a member of the group; its members are \(Self.names(membership)).")
+    guard membership.member(old) != nil || membership.member(new)?.standing == .voter else {
+      throw GroupFailure(
+        description: "Node \(old) is not a member of \(words.group); its members are \(Self.names(membership)).")
     }
   }
 
   /// Gives one node a vote and takes the other one's, in one step.
-  func swap(_ old: NodeID, for new: NodeID) async throws -> MetaMembership {
+  package func swap(_ old: NodeID, for new: NodeID) async throws -> GroupMembership {
     try await ensure("node \(new) votes in the place of node \(old)") { membership in
       guard let member = membership.member(new) else {
-        throw CommandFailure(description: "Node \(new) is not a member any more: somebody else has removed it.")
+        throw GroupFailure(description: "Node \(new) is not a member any more: somebody else has removed it.")
       }
-      var changes: [MetaMemberChange] = []
+      var changes: [GroupMemberChange] = []
       if member.standing == .learner { changes.append(.promote(new)) }
       if membership.member(old) != nil { changes.append(.remove(old)) }
       return changes
@@ -103,11 +140,11 @@ final class MetaGroup {
   }
 
   /// Takes a node out.
-  func remove(_ id: NodeID) async throws -> MetaMembership {
+  package func remove(_ id: NodeID) async throws -> GroupMembership {
     let before = try await membership()
     guard before.member(id) != nil else {
-      throw CommandFailure(
-        description: "Node \(id) is not a member of the group; its members are \(Self.names(before)).")
+      throw GroupFailure(
+        description: "Node \(id) is not a member of \(words.group); its members are \(Self.names(before)).")
     }
     return try await ensure("node \(id) is out") { membership in
       membership.member(id) == nil ? [] : [.remove(id)]
@@ -115,31 +152,30 @@ final class MetaGroup {
   }
 
   /// Says where a node is reached.
-  func setAddress(_ node: Member) async throws -> MetaMembership {
-    let endpoint = node.metadataEndpoint
-    return try await ensure("node \(node.id) is reached at \(endpoint)") { membership in
-      guard let known = membership.member(node.nodeID) else {
-        throw CommandFailure(
-          description: "Node \(node.id) is not a member of the group; its members are \(Self.names(membership)).")
+  package func setAddress(_ id: NodeID, to endpoint: MetadataEndpoint) async throws -> GroupMembership {
+    try await ensure("node \(id) is reached at \(endpoint)") { membership in
+      guard let known = membership.member(id) else {
+        throw GroupFailure(
+          description: "Node \(id) is not a member of \(words.group); its members are \(Self.names(membership)).")
       }
-      return known.address == endpoint.description ? [] : [.setAddress(node.nodeID, endpoint)]
+      return known.address == endpoint.description ? [] : [.setAddress(id, endpoint)]
     }
   }
 
   /// Hands the leadership over; returns once somebody leads.
-  func transfer(to id: NodeID?) async throws -> MetaMembership {
+  package func transfer(to id: NodeID?) async throws -> GroupMembership {
     let before = try await membership()
     if let id, before.leaderID == id { return before }
     do throws(MetadataError) {
       try await client.transferLeadership(to: id)
     } catch {
-      throw CommandFailure(description: await explanation(error))
+      throw GroupFailure(description: await explanation(error))
     }
     while true {
       let after = try await membership()
       if id == nil ? after.leaderID != before.leaderID : after.leaderID == id { return after }
       guard id != nil, after.leaderID == before.leaderID else {
-        throw CommandFailure(
+        throw GroupFailure(
           description: "The leadership went to node \(after.leaderID.map(String.init(describing:)) ?? "?") instead: "
             + "an election came between. Give the command again.")
       }
@@ -152,8 +188,8 @@ final class MetaGroup {
   /// Changes the members until nothing is left to change.
   @discardableResult
   private func ensure(
-    _ goal: String, _ missing: @LoopActor (MetaMembership) throws -> [MetaMemberChange]
-  ) async throws -> MetaMembership {
+    _ goal: String, _ missing: @LoopActor (GroupMembership) throws -> [GroupMemberChange]
+  ) async throws -> GroupMembership {
     while true {
       let membership = try await membership()
       if membership.isJoint {
@@ -172,9 +208,9 @@ final class MetaGroup {
       } catch {
         // 40001, 55006: somebody else changes the group, or its leadership is on the move; look again.
         if case .rejected(let rejection) = error, !["40001", "55006"].contains(rejection.sqlState.rawValue) {
-          throw CommandFailure(description: Self.text(rejection))
+          throw GroupFailure(description: Self.text(rejection))
         }
-        if case .refused = error { throw CommandFailure(description: error.description) }
+        if case .refused = error { throw GroupFailure(description: error.description) }
         report("trying again: \(error)")
         try await pause(goal)
       }
@@ -188,7 +224,7 @@ final class MetaGroup {
 
   private func pause(_ goal: String) async throws {
     guard remainingMilliseconds > 0 else {
-      throw CommandFailure(
+      throw GroupFailure(
         description: "Not within \(timeoutSeconds) s: \(goal). Last: \(lastProgress). "
           + "Give the command again to go on; nothing is done twice.")
     }
@@ -198,7 +234,7 @@ final class MetaGroup {
   private func report(_ text: String) {
     guard text != lastProgress else { return }
     lastProgress = text
-    StandardStream.error.write(text + "\n")
+    onProgress(text)
   }
 
   // MARK: - Words
@@ -210,7 +246,7 @@ final class MetaGroup {
     return text
   }
 
-  private static func names(_ membership: MetaMembership) -> String {
+  private static func names(_ membership: GroupMembership) -> String {
     membership.members.map { "\($0.nodeID)=\($0.address)" }.joined(separator: ", ")
   }
 
@@ -221,17 +257,18 @@ final class MetaGroup {
     case .unavailable(let reason):
       let opinions = await client.opinions()
       guard let best = opinions.max(by: { ($0.term, $0.lastIndex) < ($1.term, $1.lastIndex) }) else {
-        return "No meta node answers (\(reason)). Is the cluster running? Are --endpoints and certificate right?"
+        return
+          "None of the \(words.nodes) answers (\(reason)). Is the cluster running? Are --endpoints and certificate right?"
       }
       let voters = best.members.filter { $0.standing != .learner }
       let reached = voters.filter { voter in opinions.contains { $0.nodeID == voter.nodeID } }
       let missing = voters.filter { voter in !reached.contains(voter) }
       var text =
-        "The group of meta nodes has no leader: \(reached.count) of \(voters.count) voters answer"
+        "\(words.group.prefix(1).uppercased())\(words.group.dropFirst()) has no leader: \(reached.count) of \(voters.count) voters answer"
         + (missing.isEmpty
           ? "." : ", not " + missing.map { "\($0.nodeID) at \($0.address)" }.joined(separator: " and ") + ".")
       if reached.count * 2 <= voters.count {
-        text += " Bring one of them back. Only where they are lost for good: kunlog meta recover."
+        text += " Bring one of them back. \(words.lost)"
       }
       return text
     default: return error.description

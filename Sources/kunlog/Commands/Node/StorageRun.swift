@@ -6,9 +6,9 @@ import Monitoring
 import SQLiteEngine
 import StorageNode
 
-/// `kunlog storage`: one replica of one shard.
-struct StorageCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "storage", abstract: "Run a storage node.")
+/// `kunlog storage [run]`: one replica of one shard.
+struct StorageRun: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "run", abstract: "Run a storage node.")
 
   @OptionGroup var node: NodeOptions
 
@@ -22,15 +22,33 @@ struct StorageCommand: AsyncParsableCommand {
   var metadata: String
 
   @Option(
-    name: .long, parsing: .singleValue, help: "A storage node of the shard, itself included: id=host:port. Repeat.")
-  var member: [Member]
+    name: .long, parsing: .singleValue,
+    help: "A storage node that the shard starts with, itself included: id=host:port. Repeat.")
+  var member: [Member] = []
+
+  @Flag(
+    name: .long,
+    help: "The shard exists: this node waits until 'kunlog storage add' or 'rebuild' names it.")
+  var join = false
+
+  func validate() throws {
+    guard join != !member.isEmpty else {
+      throw ValidationError(
+        join
+          ? "Leave --member out with --join: a node that comes in is told of the others by their leader."
+          : "Say whom the shard starts with (--member, for each of them), or --join where it exists already.")
+    }
+    guard join || member.contains(where: { $0.id == node.nodeID }) else {
+      throw ValidationError("The shard starts without this node: no --member \(node.nodeID)=HOST:PORT.")
+    }
+  }
 
   func run() async throws {
     let listen = try node.endpoint()
     let configuration = StorageNodeConfiguration(
       clusterID: try node.cluster(), shardID: ShardID(rawValue: shard), nodeID: NodeID(rawValue: node.nodeID),
       members: member.map { .init(id: NodeID(rawValue: $0.id), host: $0.endpoint.host, port: $0.endpoint.port) },
-      dataDirectory: data, host: listen.host, port: listen.port, tls: node.tls,
+      dataDirectory: data, host: listen.host, port: listen.port, name: node.name, tls: node.tls,
       tune: { [mayBegin = !node.existing] in $0.mayBegin = mayBegin })
     let endpoints = try MetadataEndpoint.list(metadata)
     let name = node.name
@@ -52,6 +70,7 @@ struct StorageCommand: AsyncParsableCommand {
           await storage.stop()
           client.stop()
         },
+        failureCode: { storage.isRemoved ? removedExitCode : 1 },
         monitoring: MonitoringSource(
           metrics: {
             var set = await storage.metrics()

@@ -1,8 +1,8 @@
 import Metadata
 import ProtocolMetadata
 
-/// The group of meta nodes, as one of them describes it.
-package struct MetaMembership: Sendable, Hashable {
+/// A replication group, as one of its members describes it.
+package struct GroupMembership: Sendable, Hashable {
   /// What a member is to the group.
   package enum Standing: String, Sendable, Hashable, Codable {
     /// Its vote counts.
@@ -13,7 +13,7 @@ package struct MetaMembership: Sendable, Hashable {
     case leaving
   }
 
-  /// One meta node of the group.
+  /// One node of the group.
   package struct Member: Sendable, Hashable {
     package var nodeID: NodeID
     /// Empty where the log of facts does not name the node.
@@ -72,8 +72,8 @@ package struct MetaMembership: Sendable, Hashable {
 }
 
 /// One wish about the members.
-package enum MetaMemberChange: Sendable, Hashable {
-  /// Adds a node that receives the log but does not vote; nil name: `meta-<id>`.
+package enum GroupMemberChange: Sendable, Hashable {
+  /// Adds a node that receives the log but does not vote; nil name: `meta-<id>`; a shard's nodes have theirs already.
   case addLearner(NodeID, name: String?, MetadataEndpoint)
   /// Gives a learner that has caught up a vote.
   case promote(NodeID)

@@ -8,38 +8,53 @@ import Raft
 import Replica
 import SQLTypes
 
-/// The gRPC service for operators of the meta group: admin.proto.
+/// The gRPC service for operators of a replication group: admin.proto. Meta and storage nodes serve it alike.
 @LoopActor
-final class MetadataAdmin {
-  typealias ChangeResponse = Kunlog_Metadata_V1_ChangeMembersResponse
-  typealias TransferResponse = Kunlog_Metadata_V1_TransferLeadershipResponse
+package final class GroupAdmin<Machine: StateMachine> {
+  package typealias ChangeResponse = Kunlog_Metadata_V1_ChangeMembersResponse
+  package typealias TransferResponse = Kunlog_Metadata_V1_TransferLeadershipResponse
 
-  private let service: MetadataService
-  private let recorder: MembershipRecorder
+  private let kind: GroupKind
+  private let clusterID: ClusterID
+  private let replica: Replica<Machine>
+  private let recorder: MembershipRecorder<Machine>
+  private let image: @LoopActor () -> Image
 
-  private var replica: Replica<MetadataMachine> { service.replica }
-
-  init(_ service: MetadataService, recorder: MembershipRecorder) {
-    self.service = service
+  /// - Parameter image: of the log of facts, as far as it is known here.
+  package init(
+    _ kind: GroupKind, clusterID: ClusterID, replica: Replica<Machine>, recorder: MembershipRecorder<Machine>,
+    image: @escaping @LoopActor () -> Image
+  ) {
+    self.kind = kind
+    self.clusterID = clusterID
+    self.replica = replica
     self.recorder = recorder
+    self.image = image
   }
 
-  func register(at server: RPCServer) {
+  /// Serves the methods.
+  package func register(at server: RPCServer) {
     server.handle(AdminMethods.listMembers) { [self] request, _ in
-      try service.check(request.clusterID)
+      try check(request.clusterID)
       if request.allowStale { return .with { $0.membership = membership } }
       guard replica.isLeader else { return .with { $0.notLeader = notLeader } }
-      try await service.confirm()
+      do throws(ReplicaError) { try await replica.readIndex() } catch { throw RPCError(error) }
       guard replica.isLeader else { return .with { $0.notLeader = notLeader } }
       return .with { $0.membership = membership }
     }
     server.handle(AdminMethods.changeMembers) { [self] request, context in
-      try service.check(request.clusterID)
+      try check(request.clusterID)
       return try await change(request, principal: context.caller?.name ?? "operator")
     }
     server.handle(AdminMethods.transferLeadership) { [self] request, _ in
-      try service.check(request.clusterID)
+      try check(request.clusterID)
       return try await transfer(to: request.nodeID)
+    }
+  }
+
+  private func check<Bytes: Collection>(_ requested: Bytes) throws(RPCError) where Bytes.Element == UInt8 {
+    guard requested.isEmpty || clusterID.rawValue.elementsEqual(requested) else {
+      throw RPCError(.failedPrecondition, "this node belongs to another cluster")
     }
   }
 
@@ -62,7 +77,7 @@ final class MetadataAdmin {
     }
     let plan: MembershipPlan
     do throws(Rejection) {
-      plan = try MembershipPlan(request.changes, status: status, image: service.machine.image)
+      plan = try MembershipPlan(request.changes, of: kind, status: status, image: image())
     } catch { return rejected(error) }
     if plan.removed.contains(replica.configuration.nodeID), let successor = plan.successor {
       // Who leaves must not lead meanwhile: the successor is up to date, and goes on with the change.
@@ -75,7 +90,7 @@ final class MetadataAdmin {
     } catch {
       switch error {
       case .notLeader: return .with { $0.notLeader = notLeader }
-      case .refused(let refusal): return rejected(Rejection(refusal))
+      case .refused(let refusal): return rejected(Rejection(refusal, of: kind))
       case .overloaded: return rejected(Rejection(.objectInUse, "the leadership is being handed over"))
       default: throw RPCError(error)
       }
@@ -101,7 +116,7 @@ final class MetadataAdmin {
     if node != 0 {
       guard let member = status.members.first(where: { $0.id == node && $0.isVoter }) else {
         return .with {
-          $0.rejected = Rejection(.undefinedObject, "node \(node) is no voter of the group of meta nodes").wire
+          $0.rejected = Rejection(.undefinedObject, "node \(node) is no voter of \(kind.text)").wire
         }
       }
       guard node != replica.configuration.nodeID else {
@@ -122,7 +137,7 @@ final class MetadataAdmin {
     } catch {
       switch error {
       case .notLeader: return .with { $0.notLeader = notLeader }
-      case .refused(let refusal): return .with { $0.rejected = Rejection(refusal).wire }
+      case .refused(let refusal): return .with { $0.rejected = Rejection(refusal, of: kind).wire }
       case .timedOut:
         return .with {
           $0.rejected =
@@ -149,10 +164,10 @@ final class MetadataAdmin {
 
   private var membership: Kunlog_Metadata_V1_Membership {
     let status = replica.status
-    let image = service.machine.image
+    let image = image()
     let lag = replica.configuration.raft.promotionLagEntries
     return .with {
-      $0.clusterID = .init(service.clusterID.rawValue)
+      $0.clusterID = .init(clusterID.rawValue)
       $0.nodeID = replica.configuration.nodeID
       $0.configurationIndex = status.configurationIndex
       $0.isJoint = status.isJoint
@@ -176,15 +191,27 @@ final class MetadataAdmin {
   }
 }
 
-/// The methods of `kunlog.metadata.v1.Admin`, as a meta node serves them.
-enum AdminMethods {
+/// The methods of `kunlog.metadata.v1.Admin`, as a node serves them.
+package enum AdminMethods {
   private static let service = "kunlog.metadata.v1.Admin"
-  static let listMembers = RPCMethod<Kunlog_Metadata_V1_ListMembersRequest, Kunlog_Metadata_V1_ListMembersResponse>(
+  package static let listMembers = RPCMethod<
+    Kunlog_Metadata_V1_ListMembersRequest, Kunlog_Metadata_V1_ListMembersResponse
+  >(
     service: service, method: "ListMembers")
-  static let changeMembers = RPCMethod<
+  package static let changeMembers = RPCMethod<
     Kunlog_Metadata_V1_ChangeMembersRequest, Kunlog_Metadata_V1_ChangeMembersResponse
   >(service: service, method: "ChangeMembers")
-  static let transferLeadership = RPCMethod<
+  package static let transferLeadership = RPCMethod<
     Kunlog_Metadata_V1_TransferLeadershipRequest, Kunlog_Metadata_V1_TransferLeadershipResponse
   >(service: service, method: "TransferLeadership")
+}
+
+extension RPCError {
+  /// Nothing but another attempt helps against any of a replica's errors.
+  package init(_ error: ReplicaError) {
+    switch error {
+    case .overloaded, .diskFull: self.init(.resourceExhausted, error.description)
+    default: self.init(.unavailable, error.description)
+    }
+  }
 }

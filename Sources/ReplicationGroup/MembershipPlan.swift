@@ -5,24 +5,27 @@ import Replica
 import SQLTypes
 
 /// An operator's change of the members, checked for what would do harm: consensus itself only refuses what makes no sense.
-struct MembershipPlan {
+package struct MembershipPlan {
   /// In the order in which they were asked for.
-  private(set) var changes: [MembershipChange] = []
+  package private(set) var changes: [MembershipChange] = []
   /// Names for the nodes that come in.
-  private(set) var names: [UInt64: String] = [:]
+  package private(set) var names: [UInt64: String] = [:]
   /// Who leaves.
-  private(set) var removed: Set<UInt64> = []
+  package private(set) var removed: Set<UInt64> = []
   /// The live voter that stays whose log is furthest; nil where there is none but the leader.
-  private(set) var successor: UInt64?
+  package private(set) var successor: UInt64?
 
   private let status: ReplicaStatus
   private let image: Image
+  private let kind: GroupKind
 
-  init(
-    _ wire: [Kunlog_Metadata_V1_MemberChange], status: ReplicaStatus, image: Image
+  package init(
+    _ wire: [Kunlog_Metadata_V1_MemberChange], of kind: GroupKind, status: ReplicaStatus, image: Image
   ) throws(Rejection) {
     self.status = status
     self.image = image
+    self.kind = kind
+    try kind.check(image)
     guard !wire.isEmpty else { throw Rejection(.invalidParameterValue, "no change of the members was asked for") }
     var voters = Set(status.members.filter { $0.isVoter && !$0.isLeaving }.map(\.id))
     // Of these a vote can be hoped for.
@@ -38,6 +41,7 @@ struct MembershipPlan {
         removed.insert(id)
         voters.remove(id)
       case .setAddress(let move):
+        try kind.checkMoves()
         try checkAddress(of: move.nodeID, move.host, move.port)
         changes.append(.changeAddress(Member(id: move.nodeID, address: Self.address(move.host, move.port))))
         // It is not known to be there.
@@ -61,9 +65,7 @@ struct MembershipPlan {
         .objectNotInPrerequisiteState, "node \(id) was removed, and its id is never used again",
         hint: "Give the node a new id and an empty data directory.")
     }
-    if let known = image.nodes[id], known.role != .meta {
-      throw Rejection(.duplicateObject, "node \(id) is the \(known.role) node \(known.name)")
-    }
+    try kind.checkNewcomer(id, image)
     guard learner.name.utf8.count <= 63 else {
       throw Rejection(.invalidParameterValue, "a node's name has at most 63 bytes")
     }
@@ -110,7 +112,7 @@ struct MembershipPlan {
 
 extension Rejection {
   /// Why consensus declined a change, for operators.
-  init(_ refusal: Refusal) {
+  init(_ refusal: Refusal, of kind: GroupKind) {
     switch refusal {
     case .notLeader: self.init(.objectInUse, "the leadership has changed")
     case .diskFull: self.init(.insufficientResources, "the disk is full")
@@ -119,7 +121,7 @@ extension Rejection {
     case .notCaughtUp(let id):
       self.init(
         .objectInUse, "node \(id) lacks too much of the log to be given a vote",
-        hint: "Wait until it has caught up: kunlog meta member list.")
+        hint: "Wait until it has caught up: \(kind.listCommand).")
     case .membership(.alreadyMember(let id)): self.init(.duplicateObject, "node \(id) is a member already")
     case .membership(.notMember(let id)): self.init(.undefinedObject, "node \(id) is not a member")
     case .membership(.notLearner(let id)): self.init(.wrongObjectType, "node \(id) is no learner")
