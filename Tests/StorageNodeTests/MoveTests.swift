@@ -103,6 +103,7 @@ import Testing
     func apply(_ step: ArrivalEntry.Step) -> ArrivalEffect? {
       state.apply(ArrivalEntry(migrationID: Self.migration, step: step), of: Self.tablet)
     }
+    func apply(_ fence: FenceEntry, at index: UInt64) -> Bool { state.apply(fence, to: Self.tablet, at: index) }
     #expect(apply(.follow(from: 140, metadataIndex: 30)) == ArrivalEffect.none)
     #expect(apply(.follow(from: 140, metadataIndex: 31)) == nil)
     #expect(apply(.ended(metadataIndex: 40)) == ArrivalEffect.none)
@@ -117,11 +118,13 @@ import Testing
     // Nor where a fence was lifted by later metadata.
     #expect(apply(.ended(metadataIndex: 50)) == ArrivalEffect.none)
     let fence = FenceEntry(migrationID: Self.migration, attempt: 1, action: .writes, metadataIndex: 55)
-    #expect(state.apply(fence, to: Self.tablet, at: 60))
+    #expect(apply(fence, at: 60))
     var lift = fence
     (lift.action, lift.metadataIndex) = (.lift, 60)
-    #expect(state.apply(lift, to: Self.tablet, at: 61))
+    #expect(apply(lift, at: 61))
     #expect(apply(.follow(from: 150, metadataIndex: 59)) == nil)
+    #expect(!apply(fence, at: 62))
+    #expect(state.fences.isEmpty)
   }
 
   @Test("A fence belongs to its migration and attempt, and is in the shard's state")

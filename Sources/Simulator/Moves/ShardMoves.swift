@@ -108,7 +108,7 @@ extension SimulatedShard.State {
   ) {
     let isSame = fences[tablet]?.id == id && fences[tablet]?.attempt == attempt
     switch action {
-    case .writes where !isSame:
+    case .writes where !isSame && metadataIndex >= self.metadataIndex:
       fences[tablet] = SimulatedShard.Fence(id: id, attempt: attempt, index: index, metadataIndex: metadataIndex)
     case .reads where isSame: fences[tablet]?.refusesReads = true
     case .lift where isSame:

@@ -101,7 +101,8 @@ extension ShardState {
     let isSame = known?.migrationID == fence.migrationID && known?.attempt == fence.attempt
     switch fence.action {
     case .writes:
-      guard !isSame else { return false }
+      // One that comes after its tablet has gone would stay for ever.
+      guard !isSame, fence.metadataIndex >= metadataIndex else { return false }
       fences[tablet] = TabletFence(
         migrationID: fence.migrationID, attempt: fence.attempt, index: index, refusesReads: false,
         metadataIndex: fence.metadataIndex)
