@@ -274,7 +274,7 @@ def mariadb_pair(directory, rows):
         for begin in range(1, rows + 1, 10_000):
             end = min(begin + 9_999, rows)
             source.query(
-                f"INSERT INTO bench.copied SELECT seq, 0, REPEAT('row ', {ROW_BYTES // 4}) FROM seq_{begin}_to_{end}")
+                f"USE bench; INSERT INTO copied SELECT seq, 0, REPEAT('row ', {ROW_BYTES // 4}) FROM seq_{begin}_to_{end}")
     except BaseException:
         for server in servers:
             server.stop()
@@ -330,6 +330,6 @@ def bars(document):
         bar("acknowledged updates that are not there, or twice", under and abs(
             under["updates"] - under["updates_found"]), 0, False),
         bar("statements/s during copy and catch-up over before", under and under["throughput_ratio"], 0.85, True),
-        bar("copy over mysqldump | mariadb", (document.get("copy") or {}).get("ratio"), 5, True),
+        bar("copy over mysqldump piped into mariadb", (document.get("copy") or {}).get("ratio"), 5, True),
         bar("first row on a new shard, s after shard add", (document.get("shard") or {}).get("first_row_seconds"), 2, False),
     ]
