@@ -7,9 +7,6 @@ import MetadataClient
 /// drained, while this manager acts. What is missing or too much the log says; each change is a migration.
 @LoopActor
 final class MirrorKeeper {
-  /// A copy that failed is left alone for so long, and for twice as long after each further failure.
-  private static let backoffMilliseconds: UInt64 = 5_000
-
   private struct Copy: Hashable {
     var tablet: TabletID
     var shard: ShardID
@@ -17,8 +14,7 @@ final class MirrorKeeper {
 
   private let client: MetadataClient
   private let logger = Logger(label: "manager")
-  private var planned: [MigrationID: Copy] = [:]
-  private var failures: [Copy: (count: UInt64, until: UInt64)] = [:]
+  private var moves = MoveBackoff<Copy>()
 
   init(client: MetadataClient) { self.client = client }
 
@@ -27,15 +23,15 @@ final class MirrorKeeper {
   func run(_ epoch: UInt64) async {
     let image = client.image
     let now = Loop.now / 1_000_000
-    noteEnded(image, now)
+    moves.noteEnded(image, now)
+    moves.keep { image.tablets[$0.tablet] != nil }
     var seen: Set<TabletID> = []
     let changes =
       image.missingCopies.map { ($0.tablet, $0.shard, true) }
       + image.superfluousCopies.map { ($0.tablet, $0.shard, false) }
     for (tablet, shard, isMissing) in changes where image.migrations.open(of: tablet.id) == nil {
       // One copy of a table after another.
-      guard failures[Copy(tablet: tablet.id, shard: shard)].map({ $0.until <= now }) ?? true,
-        seen.insert(tablet.id).inserted
+      guard !moves.isLeftAlone(Copy(tablet: tablet.id, shard: shard), now), seen.insert(tablet.id).inserted
       else { continue }
       await ask(tablet, shard, adds: isMissing, epoch)
     }
@@ -57,23 +53,10 @@ final class MirrorKeeper {
                 options: options))
           ]))
       for case .migration(.planned(let plan)) in result.events {
-        planned[plan.id] = Copy(tablet: tablet.id, shard: shard)
+        moves.planned(plan.id, for: Copy(tablet: tablet.id, shard: shard))
       }
     } catch {
       logger.warning("shard \(shard) \(adds ? "gets" : "drops") no copy of tablet \(tablet.id): \(error)")
     }
-  }
-
-  private func noteEnded(_ image: Image, _ now: UInt64) {
-    for (id, copy) in planned.sorted(by: { $0.key < $1.key }) where image.migrations.open[id] == nil {
-      planned[id] = nil
-      guard image.migrations.ended[id]?.outcome != .completed else {
-        failures[copy] = nil
-        continue
-      }
-      let count = (failures[copy]?.count ?? 0) + 1
-      failures[copy] = (count, now + Self.backoffMilliseconds << min(count - 1, 6))
-    }
-    failures = failures.filter { image.tablets[$0.key.tablet] != nil }
   }
 }

@@ -14,16 +14,13 @@ final class Rebalancer {
   private static let callMilliseconds = 1000
   /// Loads are watched for so long before anything is evened out.
   private static let patienceMilliseconds: UInt64 = 10_000
-  /// A tablet whose move failed is left alone for so long, and for twice as long after each further failure.
-  private static let backoffMilliseconds: UInt64 = 5_000
 
   private let client: MetadataClient
   private let channel: @LoopActor (NodeDefinition) -> RPCChannel
   private let logger = Logger(label: "manager")
   private var meter = UsageMeter()
   private var watchedSince: UInt64?
-  private var planned: [MigrationID: TabletID] = [:]
-  private var failures: [TabletID: (count: UInt64, until: UInt64)] = [:]
+  private var moves = MoveBackoff<TabletID>()
   private var unplaced: [TabletID] = []
   private var plannedCount: UInt64 = 0
   /// Whether groups were scattered at that index.
@@ -49,7 +46,7 @@ final class Rebalancer {
     let image = client.image
     let settings = RebalanceSettings(image)
     let now = Loop.now / 1_000_000
-    noteEnded(image, now)
+    moves.noteEnded(image, now)
     let drains = image.shards.values.contains { $0.isDraining && image.tabletCounts[$0.id] != nil }
     let isScattered = hasScatteredGroups(image)
     if !settings.isAutomatic { watchedSince = nil }
@@ -66,7 +63,7 @@ final class Rebalancer {
     options.maximumMoves = room
     guard drains || options.evensOut || isScattered else { return }
     var cluster = meter.cluster(image)
-    for place in cluster.tablets.indices where failures[cluster.tablets[place].id].map({ $0.until > now }) ?? false {
+    for place in cluster.tablets.indices where moves.isLeftAlone(cluster.tablets[place].id, now) {
       cluster.tablets[place].isFixed = true
     }
     let plan = RebalancePlanner.plan(cluster, options)
@@ -83,18 +80,6 @@ final class Rebalancer {
     let isSo = image.hasScatteredGroups
     scattered = (image.index, isSo)
     return isSo
-  }
-
-  private func noteEnded(_ image: Image, _ now: UInt64) {
-    for (id, tablet) in planned.sorted(by: { $0.key < $1.key }) where image.migrations.open[id] == nil {
-      planned[id] = nil
-      guard image.migrations.ended[id]?.outcome != .completed else {
-        failures[tablet] = nil
-        continue
-      }
-      let count = (failures[tablet]?.count ?? 0) + 1
-      failures[tablet] = (count, now + Self.backoffMilliseconds << min(count - 1, 6))
-    }
   }
 
   /// Asks all leaders; answers whether all have said what they have.
@@ -132,7 +117,7 @@ final class Rebalancer {
                 reason: move.reasonText))
           }))
       for case .migration(.planned(let plan)) in result.events {
-        planned[plan.id] = plan.tabletID
+        self.moves.planned(plan.id, for: plan.tabletID)
         plannedCount &+= 1
       }
     } catch {

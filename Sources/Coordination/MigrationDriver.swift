@@ -418,13 +418,13 @@ package struct MigrationDriver: Sendable, Equatable {
     guard let cutSince, now >= cutSince + limits.cutMilliseconds, work != .appending else { return nil }
     let reason =
       "writes were cut for more than \(limits.cutMilliseconds) ms" + (lastReason.isEmpty ? "" : ": \(lastReason)")
-    guard migration.phase == .reversing else {
-      return retryOrFail(migration, migration.plan.options.dropsCopy ? .planned : .loaded, reason)
-    }
+    guard migration.phase == .reversing else { return retryOrFail(migration, migration.resumesAfterCut, reason) }
     let tried = migration.attempt - min(migration.attempt, migration.wayBack?.requestedAttempt ?? 0)
     guard tried < migration.plan.maximumRetries else { return giveUp(migration, isLost: false, reason) }
     return append(
-      .retry(migration.plan.id, attempt: migration.attempt, resumesAt: .routed, reason: Self.bounded(reason)))
+      .retry(
+        migration.plan.id, attempt: migration.attempt, resumesAt: migration.resumesAfterCut,
+        reason: Self.bounded(reason)))
   }
 
   /// The tablet stays at the target.
@@ -469,16 +469,6 @@ extension MigrationDriver.Step {
     case .cleanTarget: migration.plan.target
     case .load, .catchUp, .checksumFollower: migration.follower
     case .snapshot, .checksumOrigin, .fence: migration.origin
-    }
-  }
-}
-
-extension MigrationPhase {
-  /// Before the route: it may be retried, and may fail.
-  fileprivate var isForward: Bool {
-    switch self {
-    case .planned, .snapshotTaken, .transferred, .loaded, .caughtUp, .writesCut: true
-    case .routed, .finishing, .reversing, .routedBack, .failed: false
     }
   }
 }

@@ -180,7 +180,7 @@ extension Decision {
         .objectNotInPrerequisiteState,
         "migration \(id), which is \(migration.phase.text), cannot go on from: \(resumesAt.text)")
     }
-    let isBounded = MigrationPhase.forward.contains(migration.phase)
+    let isBounded = migration.phase.isForward
     guard !isBounded || migration.attempt < migration.plan.maximumRetries, migration.attempt < .max else {
       throw Rejection(
         .programLimitExceeded, "migration \(id) has been retried \(migration.attempt) times",
@@ -193,7 +193,7 @@ extension Decision {
     let migration = try migration(id)
     try checkRemark(reason)
     guard migration.phase != .failed else { return }
-    guard MigrationPhase.forward.contains(migration.phase) else {
+    guard migration.phase.isForward else {
       throw Rejection(
         .objectNotInPrerequisiteState, "migration \(id) cannot fail any more: it is \(migration.phase.text)",
         hint: migration.wayBack != nil ? "Reverse it instead." : "Let it go on to its end.")
@@ -256,9 +256,7 @@ extension Decision {
     emit(
       .migration(
         .retried(
-          id, attempt: attempt + 1,
-          resumesAt: migration.phase == .reversing ? .routed : migration.plan.options.dropsCopy ? .planned : .loaded,
-          reason: reason)))
+          id, attempt: attempt + 1, resumesAt: migration.resumesAfterCut, reason: reason)))
   }
 
   private mutating func complete(_ id: MigrationID) throws(Rejection) {

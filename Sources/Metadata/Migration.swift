@@ -28,9 +28,10 @@ package enum MigrationPhase: String, Sendable, Hashable, CaseIterable {
   }
 
   /// The phases before the route moves, in order.
-  package static let forward: [MigrationPhase] = [
-    .planned, .snapshotTaken, .transferred, .loaded, .caughtUp, .writesCut,
-  ]
+  static let forward: [MigrationPhase] = [.planned, .snapshotTaken, .transferred, .loaded, .caughtUp, .writesCut]
+
+  /// Before the route: it may be retried, and may fail.
+  package var isForward: Bool { Self.forward.contains(self) }
 }
 
 /// How a migration ended.
@@ -277,6 +278,16 @@ package struct Migration: Sendable, Hashable {
   /// Writes are cut, in this attempt.
   package func isCutting(attempt: UInt32) -> Bool {
     (phase == .writesCut || phase == .reversing) && self.attempt == attempt
+  }
+
+  /// From where a cut that is given up goes on.
+  package var resumesAfterCut: MigrationPhase {
+    phase == .reversing ? .routed : plan.options.dropsCopy ? .planned : .loaded
+  }
+
+  /// Its route has moved, and it waits for an operator to say how it ends.
+  package var isResting: Bool {
+    outcome == nil && phase == .routed && plan.options.keepsSource && wayBack?.isRequested != true
   }
 
   /// For people.

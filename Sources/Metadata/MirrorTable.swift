@@ -12,7 +12,7 @@ extension TabletDefinition {
   package var isMirror: Bool { !copies.isEmpty }
 
   /// Whether the shard has its rows.
-  package func isHeld(by shard: ShardID) -> Bool { holders.contains(shard) }
+  package func isHeld(by shard: ShardID) -> Bool { copies.isEmpty ? shardID == shard : copies.contains(shard) }
 
   /// All shards that have its rows, ascending.
   package var holders: [ShardID] { copies.isEmpty ? [shardID] : copies }

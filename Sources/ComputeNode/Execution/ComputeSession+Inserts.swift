@@ -26,8 +26,9 @@ extension ComputeSession {
   /// Writers of a mirror table come one after another: where all its copies are written, each does at all of them what it does at
   /// the first.
   func lockMirror(_ plan: InsertPlan, _ scope: StatementScope) async throws(AttemptFailure) {
-    let mirrors = plan.router.tree.leaves.filter { !$0.copies.isEmpty }
-    if !mirrors.isEmpty { try await lock(mirrors, scope) }
+    // It has no partitions.
+    guard let only = plan.router.tree.leaves.first, !only.copies.isEmpty else { return }
+    try await lock([only], scope)
   }
 
   /// VALUES: nothing is sent before it is known where all rows go.

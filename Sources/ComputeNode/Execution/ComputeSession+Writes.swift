@@ -129,7 +129,7 @@ extension ComputeSession {
   private func keyedRows(
     _ plan: KeyedModifyPlan, _ parameters: [StoredValue], _ scope: StatementScope
   ) async throws(AttemptFailure) -> [TabletID: [[StoredValue]]] {
-    let isMirror = plan.relation.tablets.contains { !$0.copies.isEmpty }
+    let isMirror = plan.relation.tablets.first?.copies.isEmpty == false
     let source = try await open(plan.query, parameters, scope, copies: isMirror ? .first : nil)
     return try await failingAsync { () throws(SQLError) in
       let batch = try await self.drain(source, plan.query.columnCount, scope)

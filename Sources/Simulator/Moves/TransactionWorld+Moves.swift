@@ -157,7 +157,7 @@ extension TransactionWorld {
     for migration in image.migrations.open.values.sorted(by: { $0.plan.id < $1.plan.id })
     where !migration.isPaused && !migration.isResting {
       // One that had kept its source has rested since its plan.
-      let hasRested = migration.plan.options.keepsSource && !migration.phase.isBeforeRoute
+      let hasRested = migration.plan.options.keepsSource && !migration.phase.isForward
       let since = hasRested ? moves.changedAt : moves.plannedAt
       let begun = max(calmBegan, since[migration.plan.tabletID] ?? 0)
       if world.now - begun > 30_000_000 {
@@ -180,16 +180,5 @@ extension TransactionWorld {
         }
       }
     }
-  }
-}
-
-extension MigrationPhase {
-  fileprivate var isBeforeRoute: Bool { Self.forward.contains(self) }
-}
-
-extension Migration {
-  /// Its route has moved, and its source is kept until somebody says how it ends.
-  fileprivate var isResting: Bool {
-    phase == .routed && wayBack != nil && (wayBack?.isRequested == false || wayBack?.isLost == true)
   }
 }

@@ -57,16 +57,13 @@ extension TransactionWorld {
       managers[number].process.pause()
       return (chance.wait(mean: 3_000_000), number)
     case .stalledFeed:
-      let process = chance.below(3) > 0 ? shards[chance.below(shards.count)].replicas[chance.below(3)] : anyConsumer()
-      deafen(process)
+      let others = computes.map(\.process) + managers.map(\.process)
+      deafen(
+        chance.below(3) > 0
+          ? shards[chance.below(shards.count)].replicas[chance.below(3)] : others[chance.below(others.count)])
       return (0, 0)
     default: return nil
     }
-  }
-
-  private func anyConsumer() -> SimulatedProcess {
-    let processes = computes.map(\.process) + managers.map(\.process)
-    return processes[chance.below(processes.count)]
   }
 
   /// A process hears nothing of the metadata log for a while.

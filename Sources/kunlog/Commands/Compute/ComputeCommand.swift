@@ -86,7 +86,7 @@ struct ComputeRemove: AsyncParsableCommand {
     try await client.catchUp()
     if let number = UInt64(node), client.image.removedNodes.contains(NodeID(rawValue: number)) {
       // An earlier command was interrupted: the rest of it is done.
-      guard try await StorageRemove.endProcess(of: NodeID(rawValue: number), cluster) else {
+      guard try await QuickstartGrowth.endProcess(of: NodeID(rawValue: number), cluster) else {
         throw CommandFailure(description: "Node \(number) was removed already.")
       }
       return
@@ -100,7 +100,7 @@ struct ComputeRemove: AsyncParsableCommand {
       _ = try await client.append([.removeNode(found.id)])
     } catch { throw CommandFailure(description: "\(found.name) was not removed: \(error.forOperators)") }
     print("\(found.name) is removed")
-    _ = try await StorageRemove.endProcess(of: found.id, cluster)
+    _ = try await QuickstartGrowth.endProcess(of: found.id, cluster)
   }
 
   /// Until the node answers no more: it has ended, or was dead.

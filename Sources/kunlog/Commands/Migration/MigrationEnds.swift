@@ -67,7 +67,7 @@ struct MigrationAbort: AsyncParsableCommand {
       image.migrations.open[id].flatMap(calledOff) ?? .fail(id, reason: change.reason)
     }) { sibling in
       let isUnderWay =
-        MigrationPhase.forward.contains(sibling.phase)
+        sibling.phase.isForward
         || sibling.wayBack != nil && [.routed, .reversing].contains(sibling.phase)
       return isUnderWay ? calledOff(sibling) : nil
     }

@@ -96,13 +96,6 @@ final class MigrationWatch {
   }
 }
 
-extension Migration {
-  /// Its route has moved, and it waits for an operator to say how it ends.
-  var isResting: Bool {
-    outcome == nil && phase == .routed && plan.options.keepsSource && wayBack?.isRequested != true
-  }
-}
-
 extension MetadataClient {
   /// Tells who waits for a manager that none acts; answers whether that is so.
   @discardableResult

@@ -136,6 +136,16 @@ struct QuickstartGrowth {
 
   // MARK: Going
 
+  /// Ends the process of a node that was removed; false: no quick start is named, or it has none of that number.
+  @LoopActor
+  static func endProcess(of node: NodeID, _ cluster: ClusterOptions) async throws -> Bool {
+    guard let data = cluster.data, let layout = try QuickstartDirectory(path: data).loadLayout() else { return false }
+    let processes = layout.processes.filter { $0.nodeID == node.rawValue }
+    let end = try await end(processes, in: QuickstartDirectory(path: data), what: "The node")
+    if let end { print(end) }
+    return !processes.isEmpty
+  }
+
   /// Takes processes out of the layout; returns once they have ended, with what people are told of it; nil: there were none.
   /// - Parameter what: what is removed already, where one of them does not end.
   @discardableResult

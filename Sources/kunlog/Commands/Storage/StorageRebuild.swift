@@ -55,7 +55,7 @@ struct StorageRebuild: AsyncParsableCommand {
       print(
         "\(replica.node.name) is in the place of \(old.name); the replicas of shard \(shard.id) are "
           + "\(try await group.replicas())")
-      _ = try await StorageRemove.endProcess(of: old.id, options.cluster)
+      _ = try await QuickstartGrowth.endProcess(of: old.id, options.cluster)
     }
   }
 }

@@ -23,7 +23,7 @@ struct StorageRemove: AsyncParsableCommand {
       let image = client.image
       if let number = UInt64(node), image.removedNodes.contains(NodeID(rawValue: number)) {
         // An earlier command was interrupted: the rest of it is done.
-        guard try await Self.endProcess(of: NodeID(rawValue: number), options.cluster) else {
+        guard try await QuickstartGrowth.endProcess(of: NodeID(rawValue: number), options.cluster) else {
           throw CommandFailure(description: "Node \(number) was removed already.")
         }
         return
@@ -34,7 +34,7 @@ struct StorageRemove: AsyncParsableCommand {
         // It was started and never came in.
         _ = try await client.append([.removeNode(found.id)])
         print("\(found.name), which was no replica of any shard, is removed")
-        return _ = try await Self.endProcess(of: found.id, options.cluster)
+        return _ = try await QuickstartGrowth.endProcess(of: found.id, options.cluster)
       }
       guard shard.replicas.count > 1 else {
         throw CommandFailure(
@@ -47,17 +47,7 @@ struct StorageRemove: AsyncParsableCommand {
       defer { group.close() }
       _ = try await group.goals.remove(found.id)
       print("\(found.name) is removed; the replicas of shard \(shard.id) are \(try await group.replicas())")
-      _ = try await Self.endProcess(of: found.id, options.cluster)
+      _ = try await QuickstartGrowth.endProcess(of: found.id, options.cluster)
     }
-  }
-
-  /// Has a quick start end the process; false: it has none of that number.
-  @LoopActor
-  static func endProcess(of node: NodeID, _ cluster: ClusterOptions) async throws -> Bool {
-    guard let data = cluster.data, let layout = try QuickstartDirectory(path: data).loadLayout() else { return false }
-    let processes = layout.processes.filter { $0.nodeID == node.rawValue }
-    let end = try await QuickstartGrowth.end(processes, in: QuickstartDirectory(path: data), what: "The replica")
-    if let end { print(end) }
-    return !processes.isEmpty
   }
 }
