@@ -88,6 +88,20 @@ def command_line():
     return " ".join(["tools/bench"] + sys.argv[1:])
 
 
+def check_choices(parser, *options):
+    """Refuses lists of words, each (given, known, name), with words that are not known."""
+    for given, known, name in options:
+        unknown = set(given.split(",")) - set(known)
+        if unknown:
+            parser.error(f"--{name} knows no {', '.join(sorted(unknown))}")
+
+
+def bar(text, value, limit, at_least):
+    """What is asked for, what was measured (None: nothing), and whether that is enough."""
+    met = None if value is None else value >= limit if at_least else value <= limit
+    return {"bar": text, "value": value, "limit": limit, "at_least": at_least, "met": met}
+
+
 def machine_text(document):
     """When, by which program and on what a document was measured."""
     machine = document["machine"]

@@ -14,7 +14,7 @@ import time
 
 from . import moves_report
 from .clusters import end_with_parent, find_kunlog
-from .common import Failure, command_line, machine, now, percentile, progress, require_disk, run
+from .common import Failure, bar, check_choices, command_line, machine, now, percentile, progress, require_disk, run
 from .libpq import Connection
 from .sharded import Kunlog, MariaDBServer, quick_start, require_mariadb
 from .sql import Database
@@ -47,10 +47,7 @@ def add_arguments(commands):
 
 
 def check_arguments(parser, arguments):
-    for given, known, name in ((arguments.against, PEERS, "against"), (arguments.sections, SECTIONS, "sections")):
-        unknown = set(filter(None, given.split(","))) - set(known)
-        if unknown:
-            parser.error(f"--{name} knows no {', '.join(sorted(unknown))}")
+    check_choices(parser, (arguments.against, ("", *PEERS), "against"), (arguments.sections, SECTIONS, "sections"))
     if min(arguments.connections, arguments.megabytes, arguments.load_megabytes, arguments.before, arguments.moves,
            arguments.rounds) < 1:
         parser.error("every number must be at least 1")
@@ -318,10 +315,6 @@ def new_shard(kunlog):
 
 def bars(document):
     """What is asked for, what was measured, and whether that is enough; None where it was not measured."""
-    def bar(text, value, limit, at_least):
-        met = None if value is None else value >= limit if at_least else value <= limit
-        return {"bar": text, "value": value, "limit": limit, "at_least": at_least, "met": met}
-
     under = document.get("load")
     return [
         bar("statements that met a cut: p99, ms", under and under["stalled"]["p99"], 50, False),

@@ -4,6 +4,7 @@ import os
 
 from .common import machine_text, write_report
 from .meta_report import rows
+from .txn_report import bars
 
 WIDTH, HEIGHT, MARGIN = 820, 260, 60
 STEPS = {
@@ -35,13 +36,6 @@ def table(document):
             f"A new shard of three replicas: `shard add` takes {document['shard']['add_seconds']} s; a table is made on it and"
             f" has its first row {document['shard']['first_row_seconds']} s after that.")
     return "\n\n".join(parts)
-
-
-def bars(results):
-    return rows(["bar", "", "measured", ""], [
-        [one["bar"], ("≥ " if one["at_least"] else "≤ ") + f"{one['limit']:,g}",
-         "not measured" if one["value"] is None else f"{one['value']:,.2f}",
-         {None: "", True: "met", False: "missed"}[one["met"]]] for one in results])
 
 
 def load(result, connections):

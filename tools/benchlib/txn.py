@@ -13,7 +13,7 @@ import time
 
 from . import txn_report
 from .clusters import end_with_parent, find_kunlog
-from .common import Failure, command_line, machine, now, percentile, progress, require_disk, run
+from .common import Failure, bar, check_choices, command_line, machine, now, percentile, progress, require_disk, run
 from .libpq import Connection
 from .sharded import Kunlog, PostgreSQL, START_BALANCE, quick_start, require_mariadb, spider
 from .sql import Database, newest_postgresql, scratch_postgresql
@@ -54,12 +54,9 @@ def add_arguments(commands):
 
 
 def check_arguments(parser, arguments):
-    for given, known, name in (
-            (arguments.against, PEERS, "against"), (arguments.sections, SECTIONS, "sections"),
-            (arguments.workloads, [one[0] for one in WORKLOADS], "workloads")):
-        unknown = set(given.split(",")) - set(known)
-        if unknown:
-            parser.error(f"--{name} knows no {', '.join(sorted(unknown))}")
+    check_choices(
+        parser, (arguments.against, PEERS, "against"), (arguments.sections, SECTIONS, "sections"),
+        (arguments.workloads, [one[0] for one in WORKLOADS], "workloads"))
     try:
         arguments.connection_counts = [int(count) for count in arguments.connections.split(",")]
     except ValueError:
@@ -287,10 +284,6 @@ def bars(document):
 
     def ratio(numerator, denominator):
         return round(numerator / denominator, 3) if numerator is not None and denominator else None
-
-    def bar(text, value, limit, at_least):
-        met = None if value is None else value >= limit if at_least else value <= limit
-        return {"bar": text, "value": value, "limit": limit, "at_least": at_least, "met": met}
 
     result = []
     for workload, name in (("read", "point reads"), ("update", "single-row updates")):
