@@ -30,6 +30,8 @@ final class ExecuteCall {
   private let session: EngineSession
   private var pending = Kunlog_Storage_V1_ExecuteResponse()
   private var pendingBytes = 0
+  /// Rows are on their way: nobody can begin the request anew unseen.
+  private var hasSentRows = false
   /// How it ended, once it has.
   private(set) var result = ExecuteStatistics.Result.ok
 
@@ -51,6 +53,7 @@ final class ExecuteCall {
   func run() async {
     let hold = Array(request.snapshot.hold)
     defer { if !hold.isEmpty { service.prepared.release(hold) } }
+    let leadership = service.machine.leadership
     do throws(Stop) {
       try validate()
       try await catchUp()
@@ -63,6 +66,10 @@ final class ExecuteCall {
       }
     } catch {
       switch error {
+      case .failure where !service.isLeading(leadership) && !request.continues && !hasSentRows:
+        // It failed because of that, or would have: the next leader begins it anew.
+        result = .notLeader
+        pending.notLeader = service.notLeader
       case .failure(let failure):
         result = .failed
         pending.failure = failure
@@ -451,6 +458,7 @@ final class ExecuteCall {
     pendingBytes += rows.bytes.count
     guard pendingBytes >= Self.messageBytes else { return true }
     let message = pending
+    hasSentRows = true
     pending = Kunlog_Storage_V1_ExecuteResponse()
     pendingBytes = 0
     do throws(RPCError) {

@@ -73,7 +73,8 @@ extension StorageService {
     throw .lostLeadership
   }
 
-  private func isLeading(_ leadership: UInt64) -> Bool { machine.isLeader && machine.leadership == leadership }
+  /// Whether this node still leads, without interruption since that leadership.
+  func isLeading(_ leadership: UInt64) -> Bool { machine.isLeader && machine.leadership == leadership }
 
   /// Logs a part; waits where the log has too much to do.
   private func proposePart(_ payload: [UInt8], in leadership: UInt64) async throws(ReplicaError) -> UInt64 {

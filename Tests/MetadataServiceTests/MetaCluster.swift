@@ -109,9 +109,11 @@ final class MetaCluster {
 
   /// A client that is ready; of one node only where that is said.
   func client(of node: Int? = nil) async -> MetadataClient {
-    let client = MetadataClient(
-      MetadataClient.Configuration(
-        endpoints: node.map { [endpoints[$0]] } ?? endpoints, principal: "tester", clusterID: MetaCluster.id))
+    var configuration = MetadataClient.Configuration(
+      endpoints: node.map { [endpoints[$0]] } ?? endpoints, principal: "tester", clusterID: MetaCluster.id)
+    // Beside other tests on few cores, a change may take long.
+    configuration.appendTimeoutMilliseconds = 60_000
+    let client = MetadataClient(configuration)
     clients.append(client)
     client.start()
     await client.ready()
@@ -131,9 +133,9 @@ final class MetaCluster {
   }
 
   func eventually(_ condition: @LoopActor () -> Bool) async throws {
-    let deadline = Loop.now + 20_000_000_000
+    let deadline = Loop.now + 60_000_000_000
     while !condition() {
-      try #require(Loop.now < deadline, "it did not happen within 20 s")
+      try #require(Loop.now < deadline, "it did not happen within 60 s")
       try await loopSleep(milliseconds: 5)
     }
   }

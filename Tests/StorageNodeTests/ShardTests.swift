@@ -2,8 +2,9 @@ import ComputeNode
 import EventLoop
 import Metadata
 import SQLTypes
-import StorageNode
 import Testing
+
+@testable import StorageNode
 
 @LoopActor
 @Suite("A shard of three replicas and its client", .serialized)
@@ -118,6 +119,47 @@ struct ShardTests {
     await shard.stopNode(second)
     for number in 30..<40 { try await shard.insert(number, "name \(number)") }
     #expect(try await shard.ids() == (0..<40).map { Int64($0) })
+    await shard.finish()
+  }
+
+  @Test("A first request that waits while the leader changes is begun anew at the next one", .timeLimit(.minutes(1)))
+  func leaderChangesUnderRequests() async throws {
+    let shard = ShardFixture()
+    try await shard.start()
+    shard.metadata.createTable(1)
+    try await shard.insert(1, "one")
+    for locking in [WriteLocking.tablet, .keyedRows] {
+      let open = shard.newID()
+      _ = try await shard.answers(
+        shard.request("UPDATE t1 SET name = 'open' WHERE id = 1", in: open, locking: locking))
+      let update = "UPDATE t1 SET name = name || '+' WHERE id = 1"
+      let (alone, begun) = (shard.newID(), shard.newID())
+      let requests = [
+        shard.request(update, in: alone, commits: true, locking: locking),
+        shard.request(update, in: begun, locking: locking),
+      ]
+      let waiting = requests.map { request in Task { try await shard.answers(request) } }
+      try await loopSleep(milliseconds: 100)
+      let leader = try await shard.leader()
+      try await shard.nodes[leader]?.replica?.transferLeadership()
+      // One of them goes first, whichever.
+      let second = Task {
+        _ = try await waiting[1].value
+        try await shard.client.commit(begun, on: ShardFixture.shard)
+      }
+      #expect(try await waiting[0].value == [.done(fragment: 0, affected: 1), .committed])
+      try await second.value
+      #expect(try await shard.leader() != leader)
+      let lost = await #expect(throws: ShardFailure.self) {
+        try await shard.client.commit(open, on: ShardFixture.shard)
+      }
+      #expect(lost == .transactionLost)
+    }
+    let request = shard.request("SELECT name FROM t1", in: [], write: false, columns: 1)
+    #expect(
+      try await shard.answers(request) == [
+        .rows(fragment: 0, rowCount: 1, values: RowCodec.encode([.text("one++++")])), .done(fragment: 0, affected: 0),
+      ])
     await shard.finish()
   }
 
