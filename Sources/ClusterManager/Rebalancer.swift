@@ -7,8 +7,8 @@ import Metrics
 import RPC
 import StorageWire
 
-/// Plans the moves that empty drained shards and bring table groups together, and, where the settings say so, those that even shards
-/// out: a few at a time, while this manager acts. Which ones `RebalancePlanner` decides anew each time, from what the log says and what leaders measure.
+/// Plans the moves that empty drained shards and bring table groups together, and, where the settings say so, those that bring tables
+/// to shards of their class and even shards out: a few at a time, while this manager acts. Which ones `RebalancePlanner` decides anew each time, from what the log says and what leaders measure.
 @LoopActor
 final class Rebalancer {
   private static let callMilliseconds = 1000
@@ -57,12 +57,12 @@ final class Rebalancer {
     let room = settings.maximumMigrations - image.migrations.open.values.count { !$0.isPaused && $0.phase != .routed }
     guard room > 0 else { return }
     var options = RebalancePlanner.Options()
-    options.evensOut =
-      settings.isAutomatic && isComplete && image.missingCopies.isEmpty
-      && now - (watchedSince ?? now) >= Self.patienceMilliseconds
+    options.sortsByClass = settings.isAutomatic && isComplete && image.missingCopies.isEmpty
+    options.evensOut = options.sortsByClass && now - (watchedSince ?? now) >= Self.patienceMilliseconds
     options.maximumMoves = room
-    guard drains || options.evensOut || isScattered else { return }
-    var cluster = meter.cluster(image)
+    guard drains || options.sortsByClass || isScattered else { return }
+    let time = Loop.wallClockMicroseconds()
+    var cluster = meter.cluster(image, timeMicroseconds: time)
     for place in cluster.tablets.indices where moves.isLeftAlone(cluster.tablets[place].id, now) {
       cluster.tablets[place].isFixed = true
     }
@@ -71,7 +71,11 @@ final class Rebalancer {
       unplaced = plan.unplaced
       if !unplaced.isEmpty { logger.warning("no shard has room for \(unplaced.count) tablets of drained shards") }
     }
-    for batch in plan.batches.prefix(room) { await ask(batch, image, epoch) }
+    var classifier = ShardClassifier(image, timeMicroseconds: time)
+    for batch in plan.batches.prefix(room) {
+      let reasons = batch.map { $0.reason == .shardClass ? classifier.reason(for: $0.tablet) : $0.reasonText }
+      await ask(batch, reasons, image, epoch)
+    }
   }
 
   private func hasScatteredGroups(_ image: Image) -> Bool {
@@ -104,17 +108,17 @@ final class Rebalancer {
   }
 
   /// Asks for moves of tablets that belong together.
-  private func ask(_ moves: [RebalancePlan.Move], _ image: Image, _ epoch: UInt64) async {
+  private func ask(_ moves: [RebalancePlan.Move], _ reasons: [String], _ image: Image, _ epoch: UInt64) async {
     guard let first = moves.first else { return }
     do throws(MetadataError) {
       let result = try await client.append(
         AppendRequest(
           principal: client.configuration.principal, managerEpoch: epoch,
-          commands: moves.map { move in
+          commands: zip(moves, reasons).map { move, reason in
             .migration(
               .plan(
                 move.tablet, target: move.target, epoch: image.tablets[move.tablet]?.epoch, maximumRetries: nil,
-                reason: move.reasonText))
+                reason: reason))
           }))
       for case .migration(.planned(let plan)) in result.events {
         self.moves.planned(plan.id, for: plan.tabletID)
@@ -133,6 +137,7 @@ extension RebalancePlan.Move {
     case .drain: "shard \(source) is drained"
     case .even: "evens out shard \(source)"
     case .gather: "brings a table group together"
+    case .shardClass: "belongs on shards of another class than shard \(source)"
     }
   }
 }

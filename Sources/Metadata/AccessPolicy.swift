@@ -13,7 +13,7 @@ package enum AccessPolicy {
     switch kind {
     case .createCluster, .setAccessSetting: Rule(always: .admin)
     case .setSetting, .raiseFeatureLevel, .removeNode, .drainShard, .undrainShard, .removeShard,
-      .drainNode:
+      .setShardClass, .drainNode:
       Rule(always: [.admin, .operator])
     case .registerNode, .updateNodeAddress: Rule(always: [.admin, .operator], own: .nodes)
     case .recordNote: Rule(always: [.meta, .manager, .admin, .operator])
@@ -21,8 +21,9 @@ package enum AccessPolicy {
     // A shard's leader says who belongs to it.
     case .addReplica, .removeReplica: Rule(always: [.storage, .manager, .admin, .operator])
     case .markNodeFailed, .markNodeWell: Rule(always: [.manager, .admin])
-    case .createSchema, .dropSchema, .createTable, .dropTables, .truncateTables, .createIndex, .dropIndexes,
-      .createSequence, .alterSequence, .dropSequences, .reserveSequence, .setSequenceValue, .createView, .dropViews,
+    case .createSchema, .dropSchema, .createTable, .dropTables, .truncateTables, .setTableOptions, .createIndex,
+      .dropIndexes, .createSequence, .alterSequence, .dropSequences, .reserveSequence, .setSequenceValue, .createView,
+      .dropViews,
       .createRole, .alterRole, .dropRole, .grantPrivileges, .revokePrivileges, .grantRoles, .revokeRoles,
       .createMaterializedView, .refreshMaterializedView, .dropMaterializedViews, .createFunction, .dropFunctions:
       Rule(always: [.compute, .admin])

@@ -33,6 +33,8 @@ package enum Command: Sendable, Hashable {
   /// Tables that are dropped together, with partitions, indexes and owned sequences.
   case dropTables([ObjectID], isCascade: Bool)
   case truncateTables([ObjectID], restartsSequences: Bool)
+  /// ALTER TABLE … SET (…), RESET (…). What says to which class a table belongs changes for its whole table group. Since feature level 3.
+  case setTableOptions(ObjectID, set: [String: String], reset: Set<String>)
 
   // Indexes.
   case createIndex(IndexDraft)
@@ -80,6 +82,8 @@ extension Command {
     case .materializedView: (FeatureLevel.coordination, "materialized views")
     case .function: (FeatureLevel.coordination, "functions")
     case .schemaChange: (FeatureLevel.coordination, "schema changes in steps")
+    case .setTableOptions: (FeatureLevel.shardClasses, "changes of a table's options")
+    case .shard(.setClass): (FeatureLevel.shardClasses, "shard classes")
     case .shard: (FeatureLevel.coordination, "draining and removing shards and their replicas")
     case .node: (FeatureLevel.coordination, "marking and draining nodes")
     default: nil

@@ -17,6 +17,7 @@ package enum CommandKind: String, Sendable, Hashable, CaseIterable {
   case createTable = "CreateTable"
   case dropTables = "DropTables"
   case truncateTables = "TruncateTables"
+  case setTableOptions = "SetTableOptions"
   case createIndex = "CreateIndex"
   case dropIndexes = "DropIndexes"
   case createSequence = "CreateSequence"
@@ -61,6 +62,7 @@ package enum CommandKind: String, Sendable, Hashable, CaseIterable {
   case undrainShard = "UndrainShard"
   case removeShard = "RemoveShard"
   case removeReplica = "RemoveReplica"
+  case setShardClass = "SetShardClass"
   case markNodeFailed = "MarkNodeFailed"
   case markNodeWell = "MarkNodeWell"
   case drainNode = "DrainNode"
@@ -83,6 +85,7 @@ extension Command {
     case .createTable: .createTable
     case .dropTables: .dropTables
     case .truncateTables: .truncateTables
+    case .setTableOptions: .setTableOptions
     case .createIndex: .createIndex
     case .dropIndexes: .dropIndexes
     case .createSequence: .createSequence
@@ -127,6 +130,7 @@ extension Command {
     case .shard(.undrain): .undrainShard
     case .shard(.remove): .removeShard
     case .shard(.removeReplica): .removeReplica
+    case .shard(.setClass): .setShardClass
     case .node(.markFailed): .markNodeFailed
     case .node(.markWell): .markNodeWell
     case .node(.drain): .drainNode

@@ -108,8 +108,11 @@ extension Decision {
         .objectNotInPrerequisiteState, "shard \(id) was removed, and its number is never used again",
         hint: "The next free number is \(image.nextShardID).")
     }
+    if let shardClass = draft.shardClass, shardClass != ShardClass.hot { try checkClassName(shardClass) }
     if let known = image.shards[id] {
-      guard known.name == name, known.replicas == draft.replicas else {
+      guard known.name == name, known.replicas == draft.replicas,
+        known.shardClass == draft.shardClass ?? known.shardClass
+      else {
         throw Rejection(.duplicateObject, "shard \(id) already exists")
       }
       return
@@ -122,7 +125,10 @@ extension Decision {
       throw Rejection(.invalidParameterValue, "a node is named twice as a replica of shard \(id)")
     }
     for replica in draft.replicas { try checkReplica(replica) }
-    emit(.shardCreated(ShardDefinition(id: id, name: name, replicas: draft.replicas)))
+    emit(
+      .shardCreated(
+        ShardDefinition(
+          id: id, name: name, replicas: draft.replicas, shardClass: draft.shardClass ?? ShardClass.hot)))
   }
 
   mutating func addReplica(_ id: ShardID, _ replica: NodeID) throws(Rejection) {
@@ -156,7 +162,8 @@ extension Decision {
   }
 
   /// Where a new tablet goes: the shard asked for, else the one with the fewest tablets, the lowest number on ties.
-  func placement(_ requested: ShardID?, table: String) throws(Rejection) -> ShardID {
+  /// - Parameter shardClass: among the shards of that class; nil: among all.
+  func placement(_ requested: ShardID?, table: String, in shardClass: String?) throws(Rejection) -> ShardID {
     if let requested {
       let shard = try shard(requested)
       try checkTakesTablets(shard)
@@ -164,13 +171,21 @@ extension Decision {
     }
     // Where mirror tables are not yet, joins with them take the way over the compute node.
     let lacking = Set(image.missingCopies.map(\.shard))
-    let takers = image.shards.values.filter { !$0.isDraining }.map(\.id)
+    let shards = image.shards.values.filter { shardClass == nil || $0.shardClass == shardClass }
+    let takers = shards.filter { !$0.isDraining }.map(\.id)
     let complete = takers.filter { !lacking.contains($0) }
     let byLoad = (complete.isEmpty ? takers : complete).min { left, right in
       let (leftCount, rightCount) = (image.tabletCounts[left] ?? 0, image.tabletCounts[right] ?? 0)
       return leftCount != rightCount ? leftCount < rightCount : left < right
     }
     guard let byLoad else {
+      if let shardClass, image.shards.values.contains(where: { !$0.isDraining }) {
+        throw Rejection(
+          .objectNotInPrerequisiteState, "there is no shard of class \(shardClass) to place table \"\(table)\" on",
+          detail: shards.isEmpty ? nil : "All of that class are being drained.",
+          hint: "Add one: kunlog shard add --class \(shardClass). Or give one that class: kunlog shard set-class N "
+            + "\(shardClass).")
+      }
       throw Rejection(
         .objectNotInPrerequisiteState, "there is no shard to place table \"\(table)\" on",
         hint: image.shards.isEmpty

@@ -39,6 +39,9 @@ extension Decision {
     guard tablet.shardID != target || options.dropsCopy else {
       throw Rejection(.objectNotInPrerequisiteState, "tablet \(tabletID) is on shard \(target) already")
     }
+    if !tablet.isMirror, let table = image.tables[tablet.tableID] {
+      try checkClass(of: table, on: try shard(target), from: tablet.shardID)
+    }
     if let known = image.migrations.open(of: tabletID) {
       throw Rejection(
         .objectInUse, "tablet \(tabletID) is being migrated", detail: "It is \(known.text).",

@@ -9,6 +9,7 @@ extension Decision {
       if try shard(id).isDraining { emit(.shard(.drainCancelled(id))) }
     case .remove(let id): try removeShard(id)
     case .removeReplica(let id, let replica): try removeReplica(id, replica)
+    case .setClass(let id, let name): try setClass(id, name)
     }
   }
 
@@ -63,7 +64,9 @@ extension Decision {
   }
 
   private func checkIsNotLast(_ id: ShardID, _ what: String) throws(Rejection) {
-    guard !image.shards.values.contains(where: { $0.id != id && !$0.isDraining }) else { return }
+    guard !image.shards.values.contains(where: { $0.id != id && !$0.isDraining }) else {
+      return try checkIsNotLastOfClass(id, what)
+    }
     throw Rejection(
       .objectNotInPrerequisiteState, "shard \(id) cannot be \(what): no other shard takes tablets",
       hint: "Add one first: kunlog shard add.")

@@ -14,14 +14,18 @@ extension Decision {
 
   /// The shard of a new tablet: where the others of its group's place are, else as `placement` says.
   func placement(_ requested: ShardID?, of table: TableDefinition) throws(Rejection) -> ShardID {
-    guard let place = image.groupPlace(of: table) else { return try placement(requested, table: table.name) }
+    let shardClass = image.statedClass(of: table)
+    if let requested { try checkClass(of: table, on: try shard(requested), from: nil) }
+    guard let place = image.groupPlace(of: table) else {
+      return try placement(requested, table: table.name, in: shardClass)
+    }
     var counts: [ShardID: Int] = [:]
     for tablet in image.tablets(at: place) { counts[image.destination(of: tablet), default: 0] += 1 }
     // Of several: the manager is about to bring them together.
     let present = counts.keys.filter { image.shards[$0]?.isDraining == false }.min { left, right in
       counts[left] != counts[right] ? counts[left, default: 0] > counts[right, default: 0] : left < right
     }
-    guard let present else { return try placement(requested, table: table.name) }
+    guard let present else { return try placement(requested, table: table.name, in: shardClass) }
     guard requested == nil || requested == present else {
       throw Rejection(
         .invalidObjectDefinition,

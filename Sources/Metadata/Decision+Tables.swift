@@ -20,6 +20,8 @@ extension Decision {
     try markKeyColumns(of: draft, in: &table)
     if let partitioning = draft.partitioning { table.partitioning = try resolved(partitioning, table) }
     try addChecks(draft, to: &table)
+    try checkClassOptions(table)
+    try takeClassOfGroup(&table)
     if draft.shardID != nil, table.partitioning != nil {
       throw Rejection(
         .invalidObjectDefinition, "cannot place partitioned table \"\(table.name)\" on a shard",

@@ -95,6 +95,7 @@ struct Decision {
     case .createTable(let draft): try createTable(draft)
     case .dropTables(let ids, let isCascade): try dropTables(ids, isCascade)
     case .truncateTables(let ids, let restarts): try truncateTables(ids, restarts)
+    case .setTableOptions(let id, let set, let reset): try setTableOptions(id, set, reset)
     case .createIndex(let draft): try createIndex(draft)
     case .dropIndexes(let ids, _): try dropIndexes(ids)
     case .createSequence(let draft): try createSequence(draft)

@@ -23,10 +23,13 @@ package struct ShardDraft: Sendable, Hashable {
   /// nil: `shard` and its number.
   package var name: String?
   package var replicas: [NodeID]
-  package init(id: ShardID? = nil, name: String? = nil, replicas: [NodeID]) {
+  /// nil: hot.
+  package var shardClass: String?
+  package init(id: ShardID? = nil, name: String? = nil, replicas: [NodeID], shardClass: String? = nil) {
     self.id = id
     self.name = name
     self.replicas = replicas
+    self.shardClass = shardClass
   }
 }
 

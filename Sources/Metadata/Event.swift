@@ -30,6 +30,8 @@ package enum Event: Sendable, Hashable {
   case schemaDropped(ObjectID)
   case tableCreated(TableDefinition)
   case tableDropped(ObjectID)
+  /// All options that it has from now on. Since feature level 3.
+  case tableOptionsChanged(ObjectID, options: [String: String])
   /// Column by number from 1; nil: no default any more, and no sequence that feeds it.
   case columnDefaultChanged(ObjectID, column: Int, expression: String?)
   case indexCreated(IndexDefinition)
@@ -82,8 +84,9 @@ extension Event {
     case .clusterCreated, .featureLevelRaised, .settingChanged, .clusterRestored: .cluster
     case .nodeRegistered, .nodeAddressChanged, .nodeRemoved, .node: .nodes
     case .shardCreated, .replicaAdded, .replicaRemoved, .shard: .shards
-    case .databaseCreated, .schemaCreated, .schemaDropped, .tableCreated, .tableDropped, .columnDefaultChanged,
-      .indexCreated, .indexDropped, .sequenceCreated, .sequenceAltered, .sequenceDropped, .sequenceReserved,
+    case .databaseCreated, .schemaCreated, .schemaDropped, .tableCreated, .tableDropped,
+      .tableOptionsChanged, .columnDefaultChanged, .indexCreated, .indexDropped, .sequenceCreated, .sequenceAltered,
+      .sequenceDropped, .sequenceReserved,
       .sequenceValueSet, .viewCreated, .viewReplaced, .viewDropped:
       .catalog
     case .roleCreated, .roleAltered, .roleDropped: .roles
@@ -103,6 +106,7 @@ extension Event {
     switch self {
     case .noteRecorded: FeatureLevel.notes
     case .clusterRestored: FeatureLevel.restoration
+    case .tableOptionsChanged: FeatureLevel.shardClasses
     case .transaction, .manager, .migration, .privilege, .materializedView, .function, .schemaChange, .shard,
       .node:
       FeatureLevel.coordination
@@ -128,6 +132,7 @@ extension Event {
     case .schemaDropped: "SchemaDropped"
     case .tableCreated: "TableCreated"
     case .tableDropped: "TableDropped"
+    case .tableOptionsChanged: "TableOptionsChanged"
     case .columnDefaultChanged: "ColumnDefaultChanged"
     case .indexCreated: "IndexCreated"
     case .indexDropped: "IndexDropped"
@@ -168,7 +173,8 @@ extension Event {
     "ClusterCreated", "FeatureLevelRaised", "SettingChanged", "ClusterRestored", "NodeRegistered", "NodeAddressChanged",
     "NodeRemoved",
     "ShardCreated", "ReplicaAdded", "ReplicaRemoved", "DatabaseCreated", "SchemaCreated", "SchemaDropped",
-    "TableCreated", "TableDropped", "ColumnDefaultChanged", "IndexCreated", "IndexDropped", "SequenceCreated",
+    "TableCreated", "TableDropped", "TableOptionsChanged",
+    "ColumnDefaultChanged", "IndexCreated", "IndexDropped", "SequenceCreated",
     "SequenceAltered", "SequenceDropped", "SequenceReserved", "SequenceValueSet", "ViewCreated", "ViewReplaced",
     "ViewDropped", "RoleCreated", "RoleAltered", "RoleDropped", "TabletCreated", "TabletDropped", "TabletCleared",
     "NoteRecorded",

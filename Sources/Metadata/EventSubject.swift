@@ -59,7 +59,8 @@ private struct SubjectResolver {
     case .tableCreated(let table):
       parentOfTable[table.id] = .some(table.partition?.parentID)
       setTable(table.id, &subject)
-    case .tableDropped(let id), .columnDefaultChanged(let id, _, _): setTable(id, &subject)
+    case .tableDropped(let id), .tableOptionsChanged(let id, _), .columnDefaultChanged(let id, _, _):
+      setTable(id, &subject)
     case .indexCreated(let index):
       tableOfObject[index.id] = index.tableID
       setTable(index.tableID, &subject)

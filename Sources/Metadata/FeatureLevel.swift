@@ -19,6 +19,8 @@ package enum FeatureLevel {
   package static let tableGroups: UInt32 = 3
   /// Tables with a copy on every shard (`MirrorTable`).
   package static let mirrorTables: UInt32 = 3
+  /// Shards for cold data, and tables that belong there (`ShardClass`).
+  package static let shardClasses: UInt32 = 3
   /// Clusters that begin with a backup (`ClusterRestored`).
   package static let restoration: UInt32 = 3
   /// Records are leaves of a tree (`RecordTree`), from the one on that raises the level.

@@ -99,6 +99,7 @@ extension Image {
       shards[id] = shard
     case .shard(.drainBegun(let id, _)): shards[id]?.isDraining = true
     case .shard(.drainCancelled(let id)): shards[id]?.isDraining = false
+    case .shard(.classSet(let id, let name)): shards[id]?.shardClass = name
     case .shard(.removed(let id)):
       shards[id] = nil
       removedShards.insert(id)
@@ -194,7 +195,7 @@ extension Image {
       guard let view = views[id] else { return }
       views[id] = nil
       unname(id, view.name, in: view.schemaID)
-    case .tableCreated, .tableDropped, .columnDefaultChanged, .indexCreated, .indexDropped:
+    case .tableCreated, .tableDropped, .tableOptionsChanged, .columnDefaultChanged, .indexCreated, .indexDropped:
       applyTable(event, at: recordIndex)
     default: applySequence(event, at: recordIndex)
     }
@@ -215,6 +216,12 @@ extension Image {
       unname(id, table.name, in: table.schemaID)
       if let parent = table.partition?.parentID { remove(id, from: \.partitionsOfTable, of: parent) }
       if let group = table.options[TableDefinition.groupOption] { remove(id, from: \.tablesOfGroup, of: group) }
+    case .tableOptionsChanged(let id, let options):
+      guard let old = tables[id]?.options else { return }
+      tables[id]?.options = options
+      // A table's group is that of its creation.
+      tables[id]?.options[TableDefinition.groupOption] = old[TableDefinition.groupOption]
+      touch(id, recordIndex)
     case .columnDefaultChanged(let id, let column, let expression):
       guard var table = tables[id], column > 0, column <= table.columns.count else { return }
       table.columns[column - 1].defaultExpression = expression

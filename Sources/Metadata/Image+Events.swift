@@ -56,6 +56,9 @@ extension Image {
     for schema in changed(schemas, older.schemas) { events.append(.schemaCreated(schema)) }
     for table in changed(tables, older.tables) {
       if let old = older.tables[table.id] {
+        if table.options != old.options {
+          events.append(.tableOptionsChanged(table.id, options: table.options))
+        }
         appendDefaults(of: table, since: old, to: &events)
       } else {
         events.append(.tableCreated(table))

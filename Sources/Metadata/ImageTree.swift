@@ -189,6 +189,7 @@ extension Image {
       [
         ImageEntry("name", .text(shard.name)), ImageEntry("replicas", .list(shard.replicas.map(\.description))),
         ImageEntry("tablets", .number(tabletCounts[shard.id] ?? 0)), ImageEntry("draining", .flag(shard.isDraining)),
+        ImageEntry("class", .text(shard.shardClass)),
       ]
     }
   }

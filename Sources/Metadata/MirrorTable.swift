@@ -60,7 +60,7 @@ extension Decision {
         detail: "The rows of its copies are told apart by the key.", hint: "Add a primary key.")
     }
     let takers = image.shards.values.filter { !$0.isDraining }.map(\.id).sorted()
-    return takers.isEmpty ? [try placement(nil, table: table.name)] : takers
+    return takers.isEmpty ? [try placement(nil, table: table.name, in: nil)] : takers
   }
 
   /// From and to where a migration of the tablet goes. Where a copy is to be dropped, `target` is its shard, and the other side one that

@@ -6,10 +6,12 @@ package enum ShardEvent: Sendable, Hashable {
   case drainCancelled(ShardID)
   /// It is no more, and its number is never used again.
   case removed(ShardID)
+  /// It is of that class from now on (`ShardClass`).
+  case classSet(ShardID, String)
 
   package var shardID: ShardID {
     switch self {
-    case .drainBegun(let id, _), .drainCancelled(let id), .removed(let id): id
+    case .drainBegun(let id, _), .drainCancelled(let id), .removed(let id), .classSet(let id, _): id
     }
   }
 
@@ -19,11 +21,12 @@ package enum ShardEvent: Sendable, Hashable {
     case .drainBegun: "ShardDrainBegun"
     case .drainCancelled: "ShardDrainCancelled"
     case .removed: "ShardRemoved"
+    case .classSet: "ShardClassSet"
     }
   }
 
   /// The kinds that there are.
-  package static let kinds = ["ShardDrainBegun", "ShardDrainCancelled", "ShardRemoved"]
+  package static let kinds = ["ShardDrainBegun", "ShardDrainCancelled", "ShardRemoved", "ShardClassSet"]
 }
 
 /// What is asked about a shard besides its creation (topology.proto).
@@ -36,6 +39,8 @@ package enum ShardCommand: Sendable, Hashable {
   case remove(ShardID)
   /// The node is a replica no more, and is removed.
   case removeReplica(ShardID, NodeID)
+  /// Changes nothing where it is of that class already. Refused for the last hot shard that takes tablets.
+  case setClass(ShardID, String)
 }
 
 extension Image {

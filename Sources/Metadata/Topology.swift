@@ -31,11 +31,16 @@ package struct ShardDefinition: Sendable, Hashable {
   package var replicas: [NodeID]
   /// It takes no new tablets, and managers move those that it has elsewhere. Since feature level 3.
   package var isDraining: Bool
-  package init(id: ShardID, name: String, replicas: [NodeID], isDraining: Bool = false) {
+  /// What its storage is for (`ShardClass`). Since feature level 3.
+  package var shardClass: String
+  package init(
+    id: ShardID, name: String, replicas: [NodeID], isDraining: Bool = false, shardClass: String = ShardClass.hot
+  ) {
     self.id = id
     self.name = name
     self.replicas = replicas
     self.isDraining = isDraining
+    self.shardClass = shardClass
   }
 }
 

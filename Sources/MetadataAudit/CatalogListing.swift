@@ -15,6 +15,13 @@ package struct TableSummary: Sendable, Equatable, Codable {
   package var shards: [UInt32]
   /// The table group.
   package var group: String?
+  /// The class of shards on which it belongs, as it, or a table of which it is a partition, names it; nil: none does.
+  package var shardClass: String?
+
+  enum CodingKeys: String, CodingKey {
+    case id, name, kind, owner, columns, indexes, tablets, shards, group
+    case shardClass = "shard_class"
+  }
 }
 
 /// A table and all that belongs to it: what `kunlog table show` shows.
@@ -57,6 +64,13 @@ package struct ShardSummary: Sendable, Equatable, Codable {
   package var tables: Int
   /// It takes no new tablets.
   package var draining: Bool
+  /// What its storage is for.
+  package var shardClass: String
+
+  enum CodingKeys: String, CodingKey {
+    case id, name, replicas, tablets, tables, draining
+    case shardClass = "class"
+  }
 }
 
 /// A shard and what it holds: what `kunlog shard show` shows.
@@ -129,7 +143,16 @@ extension Image {
       kind: table.partitioning != nil ? "partitioned table" : table.partition != nil ? "partition" : "table",
       owner: roleName(table.ownerID), columns: table.columns.count, indexes: indexes(of: table.id).count,
       tablets: tablets.map(\.id.rawValue), shards: Set(tablets.flatMap(\.holders).map(\.rawValue)).sorted(),
-      group: tableGroup(of: table))
+      group: tableGroup(of: table), shardClass: namesClass(table) ? statedClass(of: table) : nil)
+  }
+
+  private func namesClass(_ table: TableDefinition) -> Bool {
+    var table = table
+    while table.options[TableDefinition.classOption] == nil {
+      guard let parent = table.partition.flatMap({ tables[$0.parentID] }) else { return false }
+      table = parent
+    }
+    return true
   }
 
   private func summary(_ tablet: TabletDefinition) -> TableDetails.Tablet {
@@ -142,6 +165,6 @@ extension Image {
     let held = tablets.values.filter { $0.isHeld(by: shard.id) }
     return ShardSummary(
       id: shard.id.rawValue, name: shard.name, replicas: shard.replicas.map(nodeName), tablets: held.count,
-      tables: Set(held.map(\.tableID)).count, draining: shard.isDraining)
+      tables: Set(held.map(\.tableID)).count, draining: shard.isDraining, shardClass: shard.shardClass)
   }
 }

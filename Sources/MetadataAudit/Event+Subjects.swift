@@ -31,8 +31,9 @@ extension Event {
       [.object(sequence.id)] + (sequence.ownerTableID.map { [.object($0)] } ?? [])
     case .viewCreated(let view), .viewReplaced(let view): [.object(view.id)]
     case .roleCreated(let role), .roleAltered(let role): [.object(role.id)]
-    case .schemaDropped(let id), .tableDropped(let id), .columnDefaultChanged(let id, _, _), .indexDropped(let id),
-      .sequenceDropped(let id), .sequenceReserved(let id, _, _, _), .sequenceValueSet(let id, _, _),
+    case .schemaDropped(let id), .tableDropped(let id), .tableOptionsChanged(let id, _),
+      .columnDefaultChanged(let id, _, _), .indexDropped(let id), .sequenceDropped(let id),
+      .sequenceReserved(let id, _, _, _), .sequenceValueSet(let id, _, _),
       .viewDropped(let id), .roleDropped(let id):
       [.object(id)]
     case .tabletCreated(let tablet): [.tablet(tablet.id), .object(tablet.tableID), .shard(tablet.shardID)]
@@ -101,7 +102,8 @@ extension Event {
         identity: .tablet(route.tabletID), kind: .tablet, name: "\(route.tabletID)", owners: [.shard(route.shardID)])
     case .featureLevelRaised, .clusterRestored, .nodeAddressChanged, .nodeRemoved, .replicaAdded, .replicaRemoved,
       .schemaDropped,
-      .tableDropped, .columnDefaultChanged, .indexDropped, .sequenceDropped, .sequenceReserved, .sequenceValueSet,
+      .tableDropped, .tableOptionsChanged, .columnDefaultChanged, .indexDropped, .sequenceDropped, .sequenceReserved,
+      .sequenceValueSet,
       .viewDropped, .roleDropped, .tabletDropped, .tabletCleared, .transaction, .manager, .migration,
       .privilege, .materializedView, .function, .schemaChange, .shard, .node:
       nil

@@ -37,6 +37,8 @@ extension Command {
           $0.id = draft.id?.rawValue ?? 0
           $0.name = draft.name ?? ""
           $0.replicas = draft.replicas.map(\.rawValue)
+          // Not said and hot differ only where the shard is there already.
+          $0.shardClass = draft.shardClass ?? ""
         })
     case .addReplica(let shard, let node):
       .addReplica(
@@ -56,8 +58,9 @@ extension Command {
     case .schemaChange(let command): command.wireKind
     case .shard(let command): command.wireKind
     case .node(let command): command.wireKind
-    case .createSchema, .dropSchema, .createTable, .dropTables, .truncateTables, .createIndex, .dropIndexes,
-      .createSequence, .alterSequence, .dropSequences, .reserveSequence, .setSequenceValue, .createView, .dropViews:
+    case .createSchema, .dropSchema, .createTable, .dropTables, .truncateTables, .setTableOptions, .createIndex,
+      .dropIndexes, .createSequence, .alterSequence, .dropSequences, .reserveSequence, .setSequenceValue, .createView,
+      .dropViews:
       wireCatalogKind
     }
   }
@@ -83,6 +86,13 @@ extension Command {
         .with {
           $0.ids = ids.map(\.rawValue)
           $0.restartSequences = restarts
+        })
+    case .setTableOptions(let id, let set, let reset):
+      .setTableOptions(
+        .with {
+          $0.tableID = id.rawValue
+          $0.set = wireOptions(set)
+          $0.reset = reset.sorted()
         })
     case .createIndex(let draft): .createIndex(draft.wire)
     case .dropIndexes(let ids, let isCascade): .dropIndexes(Command.drop(ids, isCascade))
@@ -139,7 +149,8 @@ extension Command {
       self = .createShard(
         ShardDraft(
           id: command.id == 0 ? nil : ShardID(rawValue: command.id), name: command.name.isEmpty ? nil : command.name,
-          replicas: command.replicas.map(NodeID.init)))
+          replicas: command.replicas.map(NodeID.init),
+          shardClass: command.shardClass.isEmpty ? nil : command.shardClass))
     case .addReplica(let command):
       self = .addReplica(ShardID(rawValue: command.shardID), NodeID(rawValue: command.nodeID))
     case .createRole(let draft): self = .createRole(RoleDraft(wire: draft))
@@ -178,6 +189,9 @@ extension Command {
     case .dropTables(let drop): .dropTables(drop.ids.map(ObjectID.init), isCascade: drop.cascade)
     case .truncateTables(let command):
       .truncateTables(command.ids.map(ObjectID.init), restartsSequences: command.restartSequences)
+    case .setTableOptions(let command):
+      .setTableOptions(
+        ObjectID(rawValue: command.tableID), set: optionTable(command.set), reset: Set(command.reset))
     case .createIndex(let draft): .createIndex(IndexDraft(wire: draft))
     case .dropIndexes(let drop): .dropIndexes(drop.ids.map(ObjectID.init), isCascade: drop.cascade)
     case .createSequence(let draft): .createSequence(SequenceDraft(wire: draft))

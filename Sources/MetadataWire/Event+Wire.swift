@@ -80,8 +80,9 @@ extension Event {
     case .schemaChange(let event): event.wireKind
     case .shard(let event): event.wireKind
     case .node(let event): event.wireKind
-    case .databaseCreated, .schemaCreated, .schemaDropped, .tableCreated, .tableDropped, .columnDefaultChanged,
-      .indexCreated, .indexDropped, .sequenceCreated, .sequenceAltered, .sequenceDropped, .sequenceReserved,
+    case .databaseCreated, .schemaCreated, .schemaDropped, .tableCreated, .tableDropped,
+      .tableOptionsChanged, .columnDefaultChanged, .indexCreated, .indexDropped, .sequenceCreated, .sequenceAltered,
+      .sequenceDropped, .sequenceReserved,
       .sequenceValueSet, .viewCreated, .viewReplaced, .viewDropped:
       wireCatalogKind
     }
@@ -94,6 +95,12 @@ extension Event {
     case .schemaDropped(let id): .schemaDropped(.with { $0.schemaID = id.rawValue })
     case .tableCreated(let table): .tableCreated(table.wire)
     case .tableDropped(let id): .tableDropped(.with { $0.tableID = id.rawValue })
+    case .tableOptionsChanged(let table, let options):
+      .tableOptionsChanged(
+        .with {
+          $0.tableID = table.rawValue
+          $0.options = wireOptions(options)
+        })
     case .columnDefaultChanged(let table, let column, let expression):
       .columnDefaultChanged(
         .with {
@@ -201,6 +208,8 @@ extension Event {
     case .schemaDropped(let event): .schemaDropped(ObjectID(rawValue: event.schemaID))
     case .tableCreated(let table): .tableCreated(try TableDefinition(wire: table))
     case .tableDropped(let event): .tableDropped(ObjectID(rawValue: event.tableID))
+    case .tableOptionsChanged(let event):
+      .tableOptionsChanged(ObjectID(rawValue: event.tableID), options: optionTable(event.options))
     case .columnDefaultChanged(let event):
       .columnDefaultChanged(
         ObjectID(rawValue: event.tableID), column: Int(event.column),

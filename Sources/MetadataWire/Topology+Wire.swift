@@ -50,6 +50,7 @@ extension ShardDefinition {
       $0.name = name
       $0.replicas = replicas.map(\.rawValue)
       $0.draining = isDraining
+      $0.shardClass = wireClass(shardClass)
     }
   }
 
@@ -57,9 +58,15 @@ extension ShardDefinition {
   package init(wire: Kunlog_Metadata_V1_Shard) {
     self.init(
       id: ShardID(rawValue: wire.id), name: wire.name, replicas: wire.replicas.map(NodeID.init),
-      isDraining: wire.draining)
+      isDraining: wire.draining, shardClass: namedClass(wire.shardClass))
   }
 }
+
+/// Empty: hot, as shards were before there were classes.
+func wireClass(_ name: String) -> String { name == ShardClass.hot ? "" : name }
+
+/// The class of a shard, from the protocol.
+func namedClass(_ wire: String) -> String { wire.isEmpty ? ShardClass.hot : wire }
 
 extension TabletDefinition {
   /// As the protocol has it.

@@ -31,6 +31,22 @@ extension TreeBuilder {
     return .createTable(table)
   }
 
+  /// nil where it does anything but to set and reset options.
+  func alterTable(_ body: JSONValue) -> Statement? {
+    guard body.string("objtype") == "OBJECT_TABLE", let relation = body["relation"] else { return nil }
+    var statement = AlterTableStatement(name: relationName(relation), ifExists: body.flag("missing_ok"))
+    for command in body.list("cmds") {
+      let command = command["AlterTableCmd"] ?? command
+      let list = command["def"]?["List"]?.list("items") ?? []
+      switch command.string("subtype") {
+      case "AT_SetRelOptions": statement.set += options(list)
+      case "AT_ResetRelOptions": statement.reset += options(list)
+      default: return nil
+      }
+    }
+    return .alterTable(statement)
+  }
+
   private func column(_ body: JSONValue) throws(SQLError) -> ColumnDeclaration {
     ColumnDeclaration(
       name: body.string("colname"),

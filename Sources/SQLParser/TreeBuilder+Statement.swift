@@ -37,6 +37,7 @@ extension TreeBuilder {
   private func definition(_ type: String, _ body: JSONValue) throws(SQLError) -> Statement? {
     switch type {
     case "CreateStmt": return try createTable(body)
+    case "AlterTableStmt": return alterTable(body)
     case "IndexStmt": return try createIndex(body)
     case "CreateSeqStmt": return try createSequence(body)
     case "ViewStmt": return try createView(body)

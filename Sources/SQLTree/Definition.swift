@@ -12,11 +12,24 @@ package struct CreateTableStatement: Sendable, Hashable {
   /// `PARTITION OF parent bound`.
   package var partitionOf: RelationName?
   package var bound: PartitionBoundDeclaration?
-  /// WITH (…): `shard`, `tablegroup`.
+  /// WITH (…): `shard`, `tablegroup`, `shard_class`, `cold_after`.
   package var options: [DefinitionOption] = []
   package init(name: RelationName, ifNotExists: Bool = false) {
     self.name = name
     self.ifNotExists = ifNotExists
+  }
+}
+
+/// ALTER TABLE name SET (options), RESET (names).
+package struct AlterTableStatement: Sendable, Hashable {
+  package var name: RelationName
+  package var ifExists: Bool
+  package var set: [DefinitionOption] = []
+  /// Without values.
+  package var reset: [DefinitionOption] = []
+  package init(name: RelationName, ifExists: Bool) {
+    self.name = name
+    self.ifExists = ifExists
   }
 }
 

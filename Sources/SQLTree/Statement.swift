@@ -5,6 +5,8 @@ package indirect enum Statement: Sendable, Hashable {
   case update(UpdateStatement)
   case delete(DeleteStatement)
   case createTable(CreateTableStatement)
+  /// ALTER TABLE … SET (…), RESET (…): what else it can do is not supported.
+  case alterTable(AlterTableStatement)
   case createIndex(CreateIndexStatement)
   case createSequence(CreateSequenceStatement)
   case alterSequence(RelationName, ifExists: Bool, options: [DefinitionOption])

@@ -216,10 +216,139 @@ private func randomCluster(
     }
   }
 
+  @Test func whatBelongsOnColdShardsGoesThereEvenlyAndFirst() {
+    var before = cluster([12, 2, 0, 0])
+    for place in [2, 3] { before.shards[place].shardClass = "cold" }
+    for place in 0..<6 { before.tablets[place].shardClass = "cold" }
+    let plan = RebalancePlanner.plan(before)
+    #expect(plan.moves.prefix(6).allSatisfy { $0.reason == .shardClass && $0.source == ShardID(rawValue: 1) })
+    #expect(plan.moves.dropFirst(6).allSatisfy { $0.reason == .even && $0.target == ShardID(rawValue: 2) })
+    #expect(plan.before.map(\.shardClass) == ["hot", "hot", "cold", "cold"])
+    #expect(plan.after.map(\.tablets) == [4, 4, 3, 3])
+    #expect(plan.after.map(\.share) == [1, 1, 1, 1])
+    #expect(plan.homeless == [])
+    #expect(RebalancePlanner.plan(applying(plan, to: before)).moves.isEmpty)
+    // What belongs on hot shards again comes back.
+    var after = applying(plan, to: before)
+    for place in after.tablets.indices { after.tablets[place].shardClass = "hot" }
+    let back = RebalancePlanner.plan(after)
+    #expect(back.after.map(\.tablets) == [7, 7, 0, 0])
+    #expect(back.moves.allSatisfy { $0.reason == .shardClass })
+  }
+
+  @Test func shardsOfDifferentClassesAreNotEvenedOut() {
+    var before = cluster([9, 1, 40])
+    before.shards[2].shardClass = "cold"
+    for place in 10..<50 { before.tablets[place].shardClass = "cold" }
+    let plan = RebalancePlanner.plan(before)
+    #expect(plan.after.map(\.tablets) == [5, 5, 40])
+    #expect(plan.after[2].share == 1)
+  }
+
+  @Test func aClassWithoutAShardMovesNothingAndIsSaid() {
+    var before = cluster([4, 4])
+    for place in 0..<3 { before.tablets[place].shardClass = "archive" }
+    let plan = RebalancePlanner.plan(before)
+    #expect(plan.moves.isEmpty)
+    #expect(plan.homeless == [RebalancePlan.Homeless(shardClass: "archive", tablets: 3)])
+    // They count where they are: evened out, and taken from a drained shard, with the rest.
+    before.shards[0].isDraining = true
+    #expect(RebalancePlanner.plan(before).after.map(\.tablets) == [0, 8])
+    // A shard that is drained takes none either.
+    before.shards[0].shardClass = "archive"
+    let drained = RebalancePlanner.plan(before)
+    #expect(drained.after.map(\.tablets) == [0, 8])
+    #expect(drained.homeless.map(\.shardClass) == ["archive"])
+  }
+
+  @Test func aDrainedShardGivesToShardsOfTheClassesOfItsTablets() {
+    var before = cluster([0, 6, 0])
+    before.shards[1].isDraining = true
+    before.shards[2].shardClass = "cold"
+    for place in 0..<2 { before.tablets[place].shardClass = "cold" }
+    let plan = RebalancePlanner.plan(before)
+    #expect(plan.after.map(\.tablets) == [4, 0, 2])
+    #expect(plan.moves.allSatisfy { $0.reason == .drain })
+  }
+
+  @Test func aGroupGoesToShardsOfItsClassTogether() {
+    var before = cluster([5, 3, 0])
+    before.shards[2].shardClass = "cold"
+    for place in [0, 1, 6] {
+      before.tablets[place].group = 3
+      before.tablets[place].shardClass = "cold"
+    }
+    let plan = RebalancePlanner.plan(before)
+    #expect(plan.moves.map(\.tablet.rawValue) == [1, 2, 7])
+    #expect(plan.moves.allSatisfy { $0.target == ShardID(rawValue: 3) && $0.reason == .shardClass })
+    #expect(plan.batches.map(\.count) == [3])
+    #expect(RebalancePlanner.plan(applying(plan, to: before)).moves.isEmpty)
+  }
+
+  @Test func sortingByClassIsLeftOutAndBoundedWhereAskedFor() {
+    var before = cluster([6, 0])
+    before.shards[1].shardClass = "cold"
+    for place in before.tablets.indices { before.tablets[place].shardClass = "cold" }
+    var options = RebalancePlanner.Options()
+    options.sortsByClass = false
+    #expect(RebalancePlanner.plan(before, options).moves.isEmpty)
+    options.sortsByClass = true
+    options.maximumMoves = 2
+    var rounds = 0
+    while rounds < 9 {
+      let plan = RebalancePlanner.plan(before, options)
+      guard !plan.moves.isEmpty else { break }
+      #expect(plan.moves.count == 2)
+      before = applying(plan, to: before)
+      rounds += 1
+    }
+    #expect(rounds == 3)
+    before.shards[1].capacityBytes = 10 * megabyte
+    for place in before.tablets.indices { before.tablets[place].shard = ShardID(rawValue: 1) }
+    let full = RebalancePlanner.plan(before)
+    #expect(full.moves.count == 1)
+    #expect(full.unplaced.count == 5)
+  }
+
+  @Test func plansWithClassesEndAndDoNotOscillate() {
+    var chance = Chance(state: 3)
+    let names = ["hot", "cold", "archive", "none"]
+    for seed in 0..<300 {
+      var before = randomCluster(
+        shards: Int.random(in: 1...12, using: &chance), tablets: Int.random(in: 0...300, using: &chance),
+        grouped: seed % 3 == 0, &chance)
+      for place in before.shards.indices {
+        before.shards[place].shardClass = names[Int.random(in: 0...2, using: &chance)]
+        before.shards[place].isDraining = Int.random(in: 0...5, using: &chance) == 0
+      }
+      var ofGroup: [UInt64: String] = [:]
+      for place in before.tablets.indices {
+        let drawn = names[Int.random(in: 0...3, using: &chance)]
+        let name = before.tablets[place].group.map { ofGroup[$0] ?? drawn } ?? drawn
+        if let group = before.tablets[place].group { ofGroup[group] = name }
+        before.tablets[place].shardClass = name
+      }
+      let after = applying(RebalancePlanner.plan(before), to: before)
+      #expect(RebalancePlanner.plan(after).moves.isEmpty, "cluster \(seed)")
+      // A class of few shards and tablets may leave one that almost fits elsewhere.
+      for _ in 0..<3 {
+        let noisy = RebalancePlanner.plan(withNoise(after, &chance))
+        #expect(noisy.moves.count <= 1 && noisy.moves.allSatisfy { $0.reason == .even }, "cluster \(seed)")
+      }
+      let classes = Set(before.shards.filter { !$0.isDraining }.map(\.shardClass))
+      let classOf = Dictionary(uniqueKeysWithValues: before.shards.map { ($0.id, $0.shardClass) })
+      for tablet in after.tablets where classes.contains(tablet.shardClass) {
+        #expect(classOf[tablet.shard] == tablet.shardClass, "cluster \(seed)")
+      }
+    }
+  }
+
   @Test func aThousandShardsWithAMillionTabletsComeToRest() {
     var chance = Chance(state: 7)
     var before = randomCluster(shards: 1000, tablets: 1_000_000, &chance)
     for place in 0..<20 { before.shards[place * 7].isDraining = true }
+    for place in 800..<1000 { before.shards[place].shardClass = "cold" }
+    for place in before.tablets.indices where place % 4 == 0 { before.tablets[place].shardClass = "cold" }
     let plan = RebalancePlanner.plan(before)
     let takers = plan.after.filter { !$0.isDraining }
     #expect(takers.allSatisfy { $0.share > 0.9 && $0.share < 1.1 })

@@ -42,8 +42,10 @@ struct CatalogListingTests {
     try log.append(AuditFixture.table("a", shard: 2))
     #expect(
       log.image.shardSummaries == [
-        ShardSummary(id: 1, name: "shard1", replicas: ["storage1"], tablets: 0, tables: 0, draining: false),
-        ShardSummary(id: 2, name: "shard2", replicas: ["storage2"], tablets: 1, tables: 1, draining: false),
+        ShardSummary(
+          id: 1, name: "shard1", replicas: ["storage1"], tablets: 0, tables: 0, draining: false, shardClass: "hot"),
+        ShardSummary(
+          id: 2, name: "shard2", replicas: ["storage2"], tablets: 1, tables: 1, draining: false, shardClass: "hot"),
       ])
     for name in ["2", "shard2"] {
       let details = try #require(log.image.shardDetails(name))

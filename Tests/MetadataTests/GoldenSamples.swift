@@ -40,7 +40,8 @@ let goldenSamples: [Event] = {
   samples += [
     .shard(.drainBegun(shard, reason: "its machines go")), .shard(.drainCancelled(shard)), .shard(.removed(shard)),
     .node(.failed(node, reason: "it has not answered for 10 s")), .node(.returned(node)),
-    .node(.drainBegun(node, graceSeconds: 30)),
+    .node(.drainBegun(node, graceSeconds: 30)), .shard(.classSet(shard, "cold")),
+    .tableOptionsChanged(object, options: ["cold_after": "90 days", "shard_class": "ssd"]),
   ]
   samples.append(
     .clusterRestored(

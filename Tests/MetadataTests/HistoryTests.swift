@@ -270,7 +270,10 @@ import Testing
       .shard(.drain(ShardID(rawValue: 3), reason: "r")), .shard(.undrain(ShardID(rawValue: 3))),
       .shard(.remove(ShardID(rawValue: 3))), .shard(.removeReplica(ShardID(rawValue: 3), NodeID(rawValue: 4))),
       .node(.markFailed(NodeID(rawValue: 4), reason: "r")), .node(.markWell(NodeID(rawValue: 4))),
-      .node(.drain(NodeID(rawValue: 4), graceSeconds: 5)),
+      .node(.drain(NodeID(rawValue: 4), graceSeconds: 5)), .shard(.setClass(ShardID(rawValue: 3), "cold")),
+      .shard(.setClass(ShardID(rawValue: 3), "hot")),
+      .createShard(ShardDraft(replicas: [NodeID(rawValue: 4)], shardClass: "hot")),
+      .setTableOptions(id, set: ["shard_class": "cold"], reset: ["cold_after", "fillfactor"]),
     ]
     for command in catalog { #expect(try Command(wire: command.wire) == command) }
     let steps: [MigrationStep] = [

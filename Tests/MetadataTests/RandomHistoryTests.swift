@@ -274,7 +274,9 @@ private func randomEvent(_ chance: inout SeededChance) -> Event {
   case 16: return .manager(.resigned(epoch: number()))
   case 17: return randomCatalogEvent(object, number(), &chance)
   case 18:
-    let events: [ShardEvent] = [.drainBegun(shard, reason: ""), .drainCancelled(shard), .removed(shard)]
+    let events: [ShardEvent] = [
+      .drainBegun(shard, reason: ""), .drainCancelled(shard), .removed(shard), .classSet(shard, "cold"),
+    ]
     return .shard(events.randomElement(using: &chance) ?? .removed(shard))
   case 19:
     let node = NodeID(rawValue: number())
@@ -285,7 +287,8 @@ private func randomEvent(_ chance: inout SeededChance) -> Event {
 }
 
 private func randomCatalogEvent(_ object: ObjectID, _ number: UInt64, _ chance: inout SeededChance) -> Event {
-  switch chance.number(0...8) {
+  switch chance.number(0...9) {
+  case 9: .tableOptionsChanged(object, options: ["shard_class": "cold", "tablegroup": "g"])
   case 0: .privilege(.changed(PrivilegeGrant(objectID: object, grantee: nil, privileges: Privileges(rawValue: .max))))
   case 1: .privilege(.roleGranted(RoleMembership(roleID: object, memberID: object)))
   case 2: .privilege(.roleRevoked(role: object, member: object))

@@ -38,6 +38,24 @@ import Testing
     #expect(partition.options == [DefinitionOption(name: "shard", value: .integer(2), location: 78)])
   }
 
+  @Test func `Options of a table are set and reset`() throws {
+    guard
+      case .alterTable(let statement) = try one(
+        "alter table if exists t set (shard_class = cold, cold_after = '90 days'), reset (fillfactor)")
+    else { throw SQLError(.internalError, "no ALTER TABLE of options") }
+    #expect(statement.name == RelationName(name: "t", location: 22))
+    #expect(statement.ifExists)
+    #expect(
+      statement.set == [
+        DefinitionOption(name: "shard_class", value: .name(["cold"]), location: 29),
+        DefinitionOption(name: "cold_after", value: .string("90 days"), location: 49),
+      ])
+    #expect(statement.reset == [DefinitionOption(name: "fillfactor", value: .none, location: 81)])
+    #expect(
+      try one("alter table t set (fillfactor = 70), drop column a")
+        == .unsupported("ALTER TABLE", location: 0))
+  }
+
   @Test func `Range bounds`() throws {
     guard
       case .createTable(let table) = try one(

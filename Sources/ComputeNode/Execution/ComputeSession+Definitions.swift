@@ -28,6 +28,7 @@ extension ComputeSession {
     transaction?.hasDefined = true
     switch tree {
     case .createTable(let statement): try await createTable(statement, text: command.text)
+    case .alterTable(let statement): try await alterTable(statement, text: command.text)
     case .createIndex(let statement): try await createIndex(statement, text: command.text, scope)
     case .createSequence(let statement): try await createSequence(statement, text: command.text)
     case .alterSequence(let name, let ifExists, let options):
@@ -52,6 +53,7 @@ extension ComputeSession {
   private static func definitionName(_ tree: Statement) -> (name: String, tag: String) {
     switch tree {
     case .createTable: return ("CREATE TABLE", "CREATE TABLE")
+    case .alterTable: return ("ALTER TABLE", "ALTER TABLE")
     case .createIndex: return ("CREATE INDEX", "CREATE INDEX")
     case .createSequence: return ("CREATE SEQUENCE", "CREATE SEQUENCE")
     case .alterSequence: return ("ALTER SEQUENCE", "ALTER SEQUENCE")

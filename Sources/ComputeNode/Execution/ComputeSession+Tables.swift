@@ -109,9 +109,9 @@ extension ComputeSession {
             position: place)
         }
         draft.shardID = ShardID(rawValue: shard)
-      case "fillfactor", "autovacuum_enabled", "parallel_workers":
-        // Storage parameters of PostgreSQL's heap: kept for display, without effect.
-        draft.options[option.name] = option.value.text
+      case TableDefinition.classOption, TableDefinition.coldAfterOption,
+        _ where TableDefinition.heapOptions.contains(option.name):
+        draft.options[option.name] = try value(of: option, at: place)
       case TableDefinition.groupOption:
         guard !isPartition else {
           throw SQLError(

@@ -52,7 +52,8 @@ extension Event {
   fileprivate var concernsTablets: Bool {
     switch self {
     case .sequenceCreated, .sequenceAltered, .sequenceDropped, .sequenceReserved, .sequenceValueSet, .viewCreated,
-      .viewReplaced, .viewDropped, .columnDefaultChanged, .databaseCreated, .schemaCreated, .schemaDropped:
+      .viewReplaced, .viewDropped, .columnDefaultChanged, .tableOptionsChanged, .databaseCreated, .schemaCreated,
+      .schemaDropped:
       false
     case .migration(.routed): true
     default: family == .catalog || family == .placement

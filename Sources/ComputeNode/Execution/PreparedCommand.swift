@@ -43,9 +43,8 @@ extension PreparedCommand {
     case .update: .update
     case .delete: .delete
     case .copy: .copy
-    case .createTable, .createIndex, .createSequence, .alterSequence, .createView, .createSchema, .createDatabase,
-      .drop,
-      .truncate, .createRole, .alterRole, .dropRole:
+    case .createTable, .alterTable, .createIndex, .createSequence, .alterSequence, .createView, .createSchema,
+      .createDatabase, .drop, .truncate, .createRole, .alterRole, .dropRole:
       .definition
     case .transaction: .transaction
     default: .other

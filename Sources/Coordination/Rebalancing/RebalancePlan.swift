@@ -8,10 +8,15 @@ package struct RebalanceCluster: Sendable {
     package var isDraining: Bool
     /// Of tablets; nil: no bound is known.
     package var capacityBytes: UInt64?
-    package init(id: ShardID, isDraining: Bool = false, capacityBytes: UInt64? = nil) {
+    /// What its storage is for.
+    package var shardClass: String
+    package init(
+      id: ShardID, isDraining: Bool = false, capacityBytes: UInt64? = nil, shardClass: String = ShardClass.hot
+    ) {
       self.id = id
       self.isDraining = isDraining
       self.capacityBytes = capacityBytes
+      self.shardClass = shardClass
     }
   }
 
@@ -26,9 +31,13 @@ package struct RebalanceCluster: Sendable {
     package var group: UInt64?
     /// It counts, and stays where it is.
     package var isFixed: Bool
+    /// The class of the shards on which it belongs. Those of a group have one.
+    package var shardClass: String
     package init(
-      id: TabletID, shard: ShardID, sizeBytes: UInt64, load: Double = 0, group: UInt64? = nil, isFixed: Bool = false
+      id: TabletID, shard: ShardID, sizeBytes: UInt64, load: Double = 0, group: UInt64? = nil, isFixed: Bool = false,
+      shardClass: String = ShardClass.hot
     ) {
+      self.shardClass = shardClass
       self.id = id
       self.shard = shard
       self.sizeBytes = sizeBytes
@@ -55,6 +64,8 @@ package struct RebalancePlan: Sendable, Equatable {
     case even
     /// The target has most of its group.
     case gather
+    /// The target is of the class to which it belongs, the source is not.
+    case shardClass
   }
 
   package struct Move: Sendable, Equatable {
@@ -72,10 +83,11 @@ package struct RebalancePlan: Sendable, Equatable {
   package struct Fill: Sendable, Equatable {
     package var shard: ShardID
     package var isDraining: Bool
+    package var shardClass: String
     package var tablets: Int
     package var sizeBytes: UInt64
     package var load: Double
-    /// Of size and load together; 1: as much as the mean of all that take tablets.
+    /// Of size and load together; 1: as much as the mean of all of its class that take tablets.
     package var share: Double
   }
 
@@ -85,6 +97,17 @@ package struct RebalancePlan: Sendable, Equatable {
   package var after: [Fill] = []
   /// Tablets of drained shards that no shard has room for.
   package var unplaced: [TabletID] = []
+  /// How many tablets belong to classes of which no shard takes any, by class: they stay where they are.
+  package var homeless: [Homeless] = []
+
+  package struct Homeless: Sendable, Equatable {
+    package var shardClass: String
+    package var tablets: Int
+    package init(shardClass: String, tablets: Int) {
+      self.shardClass = shardClass
+      self.tablets = tablets
+    }
+  }
 
   package init() {}
 

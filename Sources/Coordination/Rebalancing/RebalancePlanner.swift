@@ -1,7 +1,10 @@
 import Metadata
 
 /// Decides which tablets should be on other shards: those that are not where most of their group is, all of shards that are drained,
-/// and as few as possible of those that have more than their share. Values in, values out.
+/// those that belong on shards of another class, and as few as possible of those that have more than their share. Values in, values out.
+///
+/// All but the first happens within the class to which a tablet belongs. Where no shard of it takes tablets, it counts as one of the
+/// class of its shard.
 ///
 /// A tablet weighs what it takes of all bytes and of all load. The fullest shard gives to the emptiest one, of its tablets the one
 /// that comes nearest to what both need. Each such move lessens the sum of the squares of what shards have: it ends. A plan is begun
@@ -17,7 +20,9 @@ package struct RebalancePlanner {
     /// and as a later one.
     package var firstPart = 0.5
     package var furtherPart = 0.8
-    /// Whether shards that are not drained give anything.
+    /// Whether tablets go to shards of their class.
+    package var sortsByClass = true
+    /// Whether shards that are not drained give anything to those of their class.
     package var evensOut = true
     /// Units that the plan moves at most.
     package var maximumMoves = Int.max
@@ -43,11 +48,21 @@ package struct RebalancePlanner {
     var place: Int
     var weight: UInt64
     var sizeBytes: UInt64
+    /// Of the shards among which it is placed: the place in `classes`. nil: no shard takes anything.
+    var shardClass: Int?
+    /// It was on a shard of another class.
+    var isSorted = false
   }
 
   private let options: Options
   private let cluster: RebalanceCluster
   private var shards: [RebalanceCluster.Shard]
+  /// Of shards, by name.
+  private let classes: [String]
+  /// Of each shard, and whether any of the class takes tablets.
+  private let classOfShard: [Int]
+  private let hasTaker: [Bool]
+  private var homeless: [String: Int] = [:]
   private var weights: [UInt64] = []
   private var order: [Int] = []
   private var units: [Unit] = []
@@ -63,7 +78,10 @@ package struct RebalancePlanner {
   package static func plan(_ cluster: RebalanceCluster, _ options: Options = Options()) -> RebalancePlan {
     var planner = RebalancePlanner(cluster, options)
     planner.drain()
-    if options.evensOut { planner.evenOut() }
+    if options.sortsByClass { planner.sortByClass() }
+    if options.evensOut {
+      for shardClass in planner.classes.indices { planner.evenOut(shardClass) }
+    }
     return planner.result()
   }
 
@@ -71,6 +89,11 @@ package struct RebalancePlanner {
     self.cluster = cluster
     self.options = options
     shards = cluster.shards.sorted { $0.id < $1.id }
+    classes = Set(shards.map(\.shardClass)).sorted()
+    classOfShard = shards.map { [classes] in classes.firstIndex(of: $0.shardClass) ?? 0 }
+    var hasTaker = [Bool](repeating: false, count: classes.count)
+    for (place, shard) in shards.enumerated() where !shard.isDraining { hasTaker[classOfShard[place]] = true }
+    self.hasTaker = hasTaker
     totals = [UInt64](repeating: 0, count: shards.count)
     sizes = totals
     keys = [SortedKeys?](repeating: nil, count: shards.count)
@@ -112,21 +135,35 @@ package struct RebalancePlanner {
       if let group = tablet.group {
         grouped[group, default: []].append(index)
       } else if !tablet.isFixed {
-        addUnit([index], place)
+        addUnit([index], place, in: self.shardClass(of: tablet, at: place))
       }
+      if takingClass(tablet.shardClass) == nil { homeless[tablet.shardClass, default: 0] += 1 }
     }
     before = totals
     for group in grouped.keys.sorted() {
       // Where one of them stays, all do.
       guard let members = grouped[group], !members.contains(where: { cluster.tablets[$0].isFixed }) else { continue }
       let places = members.map { placeOfShard[cluster.tablets[$0].shard] ?? 0 }
-      guard let place = gather(members, places) else { continue }
-      addUnit(members, place, group)
+      let shardClass = self.shardClass(of: cluster.tablets[members[0]], at: places[0])
+      guard let place = gather(members, places, in: shardClass) else { continue }
+      addUnit(members, place, in: shardClass, group)
     }
   }
 
+  /// The class of a name, where a shard of it takes tablets.
+  private func takingClass(_ name: String) -> Int? {
+    classes.firstIndex(of: name).flatMap { hasTaker[$0] ? $0 : nil }
+  }
+
+  /// Among which shards a tablet is placed: those of its class, else those like the one where it is, else hot ones, else any.
+  private func shardClass(of tablet: RebalanceCluster.Tablet, at place: Int) -> Int? {
+    if let own = takingClass(tablet.shardClass) { return own }
+    if hasTaker[classOfShard[place]] { return classOfShard[place] }
+    return takingClass(ShardClass.hot) ?? hasTaker.firstIndex(of: true)
+  }
+
   /// Where a group comes together: at the shard that has most of it already and room for the rest. nil: nowhere for now.
-  private mutating func gather(_ members: [Int], _ places: [Int]) -> Int? {
+  private mutating func gather(_ members: [Int], _ places: [Int], in shardClass: Int?) -> Int? {
     var present: [Int: UInt64] = [:]
     var bytes: UInt64 = 0
     var here: [Int: UInt64] = [:]
@@ -138,12 +175,11 @@ package struct RebalancePlanner {
     guard present.count > 1 else { return places.first }
     guard moved < options.maximumMoves else { return nil }
     let takers = present.keys.filter { place in
-      guard !shards[place].isDraining, let capacity = shards[place].capacityBytes else {
-        return !shards[place].isDraining
-      }
+      guard !shards[place].isDraining, classOfShard[place] == shardClass else { return false }
+      guard let capacity = shards[place].capacityBytes else { return true }
       return sizes[place] &+ bytes &- (here[place] ?? 0) <= capacity
     }
-    // On shards that are drained only: it is brought together by being taken away.
+    // On shards that are drained or of other classes only: it is brought together by being taken away.
     let chosen = (takers.isEmpty ? Array(present.keys) : takers).max {
       (present[$0] ?? 0, $1) < (present[$1] ?? 0, $0)
     }
@@ -158,9 +194,10 @@ package struct RebalancePlanner {
     return chosen
   }
 
-  private mutating func addUnit(_ members: [Int], _ place: Int, _ group: UInt64? = nil) {
+  private mutating func addUnit(_ members: [Int], _ place: Int, in shardClass: Int?, _ group: UInt64? = nil) {
     var unit = Unit(
-      first: order.count, count: members.count, group: group, home: place, place: place, weight: 0, sizeBytes: 0)
+      first: order.count, count: members.count, group: group, home: place, place: place, weight: 0, sizeBytes: 0,
+      shardClass: shardClass)
     for index in members {
       unit.weight += weights[index]
       unit.sizeBytes &+= cluster.tablets[index].sizeBytes
@@ -191,21 +228,55 @@ package struct RebalancePlanner {
     moved += 1
   }
 
-  /// Of those that take tablets.
-  private var mean: UInt64 {
+  /// What shards of a class have, divided by those of them that take tablets.
+  private func mean(_ totals: [UInt64], _ shardClass: Int) -> UInt64 {
     var total: UInt64 = 0
-    for weight in totals { total += weight }
-    return total / UInt64(max(1, shards.count { !$0.isDraining }))
+    var takers: UInt64 = 0
+    for (place, weight) in totals.enumerated() where classOfShard[place] == shardClass {
+      total += weight
+      if !shards[place].isDraining { takers += 1 }
+    }
+    return total / max(1, takers)
   }
 
-  // MARK: Draining
-
-  /// The heaviest first, each to the emptiest shard that has room.
-  private mutating func drain() {
+  /// Of the shards of a class that take tablets.
+  private func tree(_ shardClass: Int) -> ExtremeTree {
     var tree = ExtremeTree(totals)
-    for (place, shard) in shards.enumerated() where shard.isDraining { tree.setTaking(place, false) }
-    for (place, shard) in shards.enumerated() where shard.isDraining {
-      for unit in unitsOfShard[place].sorted(by: { key($0) > key($1) }) {
+    for (place, shard) in shards.enumerated() where shard.isDraining || classOfShard[place] != shardClass {
+      tree.setTaking(place, false)
+      tree.setGiving(place, false)
+    }
+    return tree
+  }
+
+  // MARK: Draining, and shards of the wrong class
+
+  private mutating func drain() {
+    for (place, shard) in shards.enumerated() where shard.isDraining { takeAway(unitsOfShard[place]) }
+    for (place, shard) in shards.enumerated() where shard.isDraining { unitsOfShard[place] = [] }
+  }
+
+  private mutating func sortByClass() {
+    for (place, shard) in shards.enumerated() where !shard.isDraining {
+      let misplaced = unitsOfShard[place].filter { units[$0].shardClass != classOfShard[place] }
+      for unit in misplaced { units[unit].isSorted = true }
+      takeAway(misplaced)
+      // What no shard has room for stays, and is none of those that are evened out.
+      if !misplaced.isEmpty {
+        unitsOfShard[place].removeAll { units[$0].place != place || units[$0].shardClass != classOfShard[place] }
+      }
+    }
+  }
+
+  /// The heaviest first, each to the emptiest shard of its class that has room.
+  private mutating func takeAway(_ leaving: [Int]) {
+    guard !leaving.isEmpty else { return }
+    let ordered = leaving.sorted { key($0) > key($1) }
+    for shardClass in classes.indices {
+      let own = ordered.filter { units[$0].shardClass == shardClass }
+      guard !own.isEmpty else { continue }
+      var tree = self.tree(shardClass)
+      for unit in own {
         guard moved < options.maximumMoves else { return }
         guard let target = roomiest(&tree, for: unit) else {
           unplaced += members(unit).map { cluster.tablets[$0].id }
@@ -214,7 +285,9 @@ package struct RebalancePlanner {
         move(unit, to: target)
         tree.set(target, totals[target])
       }
-      unitsOfShard[place] = []
+    }
+    for unit in ordered where units[unit].shardClass == nil {
+      unplaced += members(unit).map { cluster.tablets[$0].id }
     }
   }
 
@@ -231,13 +304,9 @@ package struct RebalancePlanner {
 
   // MARK: Evening out
 
-  private mutating func evenOut() {
-    var tree = ExtremeTree(totals)
-    for (place, shard) in shards.enumerated() where shard.isDraining {
-      tree.setTaking(place, false)
-      tree.setGiving(place, false)
-    }
-    let mean = mean
+  private mutating func evenOut(_ shardClass: Int) {
+    var tree = self.tree(shardClass)
+    let mean = self.mean(totals, shardClass)
     var part = options.firstPart
     var difference = scaled(mean, options.trigger)
     var stuck: [Int] = []
@@ -293,12 +362,16 @@ package struct RebalancePlanner {
   private func result() -> RebalancePlan {
     var plan = RebalancePlan()
     plan.unplaced = unplaced.sorted()
+    plan.homeless = homeless.sorted { $0.key < $1.key }.map {
+      RebalancePlan.Homeless(shardClass: $0.key, tablets: $0.value)
+    }
     plan.before = fills(before)
     plan.after = plan.before
-    for (place, total) in totals.enumerated() { plan.after[place].share = share(total) }
+    for (place, share) in shares(totals).enumerated() { plan.after[place].share = share }
     for unit in units where unit.group != nil || unit.home != unit.place {
       let reason: RebalancePlan.Reason =
-        shards[unit.home].isDraining ? .drain : unit.home == unit.place ? .gather : .even
+        shards[unit.home].isDraining
+        ? .drain : unit.home == unit.place ? .gather : unit.isSorted ? .shardClass : .even
       for index in order[unit.first..<unit.first + unit.count] {
         let tablet = cluster.tablets[index]
         guard tablet.shard != shards[unit.place].id else { continue }
@@ -315,18 +388,27 @@ package struct RebalancePlanner {
         plan.after[unit.place].sizeBytes &+= tablet.sizeBytes
       }
     }
-    // What is drained goes first.
+    // What is drained goes first, then what is on shards of the wrong class.
     let drains = plan.moves.filter { $0.reason == .drain }
-    plan.moves = drains + plan.moves.filter { $0.reason != .drain }
+    let sorts = plan.moves.filter { $0.reason == .shardClass }
+    plan.moves = drains + sorts + plan.moves.filter { $0.reason != .drain && $0.reason != .shardClass }
     return plan
   }
 
-  private func share(_ total: UInt64) -> Double { mean == 0 ? 0 : Double(total) / Double(mean) }
+  private func shares(_ totals: [UInt64]) -> [Double] {
+    let means = classes.indices.map { mean(totals, $0) }
+    return totals.enumerated().map { place, total in
+      let mean = means[classOfShard[place]]
+      return mean == 0 ? 0 : Double(total) / Double(mean)
+    }
+  }
 
   private func fills(_ totals: [UInt64]) -> [RebalancePlan.Fill] {
+    let shares = self.shares(totals)
     var fills = shards.enumerated().map { place, shard in
       RebalancePlan.Fill(
-        shard: shard.id, isDraining: shard.isDraining, tablets: 0, sizeBytes: 0, load: 0, share: share(totals[place]))
+        shard: shard.id, isDraining: shard.isDraining, shardClass: shard.shardClass, tablets: 0, sizeBytes: 0, load: 0,
+        share: shares[place])
     }
     var placeOfShard: [ShardID: Int] = [:]
     for (place, shard) in shards.enumerated() { placeOfShard[shard.id] = place }

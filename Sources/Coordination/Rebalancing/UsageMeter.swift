@@ -49,15 +49,17 @@ package struct UsageMeter: Sendable {
   }
 
   /// The image's shards and tablets with what is known of them. Tablets that move count where they go, and stay.
-  package mutating func cluster(_ image: Image) -> RebalanceCluster {
+  /// - Parameter timeMicroseconds: now, since 1970-01-01 UTC: what has expired by then belongs to the class `cold`.
+  package mutating func cluster(_ image: Image, timeMicroseconds: Int64) -> RebalanceCluster {
     if entries.contains(where: { image.tablets[$0.key] == nil }) {
       entries = entries.filter { image.tablets[$0.key] != nil }
     }
     let hasGroups = !image.tablesOfGroup.isEmpty
     var groups: [GroupPlace: UInt64] = [:]
+    var classifier = ShardClassifier(image, timeMicroseconds: timeMicroseconds)
     return RebalanceCluster(
       shards: image.shards.values.sorted { $0.id < $1.id }.map {
-        RebalanceCluster.Shard(id: $0.id, isDraining: $0.isDraining)
+        RebalanceCluster.Shard(id: $0.id, isDraining: $0.isDraining, shardClass: $0.shardClass)
       },
       // Mirror tables are everywhere, and move nowhere.
       tablets: image.tablets.values.filter { !$0.isMirror }.sorted { $0.id < $1.id }.map { tablet in
@@ -70,7 +72,8 @@ package struct UsageMeter: Sendable {
         }
         return RebalanceCluster.Tablet(
           id: tablet.id, shard: image.destination(of: tablet), sizeBytes: entry?.usage.sizeBytes ?? 0,
-          load: entry?.load ?? 0, group: group, isFixed: image.migrations.open(of: tablet.id) != nil)
+          load: entry?.load ?? 0, group: group, isFixed: image.migrations.open(of: tablet.id) != nil,
+          shardClass: classifier.answer(for: tablet).shardClass)
       })
   }
 }

@@ -244,6 +244,15 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     set {kind = .dropRole(newValue)}
   }
 
+  /// Since feature level 3.
+  package var setTableOptions: Kunlog_Metadata_V1_SetTableOptions {
+    get {
+      if case .setTableOptions(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_SetTableOptions()
+    }
+    set {kind = .setTableOptions(newValue)}
+  }
+
   /// privilege.proto.
   package var grantPrivileges: Kunlog_Metadata_V1_GrantPrivileges {
     get {
@@ -532,6 +541,14 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     set {kind = .drainNode(newValue)}
   }
 
+  package var setShardClass: Kunlog_Metadata_V1_SetShardClass {
+    get {
+      if case .setShardClass(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_SetShardClass()
+    }
+    set {kind = .setShardClass(newValue)}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -563,6 +580,8 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     case createRole(Kunlog_Metadata_V1_CreateRole)
     case alterRole(Kunlog_Metadata_V1_AlterRole)
     case dropRole(Kunlog_Metadata_V1_DropRole)
+    /// Since feature level 3.
+    case setTableOptions(Kunlog_Metadata_V1_SetTableOptions)
     /// privilege.proto.
     case grantPrivileges(Kunlog_Metadata_V1_GrantPrivileges)
     case revokePrivileges(Kunlog_Metadata_V1_RevokePrivileges)
@@ -606,6 +625,7 @@ package nonisolated struct Kunlog_Metadata_V1_Command: Sendable {
     case markNodeFailed(Kunlog_Metadata_V1_MarkNodeFailed)
     case markNodeWell(Kunlog_Metadata_V1_MarkNodeWell)
     case drainNode(Kunlog_Metadata_V1_DrainNode)
+    case setShardClass(Kunlog_Metadata_V1_SetShardClass)
 
   }
 
@@ -740,6 +760,9 @@ package nonisolated struct Kunlog_Metadata_V1_CreateShard: Sendable {
 
   /// Registered storage nodes.
   package var replicas: [UInt64] = []
+
+  /// Empty: hot. Since feature level 3.
+  package var shardClass: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -977,6 +1000,24 @@ package nonisolated struct Kunlog_Metadata_V1_PartitioningDraft: Sendable {
   package var strategy: Kunlog_Metadata_V1_PartitionStrategy = .unspecified
 
   package var columns: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// ALTER TABLE … SET (…), RESET (…). Of a table in a table group, `shard_class` and `cold_after` change for the whole group.
+package nonisolated struct Kunlog_Metadata_V1_SetTableOptions: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var tableID: UInt32 = 0
+
+  package var set: [Kunlog_Metadata_V1_Option] = []
+
+  /// By name.
+  package var reset: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1438,7 +1479,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Command"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{3}record_note\0\u{3}raise_feature_level\0\u{4}\u{b}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0\u{4}\u{4}grant_privileges\0\u{3}revoke_privileges\0\u{3}grant_roles\0\u{3}revoke_roles\0\u{3}create_materialized_view\0\u{3}refresh_materialized_view\0\u{3}drop_materialized_views\0\u{3}create_function\0\u{3}drop_functions\0\u{4}\u{2}plan_schema_change\0\u{3}complete_schema_change_step\0\u{3}fail_schema_change\0\u{4}\u{8}decide_transaction\0\u{3}resolve_transaction\0\u{3}settle_transactions\0\u{4}\u{8}elect_manager\0\u{3}resign_manager\0\u{4}\u{9}plan_migration\0\u{3}advance_migration\0\u{3}pause_migration\0\u{3}resume_migration\0\u{3}retry_migration\0\u{3}fail_migration\0\u{3}reverse_migration\0\u{3}give_up_reverse\0\u{3}complete_migration\0\u{3}report_migration\0\u{3}expire_cut\0\u{4}\u{a}drain_shard\0\u{3}undrain_shard\0\u{3}remove_shard\0\u{3}remove_replica\0\u{3}mark_node_failed\0\u{3}mark_node_well\0\u{3}drain_node\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}create_cluster\0\u{3}set_setting\0\u{3}register_node\0\u{3}update_node_address\0\u{3}remove_node\0\u{3}create_shard\0\u{3}add_replica\0\u{3}record_note\0\u{3}raise_feature_level\0\u{4}\u{b}create_schema\0\u{3}drop_schema\0\u{3}create_table\0\u{3}drop_tables\0\u{3}truncate_tables\0\u{3}create_index\0\u{3}drop_indexes\0\u{3}create_sequence\0\u{3}alter_sequence\0\u{3}drop_sequences\0\u{3}reserve_sequence\0\u{3}set_sequence_value\0\u{3}create_view\0\u{3}drop_views\0\u{3}create_role\0\u{3}alter_role\0\u{3}drop_role\0\u{3}set_table_options\0\u{4}\u{3}grant_privileges\0\u{3}revoke_privileges\0\u{3}grant_roles\0\u{3}revoke_roles\0\u{3}create_materialized_view\0\u{3}refresh_materialized_view\0\u{3}drop_materialized_views\0\u{3}create_function\0\u{3}drop_functions\0\u{4}\u{2}plan_schema_change\0\u{3}complete_schema_change_step\0\u{3}fail_schema_change\0\u{4}\u{8}decide_transaction\0\u{3}resolve_transaction\0\u{3}settle_transactions\0\u{4}\u{8}elect_manager\0\u{3}resign_manager\0\u{4}\u{9}plan_migration\0\u{3}advance_migration\0\u{3}pause_migration\0\u{3}resume_migration\0\u{3}retry_migration\0\u{3}fail_migration\0\u{3}reverse_migration\0\u{3}give_up_reverse\0\u{3}complete_migration\0\u{3}report_migration\0\u{3}expire_cut\0\u{4}\u{a}drain_shard\0\u{3}undrain_shard\0\u{3}remove_shard\0\u{3}remove_replica\0\u{3}mark_node_failed\0\u{3}mark_node_well\0\u{3}drain_node\0\u{3}set_shard_class\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1782,6 +1823,19 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
           self.kind = .dropRole(v)
+        }
+      }()
+      case 37: try {
+        var v: Kunlog_Metadata_V1_SetTableOptions?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .setTableOptions(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .setTableOptions(v)
         }
       }()
       case 40: try {
@@ -2239,6 +2293,19 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
           self.kind = .drainNode(v)
         }
       }()
+      case 107: try {
+        var v: Kunlog_Metadata_V1_SetShardClass?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .setShardClass(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .setShardClass(v)
+        }
+      }()
       default: break
       }
     }
@@ -2353,6 +2420,10 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
     case .dropRole?: try {
       guard case .dropRole(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 36)
+    }()
+    case .setTableOptions?: try {
+      guard case .setTableOptions(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 37)
     }()
     case .grantPrivileges?: try {
       guard case .grantPrivileges(let v)? = self.kind else { preconditionFailure() }
@@ -2493,6 +2564,10 @@ nonisolated extension Kunlog_Metadata_V1_Command: SwiftProtobuf.Message, SwiftPr
     case .drainNode?: try {
       guard case .drainNode(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 106)
+    }()
+    case .setShardClass?: try {
+      guard case .setShardClass(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 107)
     }()
     case nil: break
     }
@@ -2736,7 +2811,7 @@ nonisolated extension Kunlog_Metadata_V1_RemoveNode: SwiftProtobuf.Message, Swif
 
 nonisolated extension Kunlog_Metadata_V1_CreateShard: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".CreateShard"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}name\0\u{1}replicas\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}name\0\u{1}replicas\0\u{3}shard_class\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2747,6 +2822,7 @@ nonisolated extension Kunlog_Metadata_V1_CreateShard: SwiftProtobuf.Message, Swi
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.id) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 3: try { try decoder.decodeRepeatedUInt64Field(value: &self.replicas) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.shardClass) }()
       default: break
       }
     }
@@ -2762,6 +2838,9 @@ nonisolated extension Kunlog_Metadata_V1_CreateShard: SwiftProtobuf.Message, Swi
     if !self.replicas.isEmpty {
       try visitor.visitPackedUInt64Field(value: self.replicas, fieldNumber: 3)
     }
+    if !self.shardClass.isEmpty {
+      try visitor.visitSingularStringField(value: self.shardClass, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2769,6 +2848,7 @@ nonisolated extension Kunlog_Metadata_V1_CreateShard: SwiftProtobuf.Message, Swi
     if lhs.id != rhs.id {return false}
     if lhs.name != rhs.name {return false}
     if lhs.replicas != rhs.replicas {return false}
+    if lhs.shardClass != rhs.shardClass {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3252,6 +3332,46 @@ nonisolated extension Kunlog_Metadata_V1_PartitioningDraft: SwiftProtobuf.Messag
   package static func ==(lhs: Kunlog_Metadata_V1_PartitioningDraft, rhs: Kunlog_Metadata_V1_PartitioningDraft) -> Bool {
     if lhs.strategy != rhs.strategy {return false}
     if lhs.columns != rhs.columns {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_SetTableOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SetTableOptions"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}table_id\0\u{1}set\0\u{1}reset\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.tableID) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.set) }()
+      case 3: try { try decoder.decodeRepeatedStringField(value: &self.reset) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.tableID != 0 {
+      try visitor.visitSingularUInt32Field(value: self.tableID, fieldNumber: 1)
+    }
+    if !self.set.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.set, fieldNumber: 2)
+    }
+    if !self.reset.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.reset, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_SetTableOptions, rhs: Kunlog_Metadata_V1_SetTableOptions) -> Bool {
+    if lhs.tableID != rhs.tableID {return false}
+    if lhs.set != rhs.set {return false}
+    if lhs.reset != rhs.reset {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -170,6 +170,14 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     set {kind = .shardRemoved(newValue)}
   }
 
+  package var shardClassSet: Kunlog_Metadata_V1_ShardClassSet {
+    get {
+      if case .shardClassSet(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_ShardClassSet()
+    }
+    set {kind = .shardClassSet(newValue)}
+  }
+
   /// CreateCluster.
   package var databaseCreated: Kunlog_Metadata_V1_Database {
     get {
@@ -377,6 +385,15 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
       return Kunlog_Metadata_V1_SchemaChangeFailed()
     }
     set {kind = .schemaChangeFailed(newValue)}
+  }
+
+  /// SetTableOptions. Managers move what belongs on shards of another class. Since feature level 3.
+  package var tableOptionsChanged: Kunlog_Metadata_V1_TableOptionsChanged {
+    get {
+      if case .tableOptionsChanged(let v)? = kind {return v}
+      return Kunlog_Metadata_V1_TableOptionsChanged()
+    }
+    set {kind = .tableOptionsChanged(newValue)}
   }
 
   /// CreateRole. Compute nodes let it log in.
@@ -684,6 +701,7 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     case shardDrainBegun(Kunlog_Metadata_V1_ShardDrainBegun)
     case shardDrainCancelled(Kunlog_Metadata_V1_ShardDrainCancelled)
     case shardRemoved(Kunlog_Metadata_V1_ShardRemoved)
+    case shardClassSet(Kunlog_Metadata_V1_ShardClassSet)
     /// CreateCluster.
     case databaseCreated(Kunlog_Metadata_V1_Database)
     /// CreateSchema.
@@ -718,6 +736,8 @@ package nonisolated struct Kunlog_Metadata_V1_Event: Sendable {
     case schemaChangeStepDone(Kunlog_Metadata_V1_SchemaChangeStepDone)
     case schemaChangeCompleted(Kunlog_Metadata_V1_SchemaChangeCompleted)
     case schemaChangeFailed(Kunlog_Metadata_V1_SchemaChangeFailed)
+    /// SetTableOptions. Managers move what belongs on shards of another class. Since feature level 3.
+    case tableOptionsChanged(Kunlog_Metadata_V1_TableOptionsChanged)
     /// CreateRole. Compute nodes let it log in.
     case roleCreated(Kunlog_Metadata_V1_Role)
     /// AlterRole: the whole new definition.
@@ -960,6 +980,21 @@ package nonisolated struct Kunlog_Metadata_V1_ColumnDefaultChanged: Sendable {
   fileprivate var _expression: String? = nil
 }
 
+/// SetTableOptions: all options that the table has from now on.
+package nonisolated struct Kunlog_Metadata_V1_TableOptionsChanged: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var tableID: UInt32 = 0
+
+  package var options: [Kunlog_Metadata_V1_Option] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 /// DropIndexes, DropTables. A shard ignores it where the table's tablet is gone too.
 package nonisolated struct Kunlog_Metadata_V1_IndexDropped: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -1107,7 +1142,7 @@ fileprivate nonisolated let _protobuf_package = "kunlog.metadata.v1"
 
 nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Event"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{3}cluster_restored\0\u{4}\u{6}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{3}node_failed\0\u{3}node_returned\0\u{3}node_drain_begun\0\u{4}\u{5}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{3}shard_drain_begun\0\u{3}shard_drain_cancelled\0\u{3}shard_removed\0\u{4}\u{5}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{3}materialized_view_created\0\u{3}materialized_view_refreshed\0\u{3}function_created\0\u{3}function_replaced\0\u{3}function_dropped\0\u{3}schema_change_planned\0\u{3}schema_change_step_done\0\u{3}schema_change_completed\0\u{3}schema_change_failed\0\u{4}\u{6}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{3}privileges_changed\0\u{3}role_granted\0\u{3}role_revoked\0\u{4}\u{f}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0\u{4}\u{a}transaction_decided\0\u{3}transaction_resolved\0\u{3}transactions_settled\0\u{4}\u{8}manager_elected\0\u{3}manager_resigned\0\u{4}\u{9}migration_planned\0\u{3}migration_snapshot_taken\0\u{3}migration_transferred\0\u{3}migration_loaded\0\u{3}migration_caught_up\0\u{3}migration_writes_cut\0\u{3}tablet_routed\0\u{3}migration_finishing\0\u{3}migration_source_dropped\0\u{3}migration_paused\0\u{3}migration_resumed\0\u{3}migration_retried\0\u{3}migration_failed\0\u{3}migration_rolled_back\0\u{3}migration_reversed\0\u{3}migration_abandoned\0\u{3}migration_reverse_requested\0\u{3}migration_reverse_given_up\0\u{3}migration_progressed\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_created\0\u{3}feature_level_raised\0\u{3}setting_changed\0\u{3}cluster_restored\0\u{4}\u{6}node_registered\0\u{3}node_address_changed\0\u{3}node_removed\0\u{3}node_failed\0\u{3}node_returned\0\u{3}node_drain_begun\0\u{4}\u{5}shard_created\0\u{3}replica_added\0\u{3}replica_removed\0\u{3}shard_drain_begun\0\u{3}shard_drain_cancelled\0\u{3}shard_removed\0\u{3}shard_class_set\0\u{4}\u{4}database_created\0\u{3}schema_created\0\u{3}schema_dropped\0\u{3}table_created\0\u{3}table_dropped\0\u{3}column_default_changed\0\u{3}index_created\0\u{3}index_dropped\0\u{3}sequence_created\0\u{3}sequence_altered\0\u{3}sequence_dropped\0\u{3}sequence_reserved\0\u{3}sequence_value_set\0\u{3}view_created\0\u{3}view_replaced\0\u{3}view_dropped\0\u{3}materialized_view_created\0\u{3}materialized_view_refreshed\0\u{3}function_created\0\u{3}function_replaced\0\u{3}function_dropped\0\u{3}schema_change_planned\0\u{3}schema_change_step_done\0\u{3}schema_change_completed\0\u{3}schema_change_failed\0\u{3}table_options_changed\0\u{4}\u{5}role_created\0\u{3}role_altered\0\u{3}role_dropped\0\u{3}privileges_changed\0\u{3}role_granted\0\u{3}role_revoked\0\u{4}\u{f}tablet_created\0\u{3}tablet_dropped\0\u{3}tablet_cleared\0\u{4}\u{12}note_recorded\0\u{4}\u{a}transaction_decided\0\u{3}transaction_resolved\0\u{3}transactions_settled\0\u{4}\u{8}manager_elected\0\u{3}manager_resigned\0\u{4}\u{9}migration_planned\0\u{3}migration_snapshot_taken\0\u{3}migration_transferred\0\u{3}migration_loaded\0\u{3}migration_caught_up\0\u{3}migration_writes_cut\0\u{3}tablet_routed\0\u{3}migration_finishing\0\u{3}migration_source_dropped\0\u{3}migration_paused\0\u{3}migration_resumed\0\u{3}migration_retried\0\u{3}migration_failed\0\u{3}migration_rolled_back\0\u{3}migration_reversed\0\u{3}migration_abandoned\0\u{3}migration_reverse_requested\0\u{3}migration_reverse_given_up\0\u{3}migration_progressed\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1321,6 +1356,19 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
           self.kind = .shardRemoved(v)
+        }
+      }()
+      case 26: try {
+        var v: Kunlog_Metadata_V1_ShardClassSet?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .shardClassSet(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .shardClassSet(v)
         }
       }()
       case 30: try {
@@ -1646,6 +1694,19 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
           self.kind = .schemaChangeFailed(v)
+        }
+      }()
+      case 55: try {
+        var v: Kunlog_Metadata_V1_TableOptionsChanged?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .tableOptionsChanged(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .tableOptionsChanged(v)
         }
       }()
       case 60: try {
@@ -2165,6 +2226,10 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
       guard case .shardRemoved(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
     }()
+    case .shardClassSet?: try {
+      guard case .shardClassSet(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 26)
+    }()
     case .databaseCreated?: try {
       guard case .databaseCreated(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
@@ -2264,6 +2329,10 @@ nonisolated extension Kunlog_Metadata_V1_Event: SwiftProtobuf.Message, SwiftProt
     case .schemaChangeFailed?: try {
       guard case .schemaChangeFailed(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 54)
+    }()
+    case .tableOptionsChanged?: try {
+      guard case .tableOptionsChanged(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 55)
     }()
     case .roleCreated?: try {
       guard case .roleCreated(let v)? = self.kind else { preconditionFailure() }
@@ -2816,6 +2885,41 @@ nonisolated extension Kunlog_Metadata_V1_ColumnDefaultChanged: SwiftProtobuf.Mes
     if lhs.tableID != rhs.tableID {return false}
     if lhs.column != rhs.column {return false}
     if lhs._expression != rhs._expression {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_TableOptionsChanged: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TableOptionsChanged"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}table_id\0\u{1}options\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.tableID) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.options) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.tableID != 0 {
+      try visitor.visitSingularUInt32Field(value: self.tableID, fieldNumber: 1)
+    }
+    if !self.options.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.options, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_TableOptionsChanged, rhs: Kunlog_Metadata_V1_TableOptionsChanged) -> Bool {
+    if lhs.tableID != rhs.tableID {return false}
+    if lhs.options != rhs.options {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -227,6 +227,41 @@ package nonisolated struct Kunlog_Metadata_V1_Shard: Sendable {
   /// It takes no new tablets. Since feature level 3.
   package var draining: Bool = false
 
+  /// What its storage is for: `cold`. Empty: hot. Since feature level 3.
+  package var shardClass: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// SetShardClass. Placement counts it with that class from now on; managers move what belongs elsewhere.
+package nonisolated struct Kunlog_Metadata_V1_ShardClassSet: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var shardID: UInt32 = 0
+
+  /// Empty: hot.
+  package var shardClass: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Changes nothing where it is of that class already. Refused for the last hot shard that takes tablets.
+package nonisolated struct Kunlog_Metadata_V1_SetShardClass: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var shardID: UInt32 = 0
+
+  /// Empty: hot.
+  package var shardClass: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -655,7 +690,7 @@ nonisolated extension Kunlog_Metadata_V1_RemoveReplica: SwiftProtobuf.Message, S
 
 nonisolated extension Kunlog_Metadata_V1_Shard: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".Shard"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}name\0\u{1}replicas\0\u{1}draining\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}name\0\u{1}replicas\0\u{1}draining\0\u{3}shard_class\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -667,6 +702,7 @@ nonisolated extension Kunlog_Metadata_V1_Shard: SwiftProtobuf.Message, SwiftProt
       case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 3: try { try decoder.decodeRepeatedUInt64Field(value: &self.replicas) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.draining) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.shardClass) }()
       default: break
       }
     }
@@ -685,6 +721,9 @@ nonisolated extension Kunlog_Metadata_V1_Shard: SwiftProtobuf.Message, SwiftProt
     if self.draining != false {
       try visitor.visitSingularBoolField(value: self.draining, fieldNumber: 4)
     }
+    if !self.shardClass.isEmpty {
+      try visitor.visitSingularStringField(value: self.shardClass, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -693,6 +732,77 @@ nonisolated extension Kunlog_Metadata_V1_Shard: SwiftProtobuf.Message, SwiftProt
     if lhs.name != rhs.name {return false}
     if lhs.replicas != rhs.replicas {return false}
     if lhs.draining != rhs.draining {return false}
+    if lhs.shardClass != rhs.shardClass {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_ShardClassSet: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ShardClassSet"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}shard_id\0\u{3}shard_class\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.shardID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.shardClass) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.shardID != 0 {
+      try visitor.visitSingularUInt32Field(value: self.shardID, fieldNumber: 1)
+    }
+    if !self.shardClass.isEmpty {
+      try visitor.visitSingularStringField(value: self.shardClass, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_ShardClassSet, rhs: Kunlog_Metadata_V1_ShardClassSet) -> Bool {
+    if lhs.shardID != rhs.shardID {return false}
+    if lhs.shardClass != rhs.shardClass {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Kunlog_Metadata_V1_SetShardClass: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SetShardClass"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}shard_id\0\u{3}shard_class\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.shardID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.shardClass) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.shardID != 0 {
+      try visitor.visitSingularUInt32Field(value: self.shardID, fieldNumber: 1)
+    }
+    if !self.shardClass.isEmpty {
+      try visitor.visitSingularStringField(value: self.shardClass, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Kunlog_Metadata_V1_SetShardClass, rhs: Kunlog_Metadata_V1_SetShardClass) -> Bool {
+    if lhs.shardID != rhs.shardID {return false}
+    if lhs.shardClass != rhs.shardClass {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -69,6 +69,68 @@ import Testing
     #expect(error?.position == 79)
   }
 
+  @Test func `Options of a table are set and reset, and what has to move is said`() async throws {
+    let cluster = try await FakeCluster()
+    try await cluster.run("create table t (at date, a int) partition by range (at) with (fillfactor = 70)")
+    #expect(
+      try await cluster.run("alter table t set (cold_after = '90 days', shard_class = archive), reset (fillfactor)")
+        == "ALTER TABLE")
+    let table = try #require(cluster.metadata.image.tables.values.first)
+    #expect(table.options == ["cold_after": "90 days", "shard_class": "archive"])
+    #expect(
+      cluster.client.notices.last?.fields.message
+        == "there is no shard of class cold yet: what belongs there stays where it is")
+    #expect(cluster.client.notices.last?.fields.hint == "kunlog shard add --class cold")
+    try await cluster.run("alter table t reset (cold_after, shard_class)")
+    #expect(cluster.metadata.image.tables.values.first?.options == [:])
+    #expect(
+      cluster.client.notices.last?.fields.message
+        == "what has to move is moved by kunlog rebalance --apply, as automatic rebalancing is off")
+    try await cluster.run("alter table if exists nowhere set (fillfactor = 10)")
+    #expect(
+      cluster.client.notices.last?.fields.message == "relation \"nowhere\" does not exist, skipping")
+  }
+
+  @Test(
+    arguments: [
+      (
+        "alter table t set (shard_class = cold, shard_class = hot)",
+        "parameter \"shard_class\" specified more than once"
+      ),
+      ("alter table t set (tablegroup = g)", "\"tablegroup\" cannot be changed"),
+      ("alter table t set (speed = 3)", "unrecognized parameter \"speed\""),
+      ("alter table t set (cold_after)", "parameter \"cold_after\" needs a value"),
+      (
+        "alter table t set (cold_after = 'x')",
+        "cannot set \"cold_after\" for table \"t\": its partitions are no ranges of time"
+      ),
+      ("alter table t set (shard_class = 'Two words')", "invalid shard class \"Two words\""),
+      ("alter table t set (fillfactor = 70), add column b int", "ALTER TABLE is not supported"),
+      (
+        "create table u (a int) with (shard_class = archive)",
+        "there is no shard of class archive to place table \"u\" on"
+      ),
+    ])
+  func `Options that cannot be are refused`(sql: String, message: String) async throws {
+    let cluster = try await FakeCluster()
+    try await cluster.run("create table t (a int)")
+    #expect(await cluster.failure(sql)?.message == message)
+    #expect(cluster.metadata.image.tables.values.first?.options == [:])
+  }
+
+  @Test func `A group's class changes for all of its tables, by whoever owns them`() async throws {
+    let cluster = try await FakeCluster()
+    try await cluster.run(
+      "create table a (i int) with (tablegroup = g); create table b (i int) with (tablegroup = g)")
+    try await cluster.run("alter table a set (shard_class = cold)")
+    #expect(
+      cluster.metadata.image.tables.values.sorted { $0.id < $1.id }.map { $0.options["shard_class"] } == [
+        "cold", "cold",
+      ])
+    #expect(
+      cluster.client.notices.first?.fields.message == "changed for all 2 tables of table group \"g\"")
+  }
+
   @Test func `IF NOT EXISTS and IF EXISTS give notices`() async throws {
     let cluster = try await FakeCluster()
     try await cluster.run("create table t (a int); create table if not exists t (a int); drop table if exists u, t")

@@ -41,7 +41,8 @@ final class ClusterProbe {
     let shards = image.shards.values.sorted { $0.id < $1.id }.map { shard in
       ClusterReport.Shard(
         id: shard.id.rawValue, name: shard.name, leader: leader("storage", shard.id.rawValue),
-        replicas: shard.replicas.map { image.nodes[$0]?.name ?? String($0.rawValue) }, tablets: tablets[shard.id] ?? 0)
+        replicas: shard.replicas.map { image.nodes[$0]?.name ?? String($0.rawValue) }, tablets: tablets[shard.id] ?? 0,
+        shardClass: shard.shardClass)
     }
     return ClusterReport(
       clusterID: image.clusterID?.hexadecimal ?? "", metadataIndex: image.index, metadataLeader: leader("meta", nil),

@@ -50,6 +50,13 @@ struct ClusterReport: Codable, Sendable {
     var leader: String?
     var replicas: [String]
     var tablets: Int
+    /// What its storage is for.
+    var shardClass: String
+
+    enum CodingKeys: String, CodingKey {
+      case id, name, leader, replicas, tablets
+      case shardClass = "class"
+    }
   }
 
   var clusterID: String
@@ -95,7 +102,7 @@ struct ClusterReport: Codable, Sendable {
     for shard in shards {
       lines.append(
         "shard \(shard.id) (\(shard.name)): \(isPast ? "" : "leader \(shard.leader ?? "none"), ")replicas \(shard.replicas.joined(separator: ", ")), "
-          + "\(shard.tablets) tablets")
+          + "\(shard.tablets) tablets" + (shard.shardClass == ShardClass.hot ? "" : ", class \(shard.shardClass)"))
     }
     for node in nodes {
       guard let failure = node.failure else { continue }
@@ -138,7 +145,9 @@ extension ClusterReport {
           failure: definition.failure, drainSeconds: definition.drainSeconds)
       },
       shards: image.shardSummaries.map {
-        Shard(id: $0.id, name: $0.name, leader: nil, replicas: $0.replicas, tablets: $0.tablets)
+        Shard(
+          id: $0.id, name: $0.name, leader: nil, replicas: $0.replicas, tablets: $0.tablets,
+          shardClass: $0.shardClass)
       }, isPast: true)
   }
 }

@@ -32,7 +32,8 @@ enum EventText {
       return "\(names[id]) at \(host):\(port)" + (postgresPort.map { ", psql \($0)" } ?? "")
     case .nodeRemoved(let id): return names[id]
     case .shardCreated(let shard):
-      return "\(shard.name) (\(shard.id)) on \(shard.replicas.map { names[$0] }.joined(separator: ", "))"
+      let ofClass = shard.shardClass == ShardClass.hot ? "" : ", class \(shard.shardClass)"
+      return "\(shard.name) (\(shard.id)) on \(shard.replicas.map { names[$0] }.joined(separator: ", "))" + ofClass
     case .replicaAdded(let shard, let node): return "\(names[node]) to shard \(shard)"
     case .replicaRemoved(let shard, let node): return "\(names[node]) from shard \(shard)"
     case .roleCreated(let role), .roleAltered(let role): return text(role)
@@ -53,6 +54,7 @@ enum EventText {
     case .function(let event): return text(event, names)
     case .schemaChange(let event): return text(event, names)
     case .shard(.drainBegun(let id, let reason)): return "shard \(id)" + (reason.isEmpty ? "" : ": \(reason)")
+    case .shard(.classSet(let id, let name)): return "shard \(id): \(name)"
     case .shard(let event): return "shard \(event.shardID)"
     case .node(.failed(let id, let reason)): return "\(names[id]): \(reason)"
     case .node(.drainBegun(let id, let seconds)): return "\(names[id]), within \(seconds) s"
@@ -89,6 +91,7 @@ enum EventText {
       .viewDropped(let id):
       return names[id]
     case .tableCreated(let table): return text(table, names)
+    case .tableOptionsChanged(let id, let options): return "\(names[id]): \(options.isEmpty ? "(none)" : text(options))"
     case .columnDefaultChanged(let id, let column, let expression):
       return "column \(column) of \(names[id]): \(expression ?? "(none)")"
     case .indexCreated(let index): return text(index, names)
@@ -102,6 +105,10 @@ enum EventText {
     case .viewCreated(let view), .viewReplaced(let view): return "\(view.name) (\(view.id)) as \(view.query)"
     default: return ""
     }
+  }
+
+  private static func text(_ options: [String: String]) -> String {
+    options.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)" }.joined(separator: ", ")
   }
 
   private static func text(_ table: TableDefinition, _ names: ObjectNames) -> String {
@@ -119,6 +126,7 @@ enum EventText {
       let columns = partitioning.columns.map { table.columns[$0 - 1].name }.joined(separator: ", ")
       text += "; partition by \(partitioning.strategy) (\(columns))"
     }
+    if !table.options.isEmpty { text += "; with \(self.text(table.options))" }
     return text
   }
 

@@ -14,6 +14,8 @@ struct RebalanceCommand: AsyncParsableCommand {
       Counts the bytes of each table and partition, and its reads and writes, which are measured for a moment (--seconds). Nothing is \
       moved where no two shards differ by more than 30 % of the mean, or where no table is small enough to make them more even.
 
+      Tables go to shards of their class first (shard_class, cold_after; docs/scale-out.md), and are evened out among those.
+
       --automatic on lets the cluster's manager do it by itself, with averages over half a minute, some moves at a time \
       (--migrations).
       """)
@@ -63,9 +65,10 @@ struct RebalanceCommand: AsyncParsableCommand {
       guard plan || apply else { return }
     }
     let rebalance = RebalancePlanner.plan(try await measure(client), options(client.image))
-    show(rebalance, client.image)
+    var classifier = ShardClassifier(client.image, timeMicroseconds: Loop.wallClockMicroseconds())
+    show(rebalance, client.image, &classifier)
     guard apply, !rebalance.moves.isEmpty else { return }
-    let ids = try await ask(client, rebalance)
+    let ids = try await ask(client, rebalance, &classifier)
     client.warnWithoutManager("the moves begin once one runs")
     guard !noWait else { return }
     try await MigrationWatch(client, ids).untilEnded()
@@ -115,24 +118,30 @@ struct RebalanceCommand: AsyncParsableCommand {
         meter.add(usage, of: shard.id, nowMilliseconds: Loop.now / 1_000_000)
       }
     }
-    return meter.cluster(client.image)
+    return meter.cluster(client.image, timeMicroseconds: Loop.wallClockMicroseconds())
   }
 
   // MARK: What is shown
 
-  private func show(_ plan: RebalancePlan, _ image: Image) {
-    var table = TextTable(header: ["shard", "tablets", "size", "reads+writes/s", "share", "", "afterwards"])
+  private func show(_ plan: RebalancePlan, _ image: Image, _ classifier: inout ShardClassifier) {
+    var table = TextTable(header: ["shard", "class", "tablets", "size", "reads+writes/s", "share", "", "afterwards"])
     for (before, after) in zip(plan.before, plan.after) {
       table.add([
-        "\(before.shard)" + (before.isDraining ? " (draining)" : ""), "\(before.tablets)", Self.size(before.sizeBytes),
+        "\(before.shard)" + (before.isDraining ? " (draining)" : ""), before.shardClass, "\(before.tablets)",
+        Self.size(before.sizeBytes),
         "\(Int(before.load.rounded()))", Self.percent(before.share), "->",
         "\(after.tablets) tablets, \(Self.size(after.sizeBytes)), \(Self.percent(after.share))",
       ])
     }
     print(table.text)
+    for homeless in plan.homeless {
+      print(
+        "\(homeless.tablets) tablets belong to class \(homeless.shardClass), of which no shard takes any: they stay where they "
+          + "are. To add one: kunlog shard add --class \(homeless.shardClass)")
+    }
     guard !plan.moves.isEmpty else {
       return print(
-        "nothing to move: no two shards differ by more than 30 % of the mean, or no table would make them "
+        "nothing to move: no two shards of a class differ by more than 30 % of the mean, or no table would make them "
           + "more even")
     }
     for move in plan.moves.prefix(Self.movesShown) {
@@ -141,6 +150,7 @@ struct RebalanceCommand: AsyncParsableCommand {
         case .drain: "shard \(move.source) is drained"
         case .even: "shard \(move.source) has more than its share"
         case .gather: "the rest of its table group is there"
+        case .shardClass: classifier.reason(for: move.tablet)
         }
       print(
         "\(image.tableName(of: move.tablet) ?? "?") (tablet \(move.tablet)): shard \(move.source) -> \(move.target), "
@@ -151,7 +161,7 @@ struct RebalanceCommand: AsyncParsableCommand {
     print(
       "\(plan.moves.count) moves, \(Self.size(plan.sizeBytes)), about \(Int(duration.rounded(.up))) s"
         + (apply ? "" : ". To do it: kunlog rebalance --apply"))
-    if !plan.unplaced.isEmpty { print("\(plan.unplaced.count) tablets of drained shards fit on no other shard") }
+    if !plan.unplaced.isEmpty { print("\(plan.unplaced.count) tablets fit on no other shard of their class") }
   }
 
   private static func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
@@ -166,15 +176,20 @@ struct RebalanceCommand: AsyncParsableCommand {
 
   /// One record for all.
   @LoopActor
-  private func ask(_ client: MetadataClient, _ plan: RebalancePlan) async throws -> [MigrationID] {
+  private func ask(_ client: MetadataClient, _ plan: RebalancePlan, _ classifier: inout ShardClassifier) async throws
+    -> [MigrationID]
+  {
+    var commands: [Command] = []
+    for move in plan.moves {
+      let reason = move.reason == .shardClass ? classifier.reason(for: move.tablet) : "rebalance"
+      commands.append(
+        .migration(
+          .plan(
+            move.tablet, target: move.target, epoch: client.image.tablets[move.tablet]?.epoch, maximumRetries: nil,
+            reason: reason)))
+    }
     do throws(MetadataError) {
-      let result = try await client.append(
-        plan.moves.map { move in
-          .migration(
-            .plan(
-              move.tablet, target: move.target, epoch: client.image.tablets[move.tablet]?.epoch, maximumRetries: nil,
-              reason: "rebalance"))
-        })
+      let result = try await client.append(commands)
       return result.events.compactMap { if case .migration(.planned(let plan)) = $0 { plan.id } else { nil } }
     } catch {
       throw CommandFailure(description: "The moves were not begun: \(error)")

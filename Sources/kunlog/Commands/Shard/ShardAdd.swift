@@ -14,7 +14,9 @@ struct ShardAdd: AsyncParsableCommand {
       hand first (kunlog storage --shard N --member …, each with its certificate), and name them here: \
       --member 31=host:port --member 32=host:port --member 33=host:port
 
-      The new shard is empty: new tables go to the shard that has the fewest, and kunlog table move brings others there.
+      The new shard is empty: new tables go to the shard that has the fewest, and kunlog table move brings others there. A shard of \
+      another class than hot (--class cold) takes only what belongs to that class: tables with WITH (shard_class = cold), and \
+      partitions that have expired (cold_after).
       """)
 
   @OptionGroup var cluster: ClusterOptions
@@ -33,6 +35,9 @@ struct ShardAdd: AsyncParsableCommand {
   @Option(name: .long, help: "The new shard's name (default: shard and its number).")
   var name: String?
 
+  @Option(name: .customLong("class"), help: "What its storage is for: hot, cold, or another name.")
+  var shardClass = ShardClass.hot
+
   /// How long the new nodes may take to elect a leader.
   private static let patienceMilliseconds = 30_000
 
@@ -42,6 +47,9 @@ struct ShardAdd: AsyncParsableCommand {
       throw ValidationError(
         "Name the storage nodes that run already: --member ID=HOST:PORT for each. Only a quick start (--data DIR) starts them "
           + "by itself.")
+    }
+    guard ShardClass.isName(shardClass) else {
+      throw ValidationError("--class is an identifier in lower case, as hot, cold or archive.")
     }
     guard Set(member.map(\.id)).count == member.count else { throw ValidationError("A node is named twice.") }
   }
@@ -128,12 +136,15 @@ struct ShardAdd: AsyncParsableCommand {
       }
       if !leads || !silent.isEmpty { try await loopSleep(milliseconds: 50) }
     }
-    let draft = ShardDraft(id: ShardID(rawValue: shard), name: name, replicas: nodes.map(\.id))
+    let draft = ShardDraft(
+      id: ShardID(rawValue: shard), name: name, replicas: nodes.map(\.id),
+      shardClass: shardClass == ShardClass.hot ? nil : shardClass)
     do throws(MetadataError) {
       _ = try await client.append(nodes.map { .registerNode($0) } + [.createShard(draft)])
     } catch {
-      throw CommandFailure(description: "The shard was not added: \(error)")
+      throw CommandFailure(description: "The shard was not added: \(error.forOperators)")
     }
-    print("shard \(shard) is added, with \(nodes.map(\.name).joined(separator: ", "))")
+    let ofClass = shardClass == ShardClass.hot ? "" : ", class \(shardClass)"
+    print("shard \(shard)\(ofClass) is added, with \(nodes.map(\.name).joined(separator: ", "))")
   }
 }

@@ -7,9 +7,11 @@ import MetadataClient
 /// `kunlog shard`: shards as the metadata knows them.
 struct ShardCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "shard", abstract: "Look at shards, now or as they were; add, drain and remove them.",
+    commandName: "shard",
+    abstract: "Look at shards, now or as they were; add, drain and remove them, say what they are for.",
     subcommands: [
       ShardList.self, ShardShow.self, ShardAdd.self, ShardDrain.self, ShardUndrain.self, ShardRemove.self,
+      ShardSetClass.self,
     ])
 }
 
@@ -42,10 +44,11 @@ struct ShardList: AsyncParsableCommand {
 
   static func text(_ shards: [ShardSummary]) -> String {
     guard !shards.isEmpty else { return "no shards" }
-    var text = TextTable(header: ["id", "name", "state", "tables", "tablets", "replicas"])
+    var text = TextTable(header: ["id", "name", "class", "state", "tables", "tablets", "replicas"])
     for shard in shards {
       text.add([
-        "\(shard.id)", shard.name, shard.draining ? "draining" : "", "\(shard.tables)", "\(shard.tablets)",
+        "\(shard.id)", shard.name, shard.shardClass, shard.draining ? "draining" : "", "\(shard.tables)",
+        "\(shard.tablets)",
         shard.replicas.joined(separator: ", "),
       ])
     }
@@ -83,7 +86,10 @@ struct ShardShow: AsyncParsableCommand {
   }
 
   static func text(_ details: ShardDetails) -> String {
-    var lines = ["shard \(details.shard.id) (\(details.shard.name))" + (details.shard.draining ? ", draining" : "")]
+    var lines = [
+      "shard \(details.shard.id) (\(details.shard.name)), class \(details.shard.shardClass)"
+        + (details.shard.draining ? ", draining" : "")
+    ]
     for replica in details.replicas { lines.append("  replica \(replica.name) (\(replica.id)) at \(replica.address)") }
     for tablet in details.tablets { lines.append("  " + text(tablet)) }
     return lines.joined(separator: "\n")

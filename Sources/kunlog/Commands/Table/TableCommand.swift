@@ -40,12 +40,14 @@ struct TableList: AsyncParsableCommand {
 
   static func text(_ tables: [TableSummary]) -> String {
     guard !tables.isEmpty else { return "no tables" }
-    var text = TextTable(header: ["id", "name", "kind", "owner", "columns", "indexes", "tablets", "shards", "group"])
+    var text = TextTable(header: [
+      "id", "name", "kind", "owner", "columns", "indexes", "tablets", "shards", "group", "class",
+    ])
     for table in tables {
       text.add([
         "\(table.id)", table.name, table.kind, table.owner, "\(table.columns)", "\(table.indexes)",
         "\(table.tablets.count)", table.shards.map(String.init).joined(separator: ", "),
-        table.group ?? "",
+        table.group ?? "", table.shardClass ?? "",
       ])
     }
     return text.text
