@@ -10,11 +10,14 @@ package struct MigrationOptions: Sendable, Hashable {
   package var isVerified = true
   /// Writes are not cut while the target is further behind.
   package var maximumLagMilliseconds: UInt32 = 3000
-  /// Rows are copied that fast at most, in bytes per second; 0: as fast as it goes.
+  /// Rows are copied that fast at most, in bytes per second, and slower where statements need the nodes; 0: as fast as it goes.
   package var bytesPerSecond: UInt64 = 48 << 20
   package init() {}
 
   package static let standard = MigrationOptions()
+
+  /// The copy makes way for statements too, whatever the bound; without one it goes as fast as it can.
+  package var isThrottled: Bool { bytesPerSecond > 0 }
 }
 
 /// The way back of a migration whose route has moved and whose source is kept.

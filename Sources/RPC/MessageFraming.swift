@@ -115,15 +115,15 @@ struct MessageDeframer {
   ) throws(RPCError) {
     let missingPrefix = max(0, FramedBytes.prefixBytes - partial.count)
     take(&rest, missingPrefix)
-    var end: Int?
-    let prefix = partial.prefix(FramedBytes.prefixBytes)
-    let result = prefix.withUnsafeBytes { prefix in
-      Result { () throws(RPCError) in try Self.length(prefix, maximumBytes) }
+    let result = partial.withUnsafeBytes { partial in
+      Result { () throws(RPCError) in
+        try Self.length(UnsafeRawBufferPointer(rebasing: partial.prefix(FramedBytes.prefixBytes)), maximumBytes)
+      }
     }
-    if let length = try result.get() { end = FramedBytes.prefixBytes + length }
-    guard let end else { return }
-    // Not the whole length at once: it is only what the peer claims.
-    if partial.count <= FramedBytes.prefixBytes { partial.reserveCapacity(min(end, 1 << 16)) }
+    guard let length = try result.get() else { return }
+    let end = FramedBytes.prefixBytes + length
+    // Not any length at once: it is only what the peer claims.
+    if partial.count <= FramedBytes.prefixBytes { partial.reserveCapacity(min(end, 1 << 19)) }
     take(&rest, end - partial.count)
     guard partial.count == end else { return }
     let message = partial

@@ -25,7 +25,7 @@ package struct ReplicaConfiguration: Sendable {
   package var cacheBytes = 4 * 1024 * 1024
   /// The longest proposal; longer ones are refused. Bounded by what one message can carry.
   package var maximumEntryBytes = 15 * 1024 * 1024
-  /// After how many bytes of applied entries a snapshot is taken.
+  /// After how many bytes of applied entries a snapshot is taken, or as many as the latest one has where those are more.
   package var snapshotLogBytes = 64 * 1024 * 1024
   /// How many entries before a snapshot stay in the log, for followers and subscribers that are a little behind.
   package var keptEntries: UInt64 = 50_000

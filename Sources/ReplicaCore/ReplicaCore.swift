@@ -157,6 +157,10 @@ package struct ReplicaCore: Sendable, ~Copyable {
   /// Compaction does not drop this entry, nor what comes after it. To be set before a snapshot is taken.
   package var heldIndex: UInt64 = .max
 
+  /// How long the latest snapshot is: the next one waits for as much of the log, so that a large state is not written out again for
+  /// little (Ongaro's thesis, 5.1.3).
+  package var latestSnapshotBytes = 0
+
   /// Claims the right to take a snapshot now, to be ended by `Event.snapshotTaken`; false while one is being taken.
   package mutating func beginSnapshot() -> Bool {
     guard !isEnded, !isTakingSnapshot else { return false }
@@ -366,7 +370,9 @@ package struct ReplicaCore: Sendable, ~Copyable {
     if !proposals.isEmpty { proposals.applied(through: appliedIndex, &actions) }
     reads.applied(appliedIndex, &actions)
     establishLeadership()
-    if bytesSinceSnapshot >= options.snapshotLogBytes, beginSnapshot() { actions.append(.takeSnapshot) }
+    if bytesSinceSnapshot >= max(options.snapshotLogBytes, latestSnapshotBytes), beginSnapshot() {
+      actions.append(.takeSnapshot)
+    }
   }
 
   private mutating func snapshotTaken(_ metadata: SnapshotMetadata?, droppable: UInt64) {

@@ -4,7 +4,7 @@ import Raft
 package struct ReplicaOptions: Sendable, Equatable {
   /// Timeouts and windows of consensus.
   package var raft = Options()
-  /// After how many bytes of applied entries a snapshot is taken.
+  /// After how many bytes of applied entries a snapshot is taken, or as many as the latest one has where those are more.
   package var snapshotLogBytes = 64 * 1024 * 1024
   /// How many entries before a snapshot stay in the log, for followers and subscribers that are a little behind.
   package var keptEntries: UInt64 = 50_000

@@ -82,6 +82,8 @@ import Testing
         for name in try FileSystem.list(directory + kept.folder).sorted() where name.hasSuffix(kept.suffix) {
           let path = directory + kept.folder + "/" + name
           guard !FileSystem.isDirectory(path), name != "lock", name != "reserve" else { continue }
+          // What was being written at the stop is nothing that is kept.
+          guard !name.hasSuffix(".temporary") else { continue }
           files.append((path, try FileSystem.read(path)))
         }
         let total = files.reduce(0) { $0 + $1.bytes.count - kept.firstByte }

@@ -133,6 +133,20 @@ struct ReplicaCoreTests {
     #expect(isThirdTaken)
   }
 
+  @Test("A large state is not written out again before as much has been logged")
+  func snapshotsOfLargeStates() throws {
+    var options = ReplicaOptions()
+    options.snapshotLogBytes = 100
+    var node = Single(options: options)
+    node.core.latestSnapshotBytes = 250
+    node.lead()
+    for (position, text) in ["a", "b"].enumerated() { _ = try node.propose(text, token: UInt64(position)) }
+    _ = node.handle(.endOfTurn)
+    _ = node.handle(.written(through: 3))
+    #expect(node.handle(.applied(through: 2, sizeBytes: 200)).contains(.takeSnapshot) == false)
+    #expect(node.handle(.applied(through: 3, sizeBytes: 50)).contains(.takeSnapshot))
+  }
+
   @Test("A state that is ahead of a log which damage has made shorter does not go back to an older snapshot")
   func keepsLaterState() {
     let members = Configuration(voters: [1, 2, 3].map { Member(id: $0, address: "host:\($0)") })

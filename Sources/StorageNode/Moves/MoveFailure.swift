@@ -46,6 +46,8 @@ enum MoveLimits {
   static let pieceBytes = 256 << 10
   /// Entries of rows that are on their way into the target's log at a time.
   static let entriesInFlight = 8
+  /// The same where the copy makes way for statements: one is applied while the next one is logged.
+  static let pacedEntriesInFlight = 2
   /// How long writes are cut before the shard itself asks the log to end that: no manager has, within its 3 s.
   static let cutMilliseconds: UInt64 = 5000
   /// How long a fence waits for transactions that hold the tablet before it ends them.

@@ -120,7 +120,7 @@ final class MoveSource {
     let snapshot = Snapshot(attempt: migration.attempt, index: index, logFrom: logFrom, rows: rows, tablet: tablet)
     snapshots[id] = snapshot
     do {
-      var result = try await digest(rows, progress)
+      var result = try await digest(rows, progress, migration.plan.options)
       result.shardIndex = index
       result.nodeID = configuration.nodeID
       snapshot.result = result
@@ -136,7 +136,7 @@ final class MoveSource {
   func checksum(_ migration: Migration, _ progress: MoveProgress) async throws -> MoveStepResult {
     let (index, _, rows, _) = try await fix(migration.plan.tabletID)
     defer { rows.close() }
-    var result = try await digest(rows, progress)
+    var result = try await digest(rows, progress, migration.plan.options)
     result.shardIndex = index
     return result
   }

@@ -77,7 +77,7 @@ final class MoveTarget {
         $0.checksum = Data(snapshot.checksum)
       })
     defer { reader.cancel() }
-    let desk = ArrivalDesk(migration, machine, replica)
+    let desk = ArrivalDesk(migration, machine, replica, isPaced: migration.plan.options.isThrottled)
     do throws(RPCError) {
       guard let first = try await reader.next(), first.hasTablet else {
         throw RPCError(.dataLoss, "the snapshot's rows begin without their tablet")
@@ -140,6 +140,7 @@ final class MoveTarget {
         let due = limit > 0 ? Double(digest.lengthBytes) / limit : 0
         let early = Int(due * 1000) - Int((Loop.now - began) / 1_000_000)
         if early > 2 { try await loopSleep(milliseconds: early) }
+        if desk.isPaced { try await CopyPacer.rest() }
       } catch {
         throw RPCError(.aborted, "\(error)")
       }
@@ -265,7 +266,7 @@ final class MoveTarget {
     }
     defer { rows.close() }
     progress.totalBytes = migration.snapshot?.lengthBytes ?? 0
-    var result = try await digest(rows, progress)
+    var result = try await digest(rows, progress, migration.plan.options)
     result.shardIndex = position?.index ?? 0
     return result
   }
@@ -278,20 +279,26 @@ private final class ArrivalDesk {
   private let machine: ShardStateMachine
   private let replica: Replica<ShardStateMachine>
   private let leadership: UInt64
+  /// The copy makes way for statements.
+  let isPaced: Bool
   private var underWay = 0
   private var failure: MoveFailure?
   private var waiters: [UnsafeContinuation<Void, Never>] = []
 
-  init(_ migration: Migration, _ machine: ShardStateMachine, _ replica: Replica<ShardStateMachine>) {
+  /// - Parameter isPaced: statements go first; not for what must not fall behind them.
+  init(
+    _ migration: Migration, _ machine: ShardStateMachine, _ replica: Replica<ShardStateMachine>, isPaced: Bool = false
+  ) {
     self.migration = migration
     self.machine = machine
     self.replica = replica
     leadership = machine.leadership
+    self.isPaced = isPaced
   }
 
   /// Returns when there is room for the next one.
   func propose(_ step: ArrivalEntry.Step) async throws {
-    while underWay >= MoveLimits.entriesInFlight, failure == nil {
+    while underWay >= (isPaced ? MoveLimits.pacedEntriesInFlight : MoveLimits.entriesInFlight), failure == nil {
       await withUnsafeContinuation { waiters.append($0) }
     }
     while true {
@@ -351,11 +358,14 @@ struct RowsDigest {
 
 /// Reads all rows for their checksum.
 @LoopActor
-func digest(_ rows: any TabletRows, _ progress: MoveProgress) async throws -> MoveStepResult {
+func digest(
+  _ rows: any TabletRows, _ progress: MoveProgress, _ options: MigrationOptions
+) async throws -> MoveStepResult {
   var digest = RowsDigest()
   while let bytes = try await rows.next(limitBytes: MoveLimits.pieceBytes) {
     digest.add(bytes)
     progress.bytes = digest.lengthBytes
+    if options.isThrottled { try await CopyPacer.rest() }
   }
   return MoveStepResult(lengthBytes: digest.lengthBytes, checksum: digest.checksum, rows: rows.count)
 }

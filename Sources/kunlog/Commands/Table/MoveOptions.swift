@@ -18,7 +18,11 @@ struct MoveOptions: ParsableArguments {
   var maxLag = TimeArgument(milliseconds: MigrationOptions.standard.maximumLagMilliseconds)
 
   @Option(
-    name: .long, help: "Copy rows no faster than this, in bytes per second: 500kB, 48MiB; 0: as fast as it goes.")
+    name: .long,
+    help: """
+      Copy rows no faster than this, in bytes per second: 500kB, 48MiB, and slower while statements keep the nodes busy; \
+      0: as fast as it goes.
+      """)
   var throttle = SizeArgument(bytes: MigrationOptions.standard.bytesPerSecond)
 
   var options: MigrationOptions {
