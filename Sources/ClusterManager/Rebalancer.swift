@@ -22,6 +22,7 @@ final class Rebalancer {
   private var watchedSince: UInt64?
   private var moves = MoveBackoff<TabletID>()
   private var unplaced: [TabletID] = []
+  private var full: [ShardID] = []
   private var plannedCount: UInt64 = 0
   /// Whether groups were scattered at that index.
   private var scattered: (index: UInt64, isSo: Bool)?
@@ -69,7 +70,19 @@ final class Rebalancer {
     let plan = RebalancePlanner.plan(cluster, options)
     if plan.unplaced != unplaced {
       unplaced = plan.unplaced
-      if !unplaced.isEmpty { logger.warning("no shard has room for \(unplaced.count) tablets of drained shards") }
+      if !unplaced.isEmpty {
+        logger.warning(
+          """
+          no shard has room for \(unplaced.count) tablets of drained shards: add a shard, free space on the disks of the \
+          others (kunlog shard list), or take the drain back
+          """)
+      }
+    }
+    if plan.full != full {
+      full = plan.full
+      for shard in full {
+        logger.warning("shard \(shard) gets no tablets: it has no room for them (kunlog shard list)")
+      }
     }
     var classifier = ShardClassifier(image, timeMicroseconds: time)
     for batch in plan.batches.prefix(room) {
@@ -90,7 +103,7 @@ final class Rebalancer {
   private func measure(_ image: Image) async -> Bool {
     let answers = image.shards.values.sorted { $0.id < $1.id }.map { shard in
       let task = Task { @LoopActor in
-        await TabletUsage.ask(replicas: shard.replicas, timeoutMilliseconds: Self.callMilliseconds) { id in
+        await ShardUsage.ask(replicas: shard.replicas, timeoutMilliseconds: Self.callMilliseconds) { id in
           image.nodes[id].map(channel)
         }
       }

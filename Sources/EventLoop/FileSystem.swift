@@ -38,6 +38,14 @@ package enum FileSystem {
     return Int(status.st_size)
   }
 
+  /// What is free for this process on the file system that holds the path, and how large that is, in bytes.
+  package static func space(_ path: String) throws(FileError) -> (freeBytes: UInt64, totalBytes: UInt64) {
+    var status = statvfs()
+    guard statvfs(path, &status) == 0 else { throw FileError("examine the file system of", path) }
+    let block = UInt64(status.f_frsize)
+    return (UInt64(status.f_bavail) * block, UInt64(status.f_blocks) * block)
+  }
+
   /// The whole content.
   package static func read(_ path: String) throws(FileError) -> [UInt8] {
     let descriptor = try openFile(path, O_RDONLY)

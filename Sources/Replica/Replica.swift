@@ -45,6 +45,8 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
   private var promiseTimer: LoopTimer?
   var timerDeadline: UInt64 = .max
 
+  /// Whether the state machine waits for space.
+  private var isMachineFull = false
   /// Whether the log has become so long that it is compacted although something is under way that needs it.
   package internal(set) var isHoldOverruled = false
 
@@ -99,7 +101,7 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
     state = .running(log)
     log.onWritten = { [weak self] sequence in self?.handle(.written(through: sequence)) }
     log.onFailure = { [weak self] in self?.fail($0.description) }
-    log.onFull = { [weak self] in self?.diskFull($0) }
+    log.onFull = { [weak self] _ in self?.diskFull() }
     for damage in log.damages { logger.error("\(damage)") }
     if let loss = log.loss { logger.critical("\(loss)") }
     if recovered.promised != nil { watchPromise() }
@@ -108,7 +110,7 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
       await stop()
       throw .other("\(error)")
     }
-    if log.isFull { diskFull(true) }
+    if log.isFull { diskFull() }
     handle(.started)
   }
 
@@ -205,7 +207,16 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
     }
   }
 
-  private func diskFull(_ isFull: Bool) {
+  /// Told by the state machine's owner: it has no space to apply what is committed, or has it again.
+  package func setMachineFull(_ isFull: Bool) {
+    isMachineFull = isFull
+    diskFull()
+  }
+
+  private func diskFull() {
+    guard let log else { return }
+    let isFull = log.isFull || isMachineFull
+    guard isFull != core.raft.isDiskFull else { return }
     if isFull {
       logger.critical(
         """

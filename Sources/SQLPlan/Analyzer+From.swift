@@ -115,10 +115,11 @@ extension Analyzer {
         VirtualRelation.Column("last_value", .int8), VirtualRelation.Column("log_cnt", .int8),
         VirtualRelation.Column("is_called", .bool),
       ]
-    ) { image, _ in
+    ) { image, _, columns in
       guard let current = image.sequences[id] else { return [] }
       let last = current.lastReserved ?? current.start
-      return [[.integer(last), .integer(0), .boolean(current.lastReserved != nil)]]
+      let row: [StoredValue] = [.integer(last), .integer(0), .boolean(current.lastReserved != nil)]
+      return [columns.map { row[$0] }]
     }
     return rangeTable.add(
       RangeTable.Entry(

@@ -16,10 +16,11 @@ package struct VirtualRelation: Sendable {
   /// What `pg_class.oid` shows; below `ObjectID.firstUser`.
   package var oid: UInt32
   package var columns: [Column]
-  package var rows: @Sendable (Image, SessionInfo) -> [[StoredValue]]
+  /// Of these columns, by place.
+  package var rows: @Sendable (Image, SessionInfo, [Int]) -> [[StoredValue]]
   package init(
     schema: String, name: String, oid: UInt32, columns: [Column],
-    rows: @escaping @Sendable (Image, SessionInfo) -> [[StoredValue]]
+    rows: @escaping @Sendable (Image, SessionInfo, [Int]) -> [[StoredValue]]
   ) {
     self.schema = schema
     self.name = name

@@ -11,6 +11,7 @@ import TabletSQL
 ///     FORMAT       what wrote it
 ///     BOOT         the kernel's boot in which the tablets were last open
 ///     CLEAN        there while closed in order: every tablet is synced
+///     RESERVE      space for what is logged already when the disk is full
 ///     CHECKPOINT   an index up to which every entry is contained, and the node's state as of it
 ///     tablets/     t<id>.sqlite, with -wal and -shm
 ///     restoring/   a snapshot on its way in

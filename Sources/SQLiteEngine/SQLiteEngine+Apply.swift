@@ -16,6 +16,17 @@ extension SQLiteEngine {
   }
 
   package func apply(_ entries: [EngineEntry]) async throws(SQLError) {
+    while true {
+      do throws(SQLError) {
+        try await applyAll(entries)
+        return foundSpace()
+      } catch {
+        try await awaitSpace(for: entries, after: error)
+      }
+    }
+  }
+
+  private func applyAll(_ entries: [EngineEntry]) async throws(SQLError) {
     var place = 0
     while place < entries.count {
       if case .schema(let changes, let index) = entries[place] {
@@ -43,9 +54,9 @@ extension SQLiteEngine {
       for entry in entries {
         switch entry {
         case .commit(let id, let changesets, let index):
-          if let transaction = transactions[id], transaction.claimEnd() {
+          if let transaction = transactions[id], transaction.claimEnd() || resumed.contains(id) {
             ended.append(transaction)
-            if !transaction.isAdopted, transaction.overlays.isEmpty {
+            if !resumed.contains(id), !transaction.isAdopted, transaction.overlays.isEmpty {
               for tablet in transaction.writers.keys { indexes[tablet] = index }
               steps.append(.commit(transaction.writers.sorted { $0.key < $1.key }.map(\.value), index: index))
             } else {
@@ -64,9 +75,11 @@ extension SQLiteEngine {
           preconditionFailure("schema changes are applied apart")
         }
       }
+      await fixForSnapshots(indexes.keys)
       try await perform(steps)
     } catch {
-      for applier in appliers.values { pool.close([applier]) }
+      pool.close(Array(appliers.values) + undone)
+      resumed.formUnion(ended.map(\.id))
       throw error
     }
     for (tablet, index) in indexes { tablets[tablet]?.appliedIndex = index }
@@ -182,6 +195,7 @@ extension SQLiteEngine {
     // An index may be unique.
     rowLocking[id] = nil
     if let summary, summary.appliedIndex >= index { return }
+    await fixForSnapshots([id])
     let directory = directory
     switch change {
     case .create(_, let table, let indexes, let generation):

@@ -8,52 +8,84 @@ extension SQLiteEngine {
   package func writeSnapshot(
     to path: String, index: UInt64, nodeState: [UInt8], onFixed: @escaping @LoopActor () -> Void
   ) async throws(SQLError) {
-    let directory = directory
     let ids = tablets.keys.sorted()
-    let fixed: Result<[TabletConnection], EngineFailure> = await workers.run {
-      var connections: [TabletConnection] = []
-      do throws(EngineFailure) {
-        for id in ids {
-          let connection = try TabletConnection(path: directory.tabletPath(id), tablet: id, purpose: .reader)
-          connections.append(connection)
-          try connection.beginSnapshot()
-        }
-        return .success(connections)
-      } catch {
-        for connection in connections { connection.close() }
-        return .failure(error)
-      }
-    }
+    let snapshot = SnapshotInProgress(Set(ids))
+    snapshots.append(snapshot)
     onFixed()
-    let connections: [TabletConnection]
-    do throws(EngineFailure) { connections = try fixed.get() } catch { throw error.error }
+    let result: Result<Void, SQLError>
     do throws(SQLError) {
-      try await write(connections, to: path, EngineState(index: index, nodeState: nodeState))
+      try await write(ids, snapshot, to: path, EngineState(index: index, nodeState: nodeState))
+      result = .success(())
     } catch {
-      await workers.run { for connection in connections { connection.close() } }
-      throw error
+      result = .failure(error)
     }
-    await workers.run { for connection in connections { connection.close() } }
+    snapshots.removeAll { $0 === snapshot }
+    for task in snapshot.fixing.values {
+      if case .success(let connection) = await task.value { pool.close([connection]) }
+    }
+    try result.get()
   }
 
   private func write(
-    _ connections: [TabletConnection], to path: String, _ state: EngineState
+    _ ids: [TabletID], _ snapshot: SnapshotInProgress, to path: String, _ state: EngineState
   ) async throws(SQLError) {
     let writer = try await onWorker { () throws(FileError) in
       let writer = SnapshotWriter(try SnapshotFile.Writer(path))
-      try writer.file.writeHeader(state, tablets: connections.count)
+      try writer.file.writeHeader(state, tablets: ids.count)
       return writer
     }
-    for connection in connections {
+    for id in ids {
+      guard !snapshot.isOvertaken else {
+        throw SQLError(.internalError, "the tablets were replaced while a snapshot of them was written")
+      }
+      let connection: TabletConnection
+      do throws(EngineFailure) { connection = try await fixed(id, in: snapshot).value.get() } catch {
+        throw error.error
+      }
       let copy = "\(path).tablet"
       try await backUp(connection, to: copy)
+      snapshot.fixing[id] = nil
       try await onWorker { () throws(FileError) in
-        try writer.file.append(tablet: connection.tablet, file: copy)
-        try FileSystem.remove(copy)
         connection.close()
+        try writer.file.append(tablet: id, file: copy)
+        try FileSystem.remove(copy)
       }
     }
     try await onWorker { () throws(FileError) in try writer.file.finish() }
+  }
+
+  /// A connection that sees the tablet as the snapshot must have it.
+  private func fixed(
+    _ id: TabletID, in snapshot: SnapshotInProgress
+  ) -> Task<Result<TabletConnection, EngineFailure>, Never> {
+    if let task = snapshot.fixing[id] { return task }
+    snapshot.pending.remove(id)
+    let path = directory.tabletPath(id)
+    let task = Task { @LoopActor [workers] in
+      await workers.run { () -> Result<TabletConnection, EngineFailure> in
+        do throws(EngineFailure) {
+          let connection = try TabletConnection(path: path, tablet: id, purpose: .reader)
+          do throws(EngineFailure) { try connection.beginSnapshot() } catch {
+            connection.close()
+            throw error
+          }
+          return .success(connection)
+        } catch {
+          return .failure(error)
+        }
+      }
+    }
+    snapshot.fixing[id] = task
+    return task
+  }
+
+  /// Before tablets change: snapshots that are being written get them as they are.
+  func fixForSnapshots(_ ids: some Sequence<TabletID>) async {
+    for snapshot in snapshots {
+      for id in ids where snapshot.pending.contains(id) || snapshot.fixing[id] != nil {
+        _ = await fixed(id, in: snapshot).value
+      }
+    }
   }
 
   /// Copies the connection's snapshot into a file, some pages at a time, so that others get their turn on the worker.
@@ -73,6 +105,7 @@ extension SQLiteEngine {
 
   package func restoreSnapshot(from path: String) async throws(SQLError) -> EngineState {
     await rollbackAll()
+    for snapshot in snapshots { snapshot.isOvertaken = true }
     let directory = directory
     let unpacked: Result<EngineState, SQLError> = await workers.run {
       do throws(SnapshotFile.Failure) {
@@ -103,6 +136,20 @@ extension SQLiteEngine {
     highestIndex = state.index
     return state
   }
+}
+
+/// A snapshot that is being written. A tablet is looked at when its turn comes, or before it changes: of very many tablets only those
+/// are open at a time that have changed meanwhile.
+@LoopActor
+final class SnapshotInProgress {
+  /// Tablets that have not changed since.
+  fileprivate var pending: Set<TabletID>
+  /// Those that are not written yet and must be as they were.
+  fileprivate var fixing: [TabletID: Task<Result<TabletConnection, EngineFailure>, Never>] = [:]
+  /// The tablets are others now.
+  var isOvertaken = false
+
+  fileprivate init(_ pending: Set<TabletID>) { self.pending = pending }
 }
 
 /// Unchecked: used by one job after another, never by two at once.

@@ -45,9 +45,18 @@ package final class SQLiteEngine: StorageEngine {
   /// Held while a transaction over several tablets becomes visible, and while a snapshot over several tablets is taken, so
   /// that the latter never sees half of the former.
   let visibility = VisibilityGate()
+  /// Snapshots that are being written.
+  var snapshots: [SnapshotInProgress] = []
   /// Whether a tablet's rows can be locked one by one, as far as it is known.
   var rowLocking: [TabletID: Bool] = [:]
   private var tabletGates: [TabletID: TabletGate] = [:]
+  package var onFull: (@LoopActor (EngineSpace) -> Void)?
+  /// Whether what is logged waits to be applied, for want of space.
+  var isFull = false
+  /// Transactions whose end `apply` has begun in a try that failed: their changes come by what is logged.
+  var resumed: Set<TransactionID> = []
+  /// It does not wait for space any more.
+  private(set) var isEnding = false
   private var sweeper: LoopTimer?
 
   /// Unused connections are closed after so long.
@@ -93,7 +102,9 @@ package final class SQLiteEngine: StorageEngine {
     sweeper = LoopTimer(afterMilliseconds: Self.idleMilliseconds, repeatMilliseconds: Self.idleMilliseconds / 3) {
       [weak self] in
       self?.pool.closeIdle(forMilliseconds: Self.idleMilliseconds)
+      Task { await self?.renewReserve() }
     }
+    await renewReserve()
     return state
   }
 
@@ -113,6 +124,7 @@ package final class SQLiteEngine: StorageEngine {
 
   package func discard() async throws(SQLError) {
     await rollbackAll()
+    for snapshot in snapshots { snapshot.isOvertaken = true }
     for id in tablets.keys { pool.retire(id) }
     await pool.closeAll()
     let directory = directory
@@ -136,6 +148,8 @@ package final class SQLiteEngine: StorageEngine {
     return EngineStatistics(
       tablets: tablets.count, sizeBytes: total, openTransactions: transactions.count, sizes: sizes)
   }
+
+  package func stopWaiting() { isEnding = true }
 
   package func close() async {
     sweeper?.cancel()

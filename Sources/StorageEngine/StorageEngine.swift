@@ -81,7 +81,13 @@ package protocol StorageEngine: AnyObject {
   /// Applies entries in order. One call at a time. A tablet that already contains an entry leaves it alone, so that replay
   /// is harmless. Failures mean that this replica can no longer follow its log. A definition that the engine cannot carry
   /// out, which every replica finds alike, is no failure: see `TabletSummary.refusals`.
+  ///
+  /// A full disk is none: the engine uses what it has set aside for that, then waits for space, and tells so (`onFull`).
   func apply(_ entries: [EngineEntry]) async throws(SQLError)
+  /// Told when the disk is full, and when it is so no longer.
+  var onFull: (@LoopActor (EngineSpace) -> Void)? { get set }
+  /// What waits for space fails from now on: the node ends.
+  func stopWaiting()
   /// Remembers that all entries up to `index` are contained, with the node's own state as of that index.
   func checkpoint(at index: UInt64, nodeState: [UInt8]) async throws(SQLError)
 
@@ -124,6 +130,16 @@ extension SQLError {
   package static func fenced(_ tablet: TabletID) -> SQLError {
     SQLError(.tabletFenced, "tablet \(tablet) is about to move to another shard")
   }
+}
+
+/// What an engine whose disk is full does about it.
+package enum EngineSpace: Sendable, Hashable {
+  /// It has used what was set aside; what is logged is applied.
+  case usesReserve
+  /// Nothing is applied until there is space.
+  case waits
+  /// It goes on.
+  case hasSpace
 }
 
 /// What an engine's directory or a snapshot contains.

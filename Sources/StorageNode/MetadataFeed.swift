@@ -10,6 +10,8 @@ package protocol MetadataFeed: AnyObject {
   var image: Image { get }
   /// Calls the body after each change of `image`, for as long as the feed lives.
   func observe(_ body: @escaping @LoopActor () -> Void)
+  /// The same, with the tablets that the change may concern (`MetadataClient.Change.touchedTablets`); nil: any.
+  func observeTablets(_ body: @escaping @LoopActor (Set<TabletID>?) -> Void)
   /// Asks the log to abort a transaction; answers the decision that stands, and the record that holds it. nil: the decision is past
   /// (it was resolved). Throws where the log has not answered.
   func decideAbort(
@@ -32,6 +34,10 @@ package final class FollowedMetadata: MetadataFeed {
   package var image: Image { client.image }
 
   package func observe(_ body: @escaping @LoopActor () -> Void) { client.observe { _ in body() } }
+
+  package func observeTablets(_ body: @escaping @LoopActor (Set<TabletID>?) -> Void) {
+    client.observe { body($0.touchedTablets) }
+  }
 
   package func decideAbort(
     _ id: GlobalTransactionID, participants: [ShardID]

@@ -6,7 +6,8 @@ import SQLTypes
 import StorageEngine
 
 /// Makes the shard's tablets what the metadata says they are: the leader compares the image with the tablets and proposes what
-/// is missing. Comparing states rather than following events, a new leader needs to know nothing of what the old one did.
+/// is missing. Comparing states rather than following events, a new leader needs to know nothing of what the old one did. It compares
+/// all once; afterwards only those that a change may concern: of many tablets one is made as fast as of few.
 @LoopActor
 final class SchemaReconciler {
   /// How long transactions that hold a tablet may delay its schema change.
@@ -29,6 +30,8 @@ final class SchemaReconciler {
   private let propose: @LoopActor ([UInt8]) async throws(ReplicaError) -> UInt64
   /// While it leads: the tablets are as the metadata at this index says.
   private(set) var consumedIndex: UInt64 = 0
+  /// The tablets to compare; nil: all.
+  private var touched: Set<TabletID>?
   private var waiters: [Waiter] = []
   private var waiterNumber = 0
   private var isRunning = false
@@ -42,12 +45,13 @@ final class SchemaReconciler {
     self.shardID = shardID
     self.logger = logger
     self.propose = propose
-    feed.observe { [weak self] in self?.wake() }
+    feed.observeTablets { [weak self] in self?.changed($0) }
   }
 
   /// Told at each change of leadership.
   func leadershipChanged(_ isLeader: Bool) {
     consumedIndex = 0
+    touched = nil
     if isLeader {
       wake()
     } else {
@@ -78,6 +82,11 @@ final class SchemaReconciler {
     waiter.continuation.resume(returning: result)
   }
 
+  private func changed(_ tablets: Set<TabletID>?) {
+    if let tablets { touched?.formUnion(tablets) } else { touched = nil }
+    wake()
+  }
+
   private func wake() {
     guard machine.isLeader, !isRunning, feed.image.index > consumedIndex else { return }
     isRunning = true
@@ -94,8 +103,13 @@ final class SchemaReconciler {
       let image = feed.image
       // An image older than what the shard has followed already would undo it.
       guard image.index > consumedIndex, image.index >= machine.state.metadataIndex else { return }
-      let changes = Self.changes(image, shardID, machine.engine.tablets, fenced: Set(machine.state.fences.keys))
+      let fenced = Set(machine.state.fences.keys)
+      // What arrives may have come into being or ended since it was compared.
+      touched?.formUnion(machine.state.arrivals.keys)
+      let changes = Self.changes(image, shardID, machine.engine.tablets, fenced: fenced, of: touched)
       if changes.isEmpty {
+        // What is fenced was left as it is: it is compared again.
+        touched = fenced
         consumed(image.index)
         continue
       }
@@ -144,11 +158,14 @@ final class SchemaReconciler {
 
   /// What makes the tablets those of the image, by ascending tablet. Those that move are left as they are: the target takes the
   /// source's changes in their order, and a fenced one does not change.
+  /// - Parameter touched: the tablets that are compared; nil: all.
   nonisolated static func changes(
-    _ image: Image, _ shardID: ShardID, _ tablets: [TabletID: TabletSummary], fenced: Set<TabletID> = []
+    _ image: Image, _ shardID: ShardID, _ tablets: [TabletID: TabletSummary], fenced: Set<TabletID> = [],
+    of touched: Set<TabletID>? = nil
   ) -> [TabletChange] {
     var changes: [TabletChange] = []
-    let wanted = image.tablets.values.filter { $0.isHeld(by: shardID) }.sorted { $0.id < $1.id }
+    let known = touched.map { $0.compactMap { image.tablets[$0] } } ?? Array(image.tablets.values)
+    let wanted = known.filter { $0.isHeld(by: shardID) }.sorted { $0.id < $1.id }
     for tablet in wanted where !fenced.contains(tablet.id) {
       guard let table = image.tables[tablet.tableID] else { continue }
       let indexes = image.indexes(of: table.id).sorted { $0.id < $1.id }
@@ -167,7 +184,8 @@ final class SchemaReconciler {
         changes.append(.createIndex(tablet.id, table, index))
       }
     }
-    for id in Set(tablets.keys).subtracting(wanted.map(\.id)).sorted() where !image.isKept(id, on: shardID) {
+    let present = touched.map { $0.filter { tablets[$0] != nil } } ?? Set(tablets.keys)
+    for id in present.subtracting(wanted.map(\.id)).sorted() where !image.isKept(id, on: shardID) {
       changes.append(.drop(id))
     }
     return changes

@@ -99,6 +99,11 @@ extension StorageService {
     let tablets = await engine.statistics()
     set.gauge("kunlog_storage_tablets", "Tablets of this replica.", tablets.tablets)
     set.gauge("kunlog_storage_tablets_size_bytes", "Files of the tablets.", tablets.sizeBytes)
+    if let space = try? FileSystem.space(configuration.dataDirectory) {
+      set.gauge(
+        "kunlog_storage_disk_free_bytes", "Free for this node on the file system of its data.", space.freeBytes)
+      set.gauge("kunlog_storage_disk_total_bytes", "The file system of this node's data.", space.totalBytes)
+    }
     return set
   }
 }

@@ -88,6 +88,7 @@ package final class StorageNode {
       self?.logger.info(isLeader ? "leads the shard" : "no longer leads the shard")
     }
     replica.onFailure = { [weak self] error in self?.onFailure?("\(error)") }
+    engine.onFull = { [weak self] in self?.spaceChanged($0) }
     service.register(on: server)
     server.addDescriptors(ProtocolStorageDescriptors.fileDescriptorSet)
     self.machine = machine
@@ -117,6 +118,20 @@ package final class StorageNode {
     members.begin()
   }
 
+  /// Who cannot apply what is logged must not lead.
+  private func spaceChanged(_ space: EngineSpace) {
+    switch space {
+    case .usesReserve:
+      logger.critical(
+        """
+        the disk of \(configuration.engineDirectory) is full: what the shard has logged already is applied in the space that \
+        was set aside for it. Free space there
+        """)
+    case .waits: replica?.setMachineFull(true)
+    case .hasSpace: replica?.setMachineFull(false)
+    }
+  }
+
   private var replicaConfiguration: ReplicaConfiguration {
     var replica = ReplicaConfiguration(
       clusterID: configuration.clusterID.rawValue, groupID: "shard-\(configuration.shardID)",
@@ -136,7 +151,9 @@ package final class StorageNode {
     if isLeader { try? await replica?.transferLeadership() }
     server.health.set(StorageMethods.service, .notServing)
     await service?.stop()
-    await replica?.stop()
+    let stopping = Task { await self.replica?.stop() }
+    engine.stopWaiting()
+    await stopping.value
     await server.shutdown(graceMilliseconds: 200)
     await machine?.close()
     await engine.close()

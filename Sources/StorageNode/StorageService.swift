@@ -110,7 +110,7 @@ final class StorageService {
       return .with { $0.silenceMilliseconds = UInt32(OpenTransactions.silenceMilliseconds) }
     }
     server.handle(StorageMethods.status) { [unowned self] request, _ in
-      await status(usage: request.usage)
+      request.onlySpace ? .with { setSpace(&$0) } : await status(usage: request.usage)
     }
   }
 
@@ -221,10 +221,17 @@ final class StorageService {
 
   // MARK: Status
 
+  private func setSpace(_ response: inout Kunlog_Storage_V1_StatusResponse) {
+    guard let space = try? FileSystem.space(configuration.dataDirectory) else { return }
+    response.diskFreeBytes = space.freeBytes
+    response.diskTotalBytes = space.totalBytes
+  }
+
   private func status(usage: Bool) async -> Kunlog_Storage_V1_StatusResponse {
     let statistics = await engine.statistics()
     let status = replica.status
     return .with {
+      setSpace(&$0)
       $0.featureLevel = FeatureLevel.current
       $0.shardID = configuration.shardID.rawValue
       $0.nodeID = configuration.nodeID.rawValue

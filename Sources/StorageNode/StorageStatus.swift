@@ -1,3 +1,4 @@
+import Coordination
 import EventLoop
 import Metadata
 import ProtocolStorage
@@ -20,6 +21,8 @@ package struct StorageStatus: Sendable, Hashable {
   package var tablets: UInt64
   package var sizeBytes: UInt64
   package var openTransactions: Int
+  /// Of its data's file system; nil: it is older, or cannot tell.
+  package var space: DiskSpace?
   /// The newest feature level that its program understands; nil: it is older than level 3.
   package var featureLevel: UInt32?
 
@@ -32,7 +35,7 @@ package struct StorageStatus: Sendable, Hashable {
       shardID: ShardID(rawValue: wire.shardID), nodeID: NodeID(rawValue: wire.nodeID), role: wire.role, term: wire.term,
       commitIndex: wire.commitIndex, appliedIndex: wire.appliedIndex, lastIndex: wire.lastIndex,
       metadataIndex: wire.metadataIndex, tablets: wire.tablets, sizeBytes: wire.sizeBytes,
-      openTransactions: Int(wire.openTransactions),
+      openTransactions: Int(wire.openTransactions), space: DiskSpace(wire),
       featureLevel: wire.featureLevel == 0 ? nil : wire.featureLevel)
   }
 }

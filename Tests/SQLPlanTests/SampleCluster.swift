@@ -98,7 +98,7 @@ final class SampleCluster {
       switch input.source {
       case .fragments(let fragments): rows = try fragments.flatMap { try fragment($0) }
       case .virtual(let relation, let columns):
-        rows = relation.rows(image, session).map { row in columns.map { row[$0] } }
+        rows = relation.rows(image, session, columns)
       }
       let places = Array(repeating: "?", count: input.columnCount).joined(separator: ", ")
       for row in rows { try database.run("INSERT INTO \(input.table) VALUES (\(places))", row) }

@@ -221,4 +221,38 @@ struct ReplicationTests {
     #expect(try await target.readAlone("SELECT id FROM t1", [1]) == [[.integer(1)]])
     for fixture in [source, target] { await fixture.finish() }
   }
+
+  @Test("What changes, goes and comes while a snapshot is written is in it as it was before")
+  func changesUnderSnapshot() async throws {
+    let (source, target) = (EngineFixture(), EngineFixture())
+    try await source.open()
+    try await target.open()
+    for tablet in 1...20 {
+      try await source.createAccounts(UInt64(tablet))
+      try await source.writeAlone("INSERT INTO t\(tablet) (id, name) VALUES (1, 'one')", UInt64(tablet))
+    }
+    let path = "\(source.directory)/snapshot"
+    let index = source.index
+    let fixed = Gathered()
+    let written = Task { @LoopActor in
+      try await source.engine.writeSnapshot(to: path, index: index, nodeState: []) { fixed.bytes = [1] }
+    }
+    while fixed.bytes.isEmpty { try await loopSleep(milliseconds: 1) }
+    for tablet in (UInt64(1)...20).reversed() {
+      try await source.writeAlone("UPDATE t\(tablet) SET name = 'two'", tablet)
+      guard tablet % 5 == 0 else { continue }
+      source.index += 1
+      try await source.engine.apply([.schema([.drop(TabletID(rawValue: tablet))], index: source.index)])
+    }
+    try await source.createAccounts(30)
+    try await written.value
+    #expect(try await target.engine.restoreSnapshot(from: path) == EngineState(index: index, nodeState: []))
+    #expect(target.engine.tablets.count == 20)
+    for tablet in UInt64(1)...20 {
+      #expect(try await target.readAlone("SELECT name FROM t\(tablet)", [tablet]) == [[.text("one")]], "\(tablet)")
+    }
+    #expect(source.engine.tablets.count == 17)
+    #expect(try await source.readAlone("SELECT name FROM t1", [1]) == [[.text("two")]])
+    for fixture in [source, target] { await fixture.finish() }
+  }
 }

@@ -17,6 +17,8 @@ final class MadeMetadata: MetadataFeed {
 
   func observe(_ body: @escaping @LoopActor () -> Void) { observers.append(body) }
 
+  func observeTablets(_ body: @escaping @LoopActor (Set<TabletID>?) -> Void) { observers.append { body(nil) } }
+
   /// Decisions as the metadata log would make them: the first one stands.
   private(set) var decisions: [GlobalTransactionID: (outcome: TransactionOutcome, index: UInt64)] = [:]
   /// Nobody answers who wants a decision.

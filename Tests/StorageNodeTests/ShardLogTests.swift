@@ -94,6 +94,13 @@ struct ShardLogTests {
         .createIndex(TabletID(rawValue: 2), Self.table, Self.index(3, nil)), .drop(TabletID(rawValue: 8)),
       ])
     #expect(
+      SchemaReconciler.changes(
+        image, ShardID(rawValue: 1), tablets, of: Set([2, 3, 8].map { TabletID(rawValue: $0) })) == [
+          .clear(TabletID(rawValue: 2), generation: 5), .dropIndex(TabletID(rawValue: 2), ObjectID(rawValue: 9)),
+          .createIndex(TabletID(rawValue: 2), Self.table, Self.index(3, nil)), .drop(TabletID(rawValue: 8)),
+        ])
+    #expect(SchemaReconciler.changes(image, ShardID(rawValue: 1), tablets, of: []) == [])
+    #expect(
       SchemaReconciler.changes(Image(), ShardID(rawValue: 1), [:]) == [])
   }
 }

@@ -1,5 +1,5 @@
 """tools/bench moves: what a table that moves to another shard costs those who use it; how fast it is copied; how soon a new
-shard can be used."""
+shard and a new compute node can be used."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 
-from . import moves_report
+from . import catalog, moves_report
 from .clusters import end_with_parent, find_kunlog
 from .common import Failure, bar, check_choices, command_line, machine, now, percentile, progress, require_disk, run
 from .libpq import Connection
@@ -21,7 +21,7 @@ from .sql import Database
 from .watch import ROOT, commit
 
 PEERS = ("mysqldump",)
-SECTIONS = ("load", "copy", "shard")
+SECTIONS = ("load", "copy", "shard", "catalog")
 # Statements that came within so long of a cut count as met by it.
 AROUND_SECONDS = 0.05
 BUCKET_SECONDS = 0.25
@@ -39,6 +39,7 @@ def add_arguments(commands):
     moves.add_argument("--before", type=int, default=10, help="seconds of load before each move (10)")
     moves.add_argument("--moves", type=int, default=6, help="moves under load, there and back (6)")
     moves.add_argument("--rounds", type=int, default=2, help="rounds of the copy per side, alternating (2)")
+    moves.add_argument("--tables", type=int, default=100_000, help="tables of the catalog that a new compute node serves (100,000)")
     moves.add_argument("--kunlog", help="the executable (.build/release/kunlog)")
     moves.add_argument("--scratch", default="/var/tmp", help="where the servers live, on the disk to be measured (/var/tmp)")
     moves.add_argument("--report", help="also put the tables into this Markdown file, and the curve beside it")
@@ -49,7 +50,7 @@ def add_arguments(commands):
 def check_arguments(parser, arguments):
     check_choices(parser, (arguments.against, ("", *PEERS), "against"), (arguments.sections, SECTIONS, "sections"))
     if min(arguments.connections, arguments.megabytes, arguments.load_megabytes, arguments.before, arguments.moves,
-           arguments.rounds) < 1:
+           arguments.rounds, arguments.tables) < 1:
         parser.error("every number must be at least 1")
 
 
@@ -76,6 +77,8 @@ def benchmark(arguments):
             document["copy"] = copy(arguments, kunlog, peers, directory)
         if "shard" in sections:
             document["shard"] = new_shard(kunlog)
+        if "catalog" in sections:
+            document["catalog"] = catalog.measure(kunlog, port, arguments.tables, arguments.connections)
         document["bars"] = bars(document)
     if arguments.report:
         moves_report.write(document, arguments.report)
@@ -325,4 +328,6 @@ def bars(document):
         bar("statements/s during copy and catch-up over before", under and under["throughput_ratio"], 0.85, True),
         bar("copy over mysqldump piped into mariadb", (document.get("copy") or {}).get("ratio"), 5, True),
         bar("first row on a new shard, s after shard add", (document.get("shard") or {}).get("first_row_seconds"), 2, False),
+        bar(f"a new compute node serves {(document.get('catalog') or {}).get('tables', 100_000):,} tables, s after its start", (
+            document.get("catalog") or {}).get("served_seconds"), 2, False),
     ]

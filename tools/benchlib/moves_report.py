@@ -35,6 +35,8 @@ def table(document):
         parts.append(
             f"A new shard of three replicas: `shard add` takes {document['shard']['add_seconds']} s; a table is made on it and"
             f" has its first row {document['shard']['first_row_seconds']} s after that.")
+    if "catalog" in document:
+        parts.append(catalog(document["catalog"]))
     return "\n\n".join(parts)
 
 
@@ -57,6 +59,18 @@ def copy(result):
         f"A table of {result['megabytes']:,} MB, {result['rows']:,} rows; nobody uses it.\n\n"
         + rows(["", "s, round by round"], [
             [names[name], ", ".join(f"{one:.1f}" for one in seconds)] for name, seconds in result["seconds"].items()]))
+
+
+def catalog(result):
+    starts = [
+        [number + 1, one["connected_seconds"], one["counted_seconds"], one["row_seconds"], f"{one['memory_megabytes']:,}"]
+        for number, one in enumerate(result["starts"])]
+    made = [[f"{one['tables']:,}", f"{one['per_second']:,}"] for one in result["made"]]
+    return (
+        f"A catalog of {result['tables']:,} tables, made by CREATE TABLE over {result['connections']} connections in"
+        f" {result['create_seconds']:,.0f} s. Then new compute nodes, in s since each one's process began:\n\n"
+        + rows(["", "a client is let in", "SELECT count(*) FROM pg_class", "a row of a table", "memory, MB"], starts)
+        + "\n\nTables made per second, by how many there were:\n\n" + rows(["tables", "per second"], made))
 
 
 def curve(result):

@@ -375,16 +375,28 @@ extension ComputeSession {
   private func load(
     _ relation: VirtualRelation, _ columns: [Int], into table: String, _ run: any LocalRun
   ) async throws(SQLError) {
-    let rows = await runningRows(of: relation) ?? relation.rows(image, info)
-    var start = 0
-    while start < rows.count {
+    let pieces: [(rowCount: Int, values: [UInt8])]
+    if let rows = await runningRows(of: relation) {
+      pieces = Self.pieces(rows.map { row in columns.map { row[$0] } })
+    } else {
+      // Of a large catalog this takes a while.
+      let (image, info) = (image, info)
+      pieces = try await run.compute { Self.pieces(relation.rows(image, info, columns)) }
+    }
+    for piece in pieces {
+      try await run.load(table, columnCount: columns.count, rowCount: piece.rowCount, values: piece.values)
+    }
+  }
+
+  /// Rows as they are loaded, some thousand at a time.
+  private nonisolated static func pieces(_ rows: [[StoredValue]]) -> [(rowCount: Int, values: [UInt8])] {
+    stride(from: 0, to: rows.count, by: 1000).map { start in
       let end = min(start + 1000, rows.count)
       var encoded: [UInt8] = []
       for row in rows[start..<end] {
-        for column in columns { RowCodec.append(row[column], to: &encoded) }
+        for value in row { RowCodec.append(value, to: &encoded) }
       }
-      try await run.load(table, columnCount: columns.count, rowCount: end - start, values: encoded)
-      start = end
+      return (end - start, encoded)
     }
   }
 }

@@ -88,6 +88,8 @@ package protocol LocalRun: AnyObject {
   func create(_ sql: String, table: String) async throws(SQLError)
   /// Appends rows (as `RowCodec` encodes them) to a table.
   func load(_ table: String, columnCount: Int, rowCount: Int, values: [UInt8]) async throws(SQLError)
+  /// Work beside the loop, on the statement's own thread.
+  func compute<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async throws(SQLError) -> Result
   /// Starts the query.
   func query(_ sql: String, values: [StoredValue], columnCount: Int) async throws(SQLError)
   /// The next rows of the query, as values row by row; nil after the last.

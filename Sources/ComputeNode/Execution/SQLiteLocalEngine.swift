@@ -170,6 +170,10 @@ private final class SQLiteLocalRun: LocalRun {
     }
   }
 
+  func compute<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async throws(SQLError) -> Result {
+    try await entered().run { _ in body() }
+  }
+
   func query(_ sql: String, values: [StoredValue], columnCount: Int) async throws(SQLError) {
     try await entered().run { try $0.query(sql, values, columnCount: columnCount) }
   }

@@ -8,14 +8,18 @@ package struct RebalanceCluster: Sendable {
     package var isDraining: Bool
     /// Of tablets; nil: no bound is known.
     package var capacityBytes: UInt64?
+    /// What its fullest replica has, from which the capacity follows; for those who read the plan.
+    package var space: DiskSpace?
     /// What its storage is for.
     package var shardClass: String
     package init(
-      id: ShardID, isDraining: Bool = false, capacityBytes: UInt64? = nil, shardClass: String = ShardClass.hot
+      id: ShardID, isDraining: Bool = false, capacityBytes: UInt64? = nil, space: DiskSpace? = nil,
+      shardClass: String = ShardClass.hot
     ) {
       self.id = id
       self.isDraining = isDraining
       self.capacityBytes = capacityBytes
+      self.space = space
       self.shardClass = shardClass
     }
   }
@@ -97,6 +101,8 @@ package struct RebalancePlan: Sendable, Equatable {
   package var after: [Fill] = []
   /// Tablets of drained shards that no shard has room for.
   package var unplaced: [TabletID] = []
+  /// Shards that were passed over because they have no room for what would have come there.
+  package var full: [ShardID] = []
   /// How many tablets belong to classes of which no shard takes any, by class: they stay where they are.
   package var homeless: [Homeless] = []
 

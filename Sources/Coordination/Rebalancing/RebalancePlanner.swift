@@ -73,6 +73,8 @@ package struct RebalancePlanner {
   private var unitsOfShard: [[Int]]
   private var unplaced: [TabletID] = []
   private var moved = 0
+  /// Places of shards that had no room for something.
+  private var full: Set<Int> = []
 
   /// The plan for the cluster as it is. The same cluster gives the same plan.
   package static func plan(_ cluster: RebalanceCluster, _ options: Options = Options()) -> RebalancePlan {
@@ -174,11 +176,14 @@ package struct RebalancePlanner {
     }
     guard present.count > 1 else { return places.first }
     guard moved < options.maximumMoves else { return nil }
-    let takers = present.keys.filter { place in
-      guard !shards[place].isDraining, classOfShard[place] == shardClass else { return false }
+    let open = present.keys.filter { !shards[$0].isDraining && classOfShard[$0] == shardClass }
+    let takers = open.filter { place in
       guard let capacity = shards[place].capacityBytes else { return true }
-      return sizes[place] &+ bytes &- (here[place] ?? 0) <= capacity
+      guard sizes[place] &+ bytes &- (here[place] ?? 0) > capacity else { return true }
+      full.insert(place)
+      return false
     }
+    guard !takers.isEmpty || open.isEmpty else { return nil }
     // On shards that are drained or of other classes only: it is brought together by being taken away.
     let chosen = (takers.isEmpty ? Array(present.keys) : takers).max {
       (present[$0] ?? 0, $1) < (present[$1] ?? 0, $0)
@@ -210,9 +215,12 @@ package struct RebalancePlanner {
 
   private func key(_ unit: Int) -> UInt64 { units[unit].weight << Self.unitBits | UInt64(unit) }
 
-  private func hasRoom(_ place: Int, _ unit: Int) -> Bool {
-    guard let capacity = shards[place].capacityBytes else { return true }
-    return sizes[place] &+ units[unit].sizeBytes <= capacity
+  private mutating func hasRoom(_ place: Int, _ unit: Int) -> Bool {
+    guard let capacity = shards[place].capacityBytes, sizes[place] &+ units[unit].sizeBytes > capacity else {
+      return true
+    }
+    full.insert(place)
+    return false
   }
 
   private mutating func move(_ unit: Int, to place: Int) {
@@ -291,13 +299,13 @@ package struct RebalancePlanner {
     }
   }
 
-  private func roomiest(_ tree: inout ExtremeTree, for unit: Int) -> Int? {
-    var full: [Int] = []
-    defer { for place in full { tree.setTaking(place, true) } }
+  private mutating func roomiest(_ tree: inout ExtremeTree, for unit: Int) -> Int? {
+    var passed: [Int] = []
+    defer { for place in passed { tree.setTaking(place, true) } }
     while let place = tree.leastPlace {
       if hasRoom(place, unit) { return place }
       tree.setTaking(place, false)
-      full.append(place)
+      passed.append(place)
     }
     return nil
   }
@@ -362,6 +370,7 @@ package struct RebalancePlanner {
   private func result() -> RebalancePlan {
     var plan = RebalancePlan()
     plan.unplaced = unplaced.sorted()
+    plan.full = full.sorted().map { shards[$0].id }
     plan.homeless = homeless.sorted { $0.key < $1.key }.map {
       RebalancePlan.Homeless(shardClass: $0.key, tablets: $0.value)
     }

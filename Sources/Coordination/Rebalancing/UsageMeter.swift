@@ -23,13 +23,22 @@ package struct UsageMeter: Sendable {
     var load: Double?
   }
 
+  private struct Disk: Sendable {
+    /// Of the fullest replica.
+    var space: DiskSpace
+    /// Of the tablets that were there then.
+    var sizeBytes: UInt64
+  }
+
   private var entries: [TabletID: Entry] = [:]
+  private var disks: [ShardID: Disk] = [:]
 
   package init() {}
 
-  /// Takes what the leader of a shard has said.
-  package mutating func add(_ usage: [TabletID: TabletUsage], of shard: ShardID, nowMilliseconds now: UInt64) {
-    for (tablet, usage) in usage {
+  /// Takes what the replicas of a shard have said.
+  package mutating func add(_ usage: ShardUsage, of shard: ShardID, nowMilliseconds now: UInt64) {
+    disks[shard] = usage.fullest.map { Disk(space: $0.space, sizeBytes: usage.sizeBytes) }
+    for (tablet, usage) in usage.tablets {
       guard var entry = entries[tablet], entry.shard == shard, usage.operations >= entry.usage.operations,
         now > entry.atMilliseconds
       else {
@@ -59,7 +68,10 @@ package struct UsageMeter: Sendable {
     var classifier = ShardClassifier(image, timeMicroseconds: timeMicroseconds)
     return RebalanceCluster(
       shards: image.shards.values.sorted { $0.id < $1.id }.map {
-        RebalanceCluster.Shard(id: $0.id, isDraining: $0.isDraining, shardClass: $0.shardClass)
+        let disk = disks[$0.id]
+        return RebalanceCluster.Shard(
+          id: $0.id, isDraining: $0.isDraining, capacityBytes: disk.map { $0.sizeBytes &+ $0.space.roomBytes },
+          space: disk?.space, shardClass: $0.shardClass)
       },
       // Mirror tables are everywhere, and move nowhere.
       tablets: image.tablets.values.filter { !$0.isMirror }.sorted { $0.id < $1.id }.map { tablet in

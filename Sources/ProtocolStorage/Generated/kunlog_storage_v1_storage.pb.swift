@@ -894,6 +894,9 @@ package nonisolated struct Kunlog_Storage_V1_StatusRequest: Sendable {
   /// Whether the answer names the tablets.
   package var usage: Bool = false
 
+  /// Whether only disk_free_bytes and disk_total_bytes are wanted, by one who asks often.
+  package var onlySpace: Bool = false
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -953,6 +956,11 @@ package nonisolated struct Kunlog_Storage_V1_StatusResponse: Sendable {
 
   /// By tablet, where that was asked for.
   package var usage: [Kunlog_Storage_V1_TabletUsage] = []
+
+  /// What is free on the file system of this replica's data, and how large that is; 0: it is not known.
+  package var diskFreeBytes: UInt64 = 0
+
+  package var diskTotalBytes: UInt64 = 0
 
   /// The newest feature level that this node's program understands; 0: it is older than level 3.
   package var featureLevel: UInt32 = 0
@@ -2525,7 +2533,7 @@ nonisolated extension Kunlog_Storage_V1_KeepAliveResponse: SwiftProtobuf.Message
 
 nonisolated extension Kunlog_Storage_V1_StatusRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StatusRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}usage\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}usage\0\u{3}only_space\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2534,6 +2542,7 @@ nonisolated extension Kunlog_Storage_V1_StatusRequest: SwiftProtobuf.Message, Sw
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBoolField(value: &self.usage) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.onlySpace) }()
       default: break
       }
     }
@@ -2543,11 +2552,15 @@ nonisolated extension Kunlog_Storage_V1_StatusRequest: SwiftProtobuf.Message, Sw
     if self.usage != false {
       try visitor.visitSingularBoolField(value: self.usage, fieldNumber: 1)
     }
+    if self.onlySpace != false {
+      try visitor.visitSingularBoolField(value: self.onlySpace, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Kunlog_Storage_V1_StatusRequest, rhs: Kunlog_Storage_V1_StatusRequest) -> Bool {
     if lhs.usage != rhs.usage {return false}
+    if lhs.onlySpace != rhs.onlySpace {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2600,7 +2613,7 @@ nonisolated extension Kunlog_Storage_V1_TabletUsage: SwiftProtobuf.Message, Swif
 
 nonisolated extension Kunlog_Storage_V1_StatusResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StatusResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}shard_id\0\u{3}node_id\0\u{1}role\0\u{1}term\0\u{3}leader_node_id\0\u{3}commit_index\0\u{3}applied_index\0\u{3}last_index\0\u{3}metadata_index\0\u{1}tablets\0\u{3}size_bytes\0\u{3}open_transactions\0\u{1}usage\0\u{4}\u{7}feature_level\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}shard_id\0\u{3}node_id\0\u{1}role\0\u{1}term\0\u{3}leader_node_id\0\u{3}commit_index\0\u{3}applied_index\0\u{3}last_index\0\u{3}metadata_index\0\u{1}tablets\0\u{3}size_bytes\0\u{3}open_transactions\0\u{1}usage\0\u{3}disk_free_bytes\0\u{3}disk_total_bytes\0\u{4}\u{5}feature_level\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2621,6 +2634,8 @@ nonisolated extension Kunlog_Storage_V1_StatusResponse: SwiftProtobuf.Message, S
       case 11: try { try decoder.decodeSingularUInt64Field(value: &self.sizeBytes) }()
       case 12: try { try decoder.decodeSingularUInt32Field(value: &self.openTransactions) }()
       case 13: try { try decoder.decodeRepeatedMessageField(value: &self.usage) }()
+      case 14: try { try decoder.decodeSingularUInt64Field(value: &self.diskFreeBytes) }()
+      case 15: try { try decoder.decodeSingularUInt64Field(value: &self.diskTotalBytes) }()
       case 20: try { try decoder.decodeSingularUInt32Field(value: &self.featureLevel) }()
       default: break
       }
@@ -2667,6 +2682,12 @@ nonisolated extension Kunlog_Storage_V1_StatusResponse: SwiftProtobuf.Message, S
     if !self.usage.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.usage, fieldNumber: 13)
     }
+    if self.diskFreeBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.diskFreeBytes, fieldNumber: 14)
+    }
+    if self.diskTotalBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.diskTotalBytes, fieldNumber: 15)
+    }
     if self.featureLevel != 0 {
       try visitor.visitSingularUInt32Field(value: self.featureLevel, fieldNumber: 20)
     }
@@ -2687,6 +2708,8 @@ nonisolated extension Kunlog_Storage_V1_StatusResponse: SwiftProtobuf.Message, S
     if lhs.sizeBytes != rhs.sizeBytes {return false}
     if lhs.openTransactions != rhs.openTransactions {return false}
     if lhs.usage != rhs.usage {return false}
+    if lhs.diskFreeBytes != rhs.diskFreeBytes {return false}
+    if lhs.diskTotalBytes != rhs.diskTotalBytes {return false}
     if lhs.featureLevel != rhs.featureLevel {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

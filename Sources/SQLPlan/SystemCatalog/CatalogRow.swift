@@ -1,7 +1,28 @@
 import SQLTypes
 
 /// A row of a system relation by column name; what a producer leaves out gets the column's neutral value.
-typealias CatalogRow = [String: StoredValue]
+///
+/// A list: of many rows few columns are read, and hashing all names of all would take most of the time.
+struct CatalogRow: ExpressibleByDictionaryLiteral {
+  private var cells: [(name: String, value: StoredValue)]
+
+  init(dictionaryLiteral elements: (String, StoredValue)...) { cells = elements.map { (name: $0.0, value: $0.1) } }
+
+  var names: [String] { cells.map(\.name) }
+
+  subscript(name: String) -> StoredValue? {
+    get { cells.first { $0.name == name }?.value }
+    set {
+      let place = cells.firstIndex { $0.name == name }
+      switch (place, newValue) {
+      case (let place?, let value?): cells[place].value = value
+      case (let place?, nil): cells.remove(at: place)
+      case (nil, let value?): cells.append((name: name, value: value))
+      case (nil, nil): break
+      }
+    }
+  }
+}
 
 extension StoredValue {
   static func name(_ value: String) -> StoredValue { .text(value) }

@@ -8,11 +8,13 @@ package enum SystemCatalog {
   package static let relations: [VirtualRelation] = SystemCatalogSchema.relations.map { shape in
     let producer = producers[shape.schema]?[shape.name]
     let columns = shape.columns
-    return VirtualRelation(schema: shape.schema, name: shape.name, oid: shape.oid, columns: columns) { image, session in
+    return VirtualRelation(schema: shape.schema, name: shape.name, oid: shape.oid, columns: columns) {
+      image, session, wanted in
       guard let producer else { return [] }
+      let wanted = wanted.map { (name: columns[$0].name, neutralValue: columns[$0].neutralValue) }
       return producer(CatalogView(image: image, session: session)).map { row in
-        assert(row.keys.allSatisfy { key in columns.contains { $0.name == key } }, "unknown column in \(shape.name)")
-        return columns.map { row[$0.name] ?? $0.neutralValue }
+        assert(row.names.allSatisfy { name in columns.contains { $0.name == name } }, "unknown column in \(shape.name)")
+        return wanted.map { row[$0.name] ?? $0.neutralValue }
       }
     }
   }

@@ -149,7 +149,13 @@ final class MoveDesk {
     let id = MigrationID(rawValue: request.migrationID)
     if case .snapshot? = request.step {
     } else {
-      guard machine.isLeader else { return .with { $0.notLeader = notLeader } }
+      guard machine.isLeader else {
+        let status = replica.status
+        guard status.isDiskFull, status.leaderID == nil else { return .with { $0.notLeader = notLeader } }
+        return .with {
+          $0.failure.message = "the disk of \(configuration.dataDirectory) is full: this replica cannot lead"
+        }
+      }
     }
     guard let migration = feed.image.migrations.open[id], migration.attempt == request.attempt,
       let (name, body) = body(of: request, migration)

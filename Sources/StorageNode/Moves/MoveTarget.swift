@@ -24,6 +24,7 @@ final class MoveTarget {
   /// Who answered as the leader of a source.
   private var leaders: [ShardID: NodeID] = [:]
   private(set) var arrivedBytes: UInt64 = 0
+  private var room: RoomWatch!
 
   init(
     configuration: StorageNodeConfiguration, feed: any MetadataFeed, machine: ShardStateMachine,
@@ -33,6 +34,7 @@ final class MoveTarget {
     self.feed = feed
     self.machine = machine
     self.replica = replica
+    room = RoomWatch(configuration: configuration, feed: feed) { [weak self] in try? self?.channel(to: $0) }
   }
 
   func stop() {
@@ -68,6 +70,7 @@ final class MoveTarget {
     guard let snapshot = migration.snapshot else { throw MoveFailure("there is no snapshot") }
     if arrival(migration)?.isLoaded == true { return MoveStepResult(shardIndex: snapshot.shardIndex) }
     progress.totalBytes = snapshot.lengthBytes
+    if arrival(migration) == nil { try await room.begin(snapshot.lengthBytes) } else { try await room.resume() }
     let reader = try channel(to: snapshot.nodeID).serverStream(
       MoveMethods.readRows,
       .with {
@@ -132,6 +135,7 @@ final class MoveTarget {
       progress.rows = message.rows
       do {
         if number >= known {
+          try await room.take(changes.count)
           try await desk.propose(.rows(number: number, changes: changes))
           arrivedBytes &+= UInt64(changes.count)
         }
@@ -235,6 +239,7 @@ final class MoveTarget {
     while let message = try await reader.next() {
       do {
         let changes = try ArrivedChanges(message.changes)
+        if case .rows(let bytes) = changes.kind { try await room.take(bytes.count) }
         try await desk.propose(.changes(changes))
         if case .rows(let bytes) = changes.kind {
           progress.bytes += UInt64(bytes.count)

@@ -1,4 +1,6 @@
+import Coordination
 import FoundationEssentials
+import Metadata
 import MetadataClient
 
 /// The members of the meta group: what `kunlog meta member …` shows.
@@ -17,12 +19,17 @@ struct MembershipReport: Codable, Sendable {
     var lag: UInt64?
     /// Whether the leader heard of it within the last election timeout.
     var isAlive: Bool?
+    /// Of its data's file system, where it was asked.
+    var diskFreeBytes: UInt64?
+    var diskTotalBytes: UInt64?
 
     enum CodingKeys: String, CodingKey {
       case id, name, address, standing, lag
       case isLeader = "is_leader"
       case matchIndex = "match_index"
       case isAlive = "is_alive"
+      case diskFreeBytes = "disk_free_bytes"
+      case diskTotalBytes = "disk_total_bytes"
     }
   }
 
@@ -41,7 +48,8 @@ struct MembershipReport: Codable, Sendable {
     case lastIndex = "last_index"
   }
 
-  init(_ membership: GroupMembership) {
+  /// - Parameter spaces: what the members' disks have, where they were asked.
+  init(_ membership: GroupMembership, spaces: [NodeID: DiskSpace] = [:]) {
     leader = membership.leaderID?.rawValue
     term = membership.term
     configurationIndex = membership.configurationIndex
@@ -51,7 +59,8 @@ struct MembershipReport: Codable, Sendable {
       Node(
         id: member.nodeID.rawValue, name: member.name, address: member.address, standing: member.standing,
         isLeader: member.nodeID == membership.leaderID, matchIndex: member.matchIndex,
-        lag: member.matchIndex.map { membership.lastIndex - min(membership.lastIndex, $0) }, isAlive: member.isAlive)
+        lag: member.matchIndex.map { membership.lastIndex - min(membership.lastIndex, $0) }, isAlive: member.isAlive,
+        diskFreeBytes: spaces[member.nodeID]?.freeBytes, diskTotalBytes: spaces[member.nodeID]?.totalBytes)
     }
   }
 
@@ -63,13 +72,17 @@ struct MembershipReport: Codable, Sendable {
 
   /// For people.
   var table: String {
-    var table = TextTable(header: ["node", "name", "address", "standing", "state", "durable up to", "behind"])
+    let hasSpaces = members.contains { $0.diskTotalBytes != nil }
+    var table = TextTable(
+      header: ["node", "name", "address", "standing", "state", "durable up to", "behind"] + (hasSpaces ? ["free"] : []))
     for member in members {
-      table.add([
-        String(member.id), member.name, member.address, member.isLeader ? "leader" : member.standing.rawValue,
-        member.isAlive.map { $0 ? "up" : "down" } ?? "", member.matchIndex.map(String.init) ?? "",
-        member.lag.map(String.init) ?? "",
-      ])
+      let space = member.diskTotalBytes.map { DiskSpace(freeBytes: member.diskFreeBytes ?? 0, totalBytes: $0) }
+      table.add(
+        [
+          String(member.id), member.name, member.address, member.isLeader ? "leader" : member.standing.rawValue,
+          member.isAlive.map { $0 ? "up" : "down" } ?? "", member.matchIndex.map(String.init) ?? "",
+          member.lag.map(String.init) ?? "",
+        ] + (hasSpaces ? [ByteText.free(space)] : []))
     }
     return "term \(term), committed \(commitIndex), members since entry \(configurationIndex)\n\(table.text)"
   }

@@ -3,8 +3,6 @@ import Coordination
 import EventLoop
 import Metadata
 import MetadataClient
-import RPC
-import StorageWire
 
 /// `kunlog rebalance`.
 struct RebalanceCommand: AsyncParsableCommand {
@@ -64,9 +62,10 @@ struct RebalanceCommand: AsyncParsableCommand {
       try await configure(client)
       guard plan || apply else { return }
     }
-    let rebalance = RebalancePlanner.plan(try await measure(client), options(client.image))
+    let measured = try await measure(client)
+    let rebalance = RebalancePlanner.plan(measured, options(client.image))
     var classifier = ShardClassifier(client.image, timeMicroseconds: Loop.wallClockMicroseconds())
-    show(rebalance, client.image, &classifier)
+    show(rebalance, measured, client.image, &classifier)
     guard apply, !rebalance.moves.isEmpty else { return }
     let ids = try await ask(client, rebalance, &classifier)
     client.warnWithoutManager("the moves begin once one runs")
@@ -96,26 +95,19 @@ struct RebalanceCommand: AsyncParsableCommand {
   /// Asks all leaders twice.
   @LoopActor
   private func measure(_ client: MetadataClient) async throws -> RebalanceCluster {
-    let tls = try cluster.tls()
-    var channels: [NodeID: RPCChannel] = [:]
-    defer { for channel in channels.values { channel.close() } }
+    let usages = try ShardUsages(client, cluster)
+    defer { usages.close() }
     var meter = UsageMeter()
     for round in 0..<2 {
       if round > 0 { try await loopSleep(milliseconds: Int(seconds * 1000)) }
-      let image = client.image
-      for shard in image.shards.values.sorted(by: { $0.id < $1.id }) {
-        let usage = await TabletUsage.ask(replicas: shard.replicas, timeoutMilliseconds: 2_000) { id in
-          guard let node = image.nodes[id] else { return nil }
-          let channel = channels[id] ?? RPCChannel(host: node.host, port: node.port, tls: tls)
-          channels[id] = channel
-          return channel
-        }
-        guard let usage else {
+      let all = await usages.askAll()
+      for shard in client.image.shards.keys.sorted() {
+        guard let usage = all[shard] else {
           throw CommandFailure(
-            description: "No leader of shard \(shard.id) answers: without it nobody knows what it has. "
+            description: "No leader of shard \(shard) answers: without it nobody knows what it has. "
               + "See kunlog cluster status.")
         }
-        meter.add(usage, of: shard.id, nowMilliseconds: Loop.now / 1_000_000)
+        meter.add(usage, of: shard, nowMilliseconds: Loop.now / 1_000_000)
       }
     }
     return meter.cluster(client.image, timeMicroseconds: Loop.wallClockMicroseconds())
@@ -123,23 +115,37 @@ struct RebalanceCommand: AsyncParsableCommand {
 
   // MARK: What is shown
 
-  private func show(_ plan: RebalancePlan, _ image: Image, _ classifier: inout ShardClassifier) {
+  private func show(
+    _ plan: RebalancePlan, _ cluster: RebalanceCluster, _ image: Image, _ classifier: inout ShardClassifier
+  ) {
     var table = TextTable(header: ["shard", "class", "tablets", "size", "reads+writes/s", "share", "", "afterwards"])
     for (before, after) in zip(plan.before, plan.after) {
       table.add([
         "\(before.shard)" + (before.isDraining ? " (draining)" : ""), before.shardClass, "\(before.tablets)",
-        Self.size(before.sizeBytes),
+        ByteText.size(before.sizeBytes),
         "\(Int(before.load.rounded()))", Self.percent(before.share), "->",
-        "\(after.tablets) tablets, \(Self.size(after.sizeBytes)), \(Self.percent(after.share))",
+        "\(after.tablets) tablets, \(ByteText.size(after.sizeBytes)), \(Self.percent(after.share))",
       ])
     }
     print(table.text)
+    for shard in cluster.shards where plan.full.contains(shard.id) {
+      guard let space = shard.space else { continue }
+      print(
+        "shard \(shard.id) gets nothing more, it has no room: a replica of it has \(ByteText.free(space)) free, of which "
+          + "\(ByteText.size(space.keptBytes)) stay free")
+    }
+    if !plan.unplaced.isEmpty {
+      print(
+        "\(plan.unplaced.count) tablets fit on no other shard of their class: add one (kunlog shard add), or free space"
+      )
+    }
     for homeless in plan.homeless {
       print(
         "\(homeless.tablets) tablets belong to class \(homeless.shardClass), of which no shard takes any: they stay where they "
           + "are. To add one: kunlog shard add --class \(homeless.shardClass)")
     }
     guard !plan.moves.isEmpty else {
+      guard plan.full.isEmpty, plan.unplaced.isEmpty else { return print("nothing can be moved") }
       return print(
         "nothing to move: no two shards of a class differ by more than 30 % of the mean, or no table would make them "
           + "more even")
@@ -154,25 +160,16 @@ struct RebalanceCommand: AsyncParsableCommand {
         }
       print(
         "\(image.tableName(of: move.tablet) ?? "?") (tablet \(move.tablet)): shard \(move.source) -> \(move.target), "
-          + "\(Self.size(move.sizeBytes)), \(Int(move.load.rounded()))/s: \(why)")
+          + "\(ByteText.size(move.sizeBytes)), \(Int(move.load.rounded()))/s: \(why)")
     }
     if plan.moves.count > Self.movesShown { print("… and \(plan.moves.count - Self.movesShown) more") }
     let duration = Double(plan.sizeBytes) / Self.bytesPerSecond + Double(plan.moves.count) * 0.5
     print(
-      "\(plan.moves.count) moves, \(Self.size(plan.sizeBytes)), about \(Int(duration.rounded(.up))) s"
+      "\(plan.moves.count) moves, \(ByteText.size(plan.sizeBytes)), about \(Int(duration.rounded(.up))) s"
         + (apply ? "" : ". To do it: kunlog rebalance --apply"))
-    if !plan.unplaced.isEmpty { print("\(plan.unplaced.count) tablets fit on no other shard of their class") }
   }
 
   private static func percent(_ share: Double) -> String { "\(Int((share * 100).rounded())) %" }
-
-  private static func size(_ bytes: UInt64) -> String {
-    let units = ["B", "kB", "MB", "GB", "TB"]
-    var (value, unit) = (Double(bytes), 0)
-    while value >= 1000, unit < units.count - 1 { (value, unit) = (value / 1000, unit + 1) }
-    let number = unit == 0 || value >= 100 ? "\(Int(value.rounded()))" : "\((value * 10).rounded() / 10)"
-    return "\(number) \(units[unit])"
-  }
 
   /// One record for all.
   @LoopActor

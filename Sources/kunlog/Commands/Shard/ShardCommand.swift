@@ -1,4 +1,5 @@
 import ArgumentParser
+import Coordination
 import EventLoop
 import Metadata
 import MetadataAudit
@@ -18,7 +19,8 @@ struct ShardCommand: AsyncParsableCommand {
 /// `kunlog shard list`.
 struct ShardList: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "List shards with their replicas and how much they hold.")
+    commandName: "list", abstract: "List shards with their replicas, how much they hold, and what their disks have.",
+    discussion: "Free space is that of a shard's fullest replica: it decides what can be moved there.")
 
   @OptionGroup var cluster: ClusterOptions
 
@@ -29,7 +31,28 @@ struct ShardList: AsyncParsableCommand {
 
   private struct Document: Encodable {
     var index: UInt64
-    var shards: [ShardSummary]
+    var shards: [Row]
+  }
+
+  /// A shard, and the disk of its fullest replica, where that is known.
+  private struct Row: Encodable {
+    var shard: ShardSummary
+    var space: DiskSpace?
+
+    enum CodingKeys: String, CodingKey {
+      case free = "disk_free_bytes"
+      case total = "disk_total_bytes"
+      case room = "room_bytes"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+      try shard.encode(to: encoder)
+      guard let space else { return }
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(space.freeBytes, forKey: .free)
+      try container.encode(space.totalBytes, forKey: .total)
+      try container.encode(space.roomBytes, forKey: .room)
+    }
   }
 
   @LoopActor
@@ -37,20 +60,33 @@ struct ShardList: AsyncParsableCommand {
     let client = try await cluster.connect(principal: "operator")
     defer { client.stop() }
     let image = try await moment.image(client, cluster)
-    let shards = image.shardSummaries
+    var rows = image.shardSummaries.map { Row(shard: $0) }
+    if moment.at == nil {
+      let usages = try ShardUsages(client, cluster)
+      defer { usages.close() }
+      let spaces = await usages.spaces(of: image.shards.values.flatMap(\.replicas))
+      for place in rows.indices {
+        let replicas = image.shards[ShardID(rawValue: rows[place].shard.id)]?.replicas ?? []
+        let own = spaces.filter { replicas.contains($0.key) }
+        rows[place].space = ShardUsage(tablets: [:], spaces: own).fullest?.space
+      }
+    }
     StandardStream.output.write(
-      (json ? JSONDocument.text(Document(index: image.index, shards: shards)) : Self.text(shards)) + "\n")
+      (json ? JSONDocument.text(Document(index: image.index, shards: rows)) : Self.text(rows)) + "\n")
   }
 
-  static func text(_ shards: [ShardSummary]) -> String {
-    guard !shards.isEmpty else { return "no shards" }
-    var text = TextTable(header: ["id", "name", "class", "state", "tables", "tablets", "replicas"])
-    for shard in shards {
-      text.add([
-        "\(shard.id)", shard.name, shard.shardClass, shard.draining ? "draining" : "", "\(shard.tables)",
-        "\(shard.tablets)",
-        shard.replicas.joined(separator: ", "),
-      ])
+  private static func text(_ rows: [Row]) -> String {
+    guard !rows.isEmpty else { return "no shards" }
+    let isKnown = rows.contains { $0.space != nil }
+    var text = TextTable(
+      header: ["id", "name", "class", "state", "tables", "tablets"] + (isKnown ? ["free"] : []) + ["replicas"])
+    for row in rows {
+      let shard = row.shard
+      text.add(
+        [
+          "\(shard.id)", shard.name, shard.shardClass, shard.draining ? "draining" : "", "\(shard.tables)",
+          "\(shard.tablets)",
+        ] + (isKnown ? [ByteText.free(row.space)] : []) + [shard.replicas.joined(separator: ", ")])
     }
     return text.text
   }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Coordination
 import EventLoop
 import Metadata
 import MetadataAudit
@@ -12,9 +13,15 @@ struct ShardDrain: AsyncParsableCommand {
       From now on no new table goes there, and the cluster's manager moves those that it has to the other shards, a few at a time, \
       evenly. This command watches; Ctrl-C ends the watching, not the drain. kunlog shard undrain N takes it back: what has been \
       moved stays where it is.
+
+      A shard whose tables do not fit on the disks of the others is not drained, unless --force says so: then what fits is moved, \
+      and the rest waits until there is room.
       """)
 
   @OptionGroup var cluster: ClusterOptions
+
+  @Flag(name: .long, help: "Also where the other shards have no room for all tables.")
+  var force = false
 
   @Flag(name: .long, help: "Ask for it and return at once.")
   var noWait = false
@@ -35,6 +42,7 @@ struct ShardDrain: AsyncParsableCommand {
     try await client.catchUp()
     let id = try client.image.requireShard(shard)
     guard !cancel else { return try await ShardUndrain.undrain(client, id) }
+    if !force { try await requireRoom(client, id) }
     do throws(MetadataError) {
       _ = try await client.append([.shard(.drain(id, reason: reason))])
     } catch { throw CommandFailure(description: "Shard \(id) is not drained: \(error.forOperators)") }
@@ -42,6 +50,39 @@ struct ShardDrain: AsyncParsableCommand {
     guard !noWait else { return print("shard \(id) is being drained: kunlog shard list") }
     try await ShardDrainWatch(client, id).untilEmpty()
     print("shard \(id) is empty. To remove it: kunlog shard remove \(id)")
+  }
+
+  /// Refuses where the others cannot take what the shard has.
+  @LoopActor
+  private func requireRoom(_ client: MetadataClient, _ id: ShardID) async throws {
+    let usages = try ShardUsages(client, cluster)
+    defer { usages.close() }
+    var meter = UsageMeter()
+    for (shard, usage) in await usages.askAll().sorted(by: { $0.key < $1.key }) {
+      meter.add(usage, of: shard, nowMilliseconds: Loop.now / 1_000_000)
+    }
+    var measured = meter.cluster(client.image, timeMicroseconds: Loop.wallClockMicroseconds())
+    guard let place = measured.shards.firstIndex(where: { $0.id == id }), !measured.shards[place].isDraining else {
+      return
+    }
+    measured.shards[place].isDraining = true
+    // Where no other shard takes them anyway the log and the manager say it better.
+    let others = measured.shards.filter { !$0.isDraining && $0.shardClass == measured.shards[place].shardClass }
+    guard !others.isEmpty else { return }
+    var options = RebalancePlanner.Options()
+    options.evensOut = false
+    let plan = RebalancePlanner.plan(measured, options)
+    let left = Set(plan.unplaced)
+    let unplaced = measured.tablets.filter { $0.shard == id && left.contains($0.id) }
+    guard !unplaced.isEmpty else { return }
+    let bytes = unplaced.reduce(UInt64(0)) { $0 &+ $1.sizeBytes }
+    let rooms = others.map {
+      "shard \($0.id) has room for \($0.space.map { ByteText.size($0.roomBytes) } ?? "what is not known")"
+    }
+    throw CommandFailure(
+      description: "Shard \(id) is not drained: \(unplaced.count) of its \(client.image.tabletCounts[id] ?? 0) tablets "
+        + "(\(ByteText.size(bytes))) fit on no other shard; \(rooms.joined(separator: ", ")) (kunlog shard list). Add a "
+        + "shard (kunlog shard add) or free space; --force moves what fits and lets the rest wait.")
   }
 }
 

@@ -26,7 +26,8 @@ struct ReplicaOptions: ParsableArguments {
 /// `kunlog storage list`.
 struct StorageList: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Show the replicas of a shard as its leader knows them, and how far each has come.")
+    commandName: "list",
+    abstract: "Show the replicas of a shard as its leader knows them, how far each has come, and what its disk has.")
 
   @OptionGroup var options: ReplicaOptions
 
@@ -41,7 +42,10 @@ struct StorageList: AsyncParsableCommand {
     try await ShardReplicas.run(options) { client in
       let group = try ShardReplicas(options, client, try client.image.requireShard(shard))
       defer { group.close() }
-      let report = MembershipReport(try await group.goals.membership())
+      let membership = try await group.goals.membership()
+      let usages = try ShardUsages(client, options.cluster)
+      defer { usages.close() }
+      let report = MembershipReport(membership, spaces: await usages.spaces(of: membership.members.map(\.nodeID)))
       print(json ? report.json : report.table)
     }
   }

@@ -16,6 +16,8 @@ struct TableMove: AsyncParsableCommand {
       The cluster's manager does it: this command only asks for it and watches. Ctrl-C ends the watching, not the move; \
       kunlog migration list shows it, kunlog migration abort ends it.
 
+      A shard that has no room for the tables is refused, also with --dry-run: the fullest of its replicas decides.
+
       Tables of a table group (CREATE TABLE … WITH (tablegroup = g)) move together: --group g.
       """)
 
@@ -82,6 +84,9 @@ struct TableMove: AsyncParsableCommand {
       let verb = dryRun ? "would move" : "moves"
       print("\(verb) \(move.name) (tablet \(move.tablet.id)) from shard \(move.tablet.shardID) to shard \(shard)")
     }
+    let usages = try ShardUsages(client, cluster)
+    defer { usages.close() }
+    try await usages.requireRoom(for: planned.map(\.tablet), at: shard)
     guard !dryRun else { return }
     let ids = try await ask(client, planned, shard)
     client.warnWithoutManager("the move begins once one runs")
