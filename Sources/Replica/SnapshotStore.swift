@@ -197,6 +197,8 @@ final class SnapshotStore {
     guard let header = try? Kunlog_Raft_V1_SnapshotHeader(serializedBytes: bytes), header.unknownFields.data.isEmpty,
       let configuration = Configuration(encoded: Array(header.configuration)), name == "\(header.index).description"
     else { return nil }
+    // Some bits of a number are in no value: the bytes must be those that are written for it.
+    guard let written: [UInt8] = try? header.serializedBytes(), written == bytes else { return nil }
     // Those of earlier versions have none.
     if header.hasDescriptionChecksum, header.descriptionChecksum != checksum(of: header) { return nil }
     return StoredSnapshot(
