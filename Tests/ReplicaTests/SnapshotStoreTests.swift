@@ -57,6 +57,25 @@ struct SnapshotStoreTests {
     }
   }
 
+  @Test("Every bit of a description counts")
+  func descriptions() async throws {
+    try await withStore { store in
+      for index: UInt64 in 1...20 {
+        let path = store.temporaryPath
+        try FileSystem.write(path, Array("snapshot \(index)".utf8))
+        try await store.adopt(path, metadata: SnapshotMetadata(index: index, term: 1, configuration: members))
+        let name = "\(index).description"
+        var bytes = try FileSystem.read(store.directory + "/" + name)
+        #expect(SnapshotStore.described(bytes, name: name, in: store.directory)?.metadata.index == index)
+        for bit in 0..<(8 * bytes.count) {
+          bytes[bit / 8] ^= 1 << UInt8(bit % 8)
+          #expect(SnapshotStore.described(bytes, name: name, in: store.directory) == nil, "bit \(bit) of \(name)")
+          bytes[bit / 8] ^= 1 << UInt8(bit % 8)
+        }
+      }
+    }
+  }
+
   @Test("The two latest stay, a damaged one does not count")
   func retention() async throws {
     try await withStore { store in
