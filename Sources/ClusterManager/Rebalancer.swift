@@ -86,8 +86,7 @@ final class Rebalancer {
     }
     var classifier = ShardClassifier(image, timeMicroseconds: time)
     for batch in plan.batches.prefix(room) {
-      let reasons = batch.map { $0.reason == .shardClass ? classifier.reason(for: $0.tablet) : $0.reasonText }
-      await ask(batch, reasons, image, epoch)
+      await ask(batch, batch.map { $0.reasonText(&classifier) }, image, epoch)
     }
   }
 
@@ -145,12 +144,12 @@ final class Rebalancer {
 
 extension RebalancePlan.Move {
   /// For the history.
-  fileprivate var reasonText: String {
+  fileprivate func reasonText(_ classifier: inout ShardClassifier) -> String {
     switch reason {
     case .drain: "shard \(source) is drained"
     case .even: "evens out shard \(source)"
     case .gather: "brings a table group together"
-    case .shardClass: "belongs on shards of another class than shard \(source)"
+    case .shardClass: classifier.reason(for: tablet)
     }
   }
 }

@@ -70,6 +70,7 @@ extension Replica {
     } catch {
       fail("the state machine cannot apply entries \(entries[0].index) to \(last): \(error)")
     }
+    core.latestSnapshotBytes = snapshots.latest?.sizeBytes ?? 0
     rest(.applied(through: last, sizeBytes: size))
   }
 

@@ -31,7 +31,6 @@ extension Replica {
       try await snapshots.adopt(path, metadata: metadata)
       let droppable = log?.droppable(before: index, keptBytes: configuration.keptBytes) ?? 0
       core.heldIndex = heldIndex(before: index)
-      core.latestSnapshotBytes = snapshots.latest?.sizeBytes ?? 0
       handle(.snapshotTaken(metadata, droppable: droppable))
       statistics.snapshotTaken(since: start)
       logger.info(
@@ -115,7 +114,6 @@ extension Replica {
     guard log != nil else { throw endedError }
     if core.wantsSnapshot(at: offer.metadata.index, term: offer.term) == true {
       try await snapshots.finishIncoming(offer)
-      core.latestSnapshotBytes = snapshots.latest?.sizeBytes ?? 0
     }
     handle(.snapshotReceived(offer.metadata, from: offer.from, term: offer.term))
   }

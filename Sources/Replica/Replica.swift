@@ -93,7 +93,6 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
         id: configuration.nodeID, options: configuration.core, recovered: recovered,
         appliedIndex: appliedIndex, seed: configuration.seed ?? UInt64.random(in: 0...UInt64.max),
         atMilliseconds: now)
-      core.latestSnapshotBytes = snapshots.latest?.sizeBytes ?? 0
     } catch {
       await log.close()
       throw error

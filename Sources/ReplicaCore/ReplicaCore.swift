@@ -158,7 +158,7 @@ package struct ReplicaCore: Sendable, ~Copyable {
   package var heldIndex: UInt64 = .max
 
   /// How long the latest snapshot is: the next one waits for as much of the log, so that a large state is not written out again for
-  /// little (Ongaro's thesis, 5.1.3).
+  /// little (Ongaro's thesis, 5.1.3). To be set before entries are told to be applied.
   package var latestSnapshotBytes = 0
 
   /// Claims the right to take a snapshot now, to be ended by `Event.snapshotTaken`; false while one is being taken.

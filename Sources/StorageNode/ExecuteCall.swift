@@ -66,16 +66,14 @@ final class ExecuteCall {
       }
     } catch {
       switch error {
-      case .failure where !service.isLeading(leadership) && !request.continues && !hasSentRows:
-        // It failed because of that, or would have: the next leader begins it anew.
+      // What fails after the leadership is lost failed because of that, or would have: the next leader begins it anew.
+      case .notLeader,
+        .failure where !service.isLeading(leadership) && !request.continues && !hasSentRows:
         result = .notLeader
         pending.notLeader = service.notLeader
       case .failure(let failure):
         result = .failed
         pending.failure = failure
-      case .notLeader:
-        result = .notLeader
-        pending.notLeader = service.notLeader
       case .staleRoute where answerFromMemory():
         // A retry: the first try was carried out before the tablet moved.
         break

@@ -151,9 +151,8 @@ package final class StorageNode {
     if isLeader { try? await replica?.transferLeadership() }
     server.health.set(StorageMethods.service, .notServing)
     await service?.stop()
-    let stopping = Task { await self.replica?.stop() }
     engine.stopWaiting()
-    await stopping.value
+    await replica?.stop()
     await server.shutdown(graceMilliseconds: 200)
     await machine?.close()
     await engine.close()

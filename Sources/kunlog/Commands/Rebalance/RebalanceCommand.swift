@@ -62,9 +62,10 @@ struct RebalanceCommand: AsyncParsableCommand {
       try await configure(client)
       guard plan || apply else { return }
     }
-    let measured = try await measure(client)
+    let time = Loop.wallClockMicroseconds()
+    let measured = try await measure(client, timeMicroseconds: time)
     let rebalance = RebalancePlanner.plan(measured, options(client.image))
-    var classifier = ShardClassifier(client.image, timeMicroseconds: Loop.wallClockMicroseconds())
+    var classifier = ShardClassifier(client.image, timeMicroseconds: time)
     show(rebalance, measured, client.image, &classifier)
     guard apply, !rebalance.moves.isEmpty else { return }
     let ids = try await ask(client, rebalance, &classifier)
@@ -94,7 +95,7 @@ struct RebalanceCommand: AsyncParsableCommand {
 
   /// Asks all leaders twice.
   @LoopActor
-  private func measure(_ client: MetadataClient) async throws -> RebalanceCluster {
+  private func measure(_ client: MetadataClient, timeMicroseconds: Int64) async throws -> RebalanceCluster {
     let usages = try ShardUsages(client, cluster)
     defer { usages.close() }
     var meter = UsageMeter()
@@ -110,7 +111,7 @@ struct RebalanceCommand: AsyncParsableCommand {
         meter.add(usage, of: shard, nowMilliseconds: Loop.now / 1_000_000)
       }
     }
-    return meter.cluster(client.image, timeMicroseconds: Loop.wallClockMicroseconds())
+    return meter.cluster(client.image, timeMicroseconds: timeMicroseconds)
   }
 
   // MARK: What is shown
