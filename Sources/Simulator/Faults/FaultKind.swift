@@ -24,11 +24,13 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
     managerPause
   // One of them hears nothing of the metadata log for a while.
   case stalledFeed
+  // A read of one moment takes as long as the cut of a move, between one shard and the next.
+  case lateRead
 
   /// Those that befall transactions over several shards only.
   static let ofTransactions: [FaultKind] = [
     .computeCrash, .computePause, .shardCrash, .shardDeposed, .shardPause, .shardStall, .shardBusy, .managerCrash,
-    .managerPause, .stalledFeed,
+    .managerPause, .stalledFeed, .lateRead,
   ]
 
   /// The name in options and tables.
@@ -86,6 +88,7 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
     case .managerCrash: "manager-crash"
     case .managerPause: "manager-pause"
     case .stalledFeed: "stalled-feed"
+    case .lateRead: "late-read"
     }
   }
 
@@ -101,6 +104,8 @@ package enum FaultKind: UInt8, CaseIterable, Sendable {
   var usualIntervalSeconds: UInt64 {
     switch self {
     case .drop, .duplicate, .replay, .delay: 0
+    // It comes with cuts only.
+    case .lateRead: 0
     case .split, .oneWay, .bridge: 40
     case .slowLink, .halfOpen: 45
     case .reset: 15

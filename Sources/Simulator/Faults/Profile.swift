@@ -27,11 +27,12 @@ package enum Profile: String, CaseIterable, Sendable {
     switch self {
     case .swarm, .storm: return FaultKinds.all.subtracting(FaultKinds(FaultKind.ofTransactions))
     case .moves, .moveStorm: return FaultKinds.all.subtracting(FaultKinds(.version))
-    // What hears late of the log matters where tablets move.
-    case .transactions, .transactionStorm: return Profile.moves.kinds.subtracting(FaultKinds(.stalledFeed))
+    // What hears late of the log, and what reads during a cut, matters where tablets move.
+    case .transactions, .transactionStorm:
+      return Profile.moves.kinds.subtracting(FaultKinds([.stalledFeed, .lateRead]))
     case .shuffles:
       return FaultKinds([.drop, .delay, .duplicate, .replay, .oneWay, .split, .transfer] + FaultKind.ofTransactions)
-    case .commits: return Profile.shuffles.kinds.subtracting(FaultKinds(.stalledFeed))
+    case .commits: return Profile.shuffles.kinds.subtracting(FaultKinds([.stalledFeed, .lateRead]))
     case .calm: return []
     case .network:
       return FaultKinds([.drop, .duplicate, .replay, .delay, .split, .oneWay, .bridge, .slowLink, .halfOpen, .reset])

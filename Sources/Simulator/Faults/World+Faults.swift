@@ -67,7 +67,7 @@ extension World {
     case .version: return changeProgram()
     case .stalledSubscriber, .reconnectStorm, .wrongIndex: return beginSubscriberFault(kind)
     case .computeCrash, .computePause, .shardCrash, .shardDeposed, .shardPause, .shardStall, .shardBusy, .managerCrash,
-      .managerPause, .stalledFeed:
+      .managerPause, .stalledFeed, .lateRead:
       guard let fault = transactions?.begin(kind) else { return false }
       if fault.microseconds > 0 {
         last(

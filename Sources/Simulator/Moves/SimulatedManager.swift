@@ -47,6 +47,8 @@ struct MoveHistory {
   var reversed: Set<MigrationID> = []
   /// So long a shard waits for a manager to end a cut.
   var longestCut: UInt64 = 5_000_000
+  /// Tablets of whose cut reads await the end.
+  var awaited: Set<Int> = []
   /// When something happened last with each tablet.
   var changedAt: [TabletID: UInt64] = [:]
 }

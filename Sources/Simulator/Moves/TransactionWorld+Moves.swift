@@ -74,6 +74,55 @@ extension TransactionWorld {
     }
   }
 
+  /// So long a read that awaits a move lasts at most: less than what it holds back is held.
+  static var lateness: UInt64 { 450_000 }
+
+  /// A cut begins: some read the tablet now, and the other shards once it has moved.
+  private func readLate(_ tablet: Int) {
+    guard world.faults.isTurmoil, world.faults.kinds.contains(FaultKinds(.lateRead)), chance.below(3) == 0 else {
+      return
+    }
+    let firstList = firstList
+    for compute in computes {
+      for _ in 0..<3 {
+        visit(compute, after: chance.below(50_000), awaiting: tablet) {
+          [.read(Array(0..<Cells.accountCount) + (0..<Cells.tabletCount).map { firstList + $0 })]
+        }
+      }
+    }
+    moves.awaited.insert(tablet)
+    world.count(.lateRead)
+  }
+
+  /// A read between one shard and the next.
+  func awaitMove(_ transaction: SimulatedTransaction, _ done: @escaping () -> Void) {
+    guard let (tablet, deadline) = transaction.awaitsMove else { return done() }
+    guard world.now < deadline, !transaction.isOver else {
+      transaction.awaitsMove = nil
+      return done()
+    }
+    guard moves.awaited.contains(tablet) else {
+      // It has moved, and is written there, together with what is read next.
+      transaction.awaitsMove = nil
+      return after(chance.below(100_000), transaction.compute.process, done)
+    }
+    after(5_000, transaction.compute.process) { self.awaitMove(transaction, done) }
+  }
+
+  /// What was awaited has moved: it is written at once, together with what was on its new shard before.
+  private func writeBeside(_ tablet: Int) {
+    guard moves.awaited.remove(tablet) != nil else { return }
+    let others = (0..<Cells.tabletCount).filter { $0 != tablet && owners[$0] == owners[tablet] }
+    guard !others.isEmpty else { return }
+    for compute in computes {
+      for _ in 0..<3 {
+        let other = others[chance.below(others.count)]
+        let amount = Int64(chance.between(1, 9))
+        visit(compute, after: chance.below(50_000)) { [.write(tablet, .add(-amount)), .write(other, .add(amount))] }
+      }
+    }
+  }
+
   // MARK: What must hold
 
   private func violated(_ text: String) { world.violated("14 moves", text) }
@@ -97,6 +146,7 @@ extension TransactionWorld {
       let (old, new) = (owners[tablet], Cells.shard(route.shardID))
       owners[tablet] = new
       if chance.below(3) == 0 { leaveBehind(shards[old], tablet) }
+      writeBeside(tablet)
       // Those who used it before and after are many.
       if chance.below(3) == 0 { burst = max(burst, 12) }
       world.tell("tablet \(route.tabletID) is on shard \(route.shardID) from now on")
@@ -109,6 +159,9 @@ extension TransactionWorld {
       guard source == target else {
         return violated("the rows of tablet \(route.tabletID) differ on shards \(old + 1) and \(new + 1) as it moves")
       }
+    case .writesCut(let id), .reverseRequested(let id, _):
+      world.tell("migration \(id): \(event.kind)")
+      if let tablet = moves.plans[id] { readLate(Cells.tablet(tablet)) }
     case .sourceDropped: moves.result.completed += 1
     case .rolledBack(let id):
       if moves.reversed.remove(id) != nil { moves.result.reversed += 1 } else { moves.result.rolledBack += 1 }

@@ -87,6 +87,8 @@ final class SimulatedTransaction {
   var joined: Set<Int> = []
   var written: Set<Int> = []
   var hasSnapshot = false
+  /// It reads where this tablet is first, and goes on to the other shards when that has moved, or is late.
+  var awaitsMove: (tablet: Int, until: UInt64)?
   /// REPEATABLE READ: the shards on which tablets were read, or written.
   var usedShards: [Int: Int] = [:]
   /// Times that a statement was planned anew.

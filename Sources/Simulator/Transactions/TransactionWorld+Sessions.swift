@@ -71,18 +71,27 @@ extension TransactionWorld {
   func crowd(_ tablet: Int) {
     let list = (firstList..<firstList + Cells.tabletCount).first { Cells.tablet($0) == tablet }!
     for compute in computes {
-      for session in 0..<6 {
-        after(chance.below(250_000), compute.process) {
-          self.learnRoutes(compute)
-          guard compute.routes.count == Cells.tabletCount else { return }
-          let step: SimulatedTransaction.Step =
-            self.chance.below(2) == 0 ? .read([list]) : .write(list, .append(self.history.nextElement()))
-          self.begin(
-            SimulatedTransaction(
-              name: compute.nextName(), compute: compute, session: Self.sessionCount + session,
-              isRepeatableRead: false, isCluster: false, rollsBack: false, steps: [step]))
+      for _ in 0..<6 {
+        visit(compute, after: chance.below(250_000)) {
+          [self.chance.below(2) == 0 ? .read([list]) : .write(list, .append(self.history.nextElement()))]
         }
       }
+    }
+  }
+
+  /// Somebody comes for a single transaction. `awaiting`: it reads as of one moment, and awaits the move of that tablet meanwhile.
+  func visit(
+    _ compute: SimulatedCompute, after microseconds: UInt64, awaiting tablet: Int? = nil,
+    _ steps: @escaping () -> [SimulatedTransaction.Step]
+  ) {
+    after(microseconds, compute.process) {
+      self.learnRoutes(compute)
+      guard compute.routes.count == Cells.tabletCount else { return }
+      let transaction = SimulatedTransaction(
+        name: compute.nextName(), compute: compute, session: Self.sessionCount, isRepeatableRead: false,
+        isCluster: tablet != nil, rollsBack: false, steps: steps())
+      transaction.awaitsMove = tablet.map { ($0, self.world.now + Self.lateness) }
+      self.begin(transaction)
     }
   }
 
@@ -139,14 +148,19 @@ extension TransactionWorld {
   /// Plans a read, and runs it.
   private func read(_ transaction: SimulatedTransaction, _ cells: [Int]) {
     let routes = transaction.compute.routes
-    let shards = Set(cells.map { shard(of: $0, routes) }).sorted()
+    var shards = Set(cells.map { shard(of: $0, routes) }).sorted()
+    if let tablet = transaction.awaitsMove?.tablet {
+      // Where it is comes first.
+      let source = Cells.shard(routes[tablet].shardID)
+      shards = [source] + shards.filter { $0 != source }
+    }
     let isDistributed = transaction.isCluster && transaction.written.isEmpty && shards.count > 1
     let scope = ReadScope(history, cells, isOneMoment: transaction.hasSnapshot || isDistributed)
     // As of one moment, where that is asked for and not given anyway.
     guard isDistributed, !transaction.hasSnapshot else {
       return read(transaction, cells, shards[...], snapshot: nil, scope, routes)
     }
-    takeSnapshot(transaction, shards) { snapshot in
+    takeSnapshot(transaction, shards) { [shards] snapshot in
       var snapshot = snapshot
       for cell in cells { snapshot.epochs[Cells.tablet(cell)] = routes[Cells.tablet(cell)].epoch }
       self.read(transaction, cells, shards[...], snapshot: snapshot, scope, routes)
@@ -192,7 +206,9 @@ extension TransactionWorld {
       replan: { self.read(transaction, cells) }
     ) { values in
       for (cell, value) in zip(here, values) { scope.values.append((cell, value, shard)) }
-      self.read(transaction, cells, shards.dropFirst(), snapshot: snapshot, scope, routes)
+      self.awaitMove(transaction) {
+        self.read(transaction, cells, shards.dropFirst(), snapshot: snapshot, scope, routes)
+      }
     }
   }
 
