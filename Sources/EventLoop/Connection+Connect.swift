@@ -107,10 +107,13 @@ private final class Connector {
     var address = addresses.removeFirst()
     let connection = Connection()
     current = connection
-    connection.onClose = { [self] error in
-      // Only while it is being made: whoever gets it sets its own.
-      lastError = error ?? .connect(address: "\(host):\(port)", reason: "closed by the peer")
-      tryNext()
+    connection.onMade = { [self] outcome in
+      switch outcome {
+      case .established: finish(.success(connection))
+      case .ended(let error):
+        lastError = error ?? .connect(address: "\(host):\(port)", reason: "closed by the peer")
+        tryNext()
+      }
     }
     let request = UnsafeMutablePointer<uv_connect_t>.allocate(capacity: 1)
     request.pointee.data = Unmanaged.passRetained(self).toOpaque()
@@ -141,7 +144,6 @@ private final class Connector {
       finish(.success(current))
       return
     }
-    current.onEstablished = { [self] in finish(.success(current)) }
     current.startTLS(tls, .client, host: host)
   }
 
@@ -150,8 +152,7 @@ private final class Connector {
     self.then = nil
     timer?.cancel()
     timer = nil
-    current?.onClose = nil
-    current?.onEstablished = nil
+    current?.onMade = nil
     if case .failure(let error) = result { current?.abort(error) }
     current = nil
     then(result)

@@ -6,6 +6,11 @@ import Glibc
 /// Bytes are delivered while `onBytes` is set and reading is not paused. What is written within a turn of the loop leaves at
 /// its end, as one write. Whoever ends the connection, `onClose` is called once, in a later turn phase than the cause, and
 /// nothing is called after it. The connection keeps itself alive until then.
+///
+/// **Who comes late misses nothing.** Whoever makes a connection (`onMade`) and whoever gets it (`onBytes`, `onClose`) are told
+/// apart, and the second may come turns after the first has finished. Until `onBytes` is set nothing is read: the peer's bytes,
+/// and the end behind them, wait in the socket, or in TLS where they came with the handshake. A connection that has ended
+/// keeps the reason (the first one that there was), and tells it to an `onClose` that is set afterwards, in a later turn phase.
 @LoopActor
 package final class Connection: TurnParticipant {
   enum State {
@@ -15,6 +20,12 @@ package final class Connection: TurnParticipant {
     /// Closed by us: what was written is still being sent.
     case closing
     case closed
+  }
+
+  /// What became of a connection that is being made.
+  enum Making {
+    case established
+    case ended(NetworkError?)
   }
 
   /// Above this many queued bytes a writer should wait for `onDrain`.
@@ -47,8 +58,11 @@ package final class Connection: TurnParticipant {
   private var handshakeTimer: LoopTimer?
   private var lingerTimer: LoopTimer?
   private var closeReason: NetworkError?
-  /// Called once when the handshake of TLS has succeeded.
-  var onEstablished: (@LoopActor () -> Void)?
+  /// libuv has let go of the handle: nothing happens any more, but that `onClose` is told.
+  private var hasEnded = false
+  /// Called once, for whoever makes the connection: the handshake of TLS has succeeded, or the connection has ended before
+  /// this was taken back.
+  var onMade: (@LoopActor (Making) -> Void)?
 
   /// The peer, as `address:port`.
   package internal(set) var peerAddress = "?"
@@ -63,12 +77,24 @@ package final class Connection: TurnParticipant {
 
   /// Takes bytes of the peer; the buffer is valid during the call only. None are delivered before this is set.
   package var onBytes: (@LoopActor (UnsafeRawBufferPointer) -> Void)? {
-    didSet { readingChanged() }
+    didSet {
+      // What it holds would be held for ever.
+      if hasEnded { onBytes = nil } else { readingChanged() }
+    }
   }
-  /// Told once that the connection has ended: nil where either side closed it in due form.
-  package var onClose: (@LoopActor (NetworkError?) -> Void)?
+  /// Told once that the connection has ended, also where that was before this is set: nil where either side closed it in due
+  /// form.
+  package var onClose: (@LoopActor (NetworkError?) -> Void)? {
+    didSet {
+      if hasEnded, onClose != nil { LoopActor.post { [self] in tellEnd() } }
+    }
+  }
   /// Told that the queue has fallen to the low-water mark after it had been above the high one.
-  package var onDrain: (@LoopActor () -> Void)?
+  package var onDrain: (@LoopActor () -> Void)? {
+    didSet {
+      if hasEnded { onDrain = nil }
+    }
+  }
 
   init() {
     handle = .allocate(capacity: 1)
@@ -140,9 +166,11 @@ package final class Connection: TurnParticipant {
       handshakeTimer = nil
       peerCertificate = tls.peerCertificate
       negotiatedProtocol = tls.negotiatedProtocol
-      let established = onEstablished
-      onEstablished = nil
-      established?()
+      let made = onMade
+      onMade = nil
+      made?(.established)
+      // Where nobody takes bytes yet the rest stays in the socket: the end must not overtake what TLS holds.
+      readingChanged()
       if !pending.isEmpty { schedule() }
     }
   }
@@ -393,16 +421,24 @@ package final class Connection: TurnParticipant {
     pending.removeAll(keeping: 0)
     sending.removeAll(keeping: 0)
     inFlight.removeAll(keeping: 0)
-    let closed = onClose
+    hasEnded = true
     onBytes = nil
-    onClose = nil
     onDrain = nil
-    onEstablished = nil
-    closed?(closeReason)
+    let made = onMade
+    onMade = nil
+    made?(.ended(closeReason))
+    tellEnd()
     let reference = handle.pointee.data
     handle.deallocate()
     writeRequest.deallocate()
     if let reference { Unmanaged<Connection>.fromOpaque(reference).release() }
+  }
+
+  /// Tells the end to whoever has asked and has not been told.
+  private func tellEnd() {
+    let told = onClose
+    onClose = nil
+    told?(closeReason)
   }
 
   private static func address(of handle: UnsafeMutablePointer<uv_tcp_t>) -> String {

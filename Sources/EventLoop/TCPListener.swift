@@ -21,7 +21,7 @@ package final class TCPListener {
   ///   - host: an address, or a name that has one (asked synchronously: names belong into a start-up only).
   ///   - tls: where given, connections are handed out when the handshake has succeeded (10 s at most).
   ///   - maximumHandshakes: a connection that comes while so many handshakes are under way is closed.
-  ///   - onConnection: sets the connection's callbacks at once; a connection without `onBytes` is not read from.
+  ///   - onConnection: takes the connection over; one without `onBytes` is not read from.
   package init(
     host: String, port: Int, backlog: Int = 512, tls: TLSConfiguration? = nil, maximumHandshakes: Int = 1024,
     onConnection: @escaping @LoopActor (Connection) -> Void
@@ -87,10 +87,9 @@ package final class TCPListener {
       return
     }
     handshakes += 1
-    connection.onClose = { [self] _ in handshakes -= 1 }
-    connection.onEstablished = { [self, unowned connection] in
+    connection.onMade = { [self, unowned connection] outcome in
       handshakes -= 1
-      connection.onClose = nil
+      guard case .established = outcome else { return }
       if let onConnection { onConnection(connection) } else { connection.abort(.closed) }
     }
     connection.startTLSServer(tls)

@@ -11,8 +11,6 @@ final class Stream {
 
   init(_ connection: Connection) {
     self.connection = connection
-    // It may have ended before anybody could be told.
-    if !connection.isOpen { closed = (true, .closed) }
     connection.onBytes = { [self] bytes in
       received += bytes
       wake()

@@ -1,9 +1,10 @@
 import EventLoop
 import Glibc
-import RPC
 import Testing
 
-@Suite("Connections of channels and servers")
+@testable import RPC
+
+@Suite("Connections of channels and servers", .timeLimit(.minutes(1)))
 struct ConnectionLifeTests {
   @Test("Mutual TLS: the handler knows the client's common name; a client in clear is not served")
   @LoopActor
@@ -109,6 +110,22 @@ struct ConnectionLifeTests {
     }
     #expect(error == RPCError(.unavailable, "keepalive of 127.0.0.1:\(silent.port) timed out"))
     channel.close()
+  }
+
+  @Test("A session over a connection that has ended before is told of it, with the reason")
+  @LoopActor
+  func endedBefore() async throws {
+    let server = try TCPListener(host: "127.0.0.1", port: 0) { connection in connection.onBytes = { _ in } }
+    defer { server.close() }
+    let connection = try await Connection.connect(host: "127.0.0.1", port: server.port)
+    connection.abort(.timedOut("the test"))
+    try await loopSleep(milliseconds: 20)
+    let session = HTTP2Session(connection, .client, RPCOptions())
+    #expect(!session.acceptsRequests)
+    let reason = await withUnsafeContinuation { continuation in
+      session.onClosed = { continuation.resume(returning: $0) }
+    }
+    #expect(reason == .timedOut("the test"))
   }
 
   @Test(
