@@ -110,7 +110,7 @@ final class StorageService {
       return .with { $0.silenceMilliseconds = UInt32(OpenTransactions.silenceMilliseconds) }
     }
     server.handle(StorageMethods.status) { [unowned self] request, _ in
-      request.onlySpace ? .with { setSpace(&$0) } : await status(usage: request.usage)
+      request.onlySpace ? space() : await status(usage: request.usage)
     }
   }
 
@@ -220,6 +220,14 @@ final class StorageService {
   }
 
   // MARK: Status
+
+  /// Without a look at the tablets: they may be many.
+  private func space() -> Kunlog_Storage_V1_StatusResponse {
+    .with {
+      $0.role = "\(replica.status.role)"
+      setSpace(&$0)
+    }
+  }
 
   private func setSpace(_ response: inout Kunlog_Storage_V1_StatusResponse) {
     guard let space = try? FileSystem.space(configuration.dataDirectory) else { return }

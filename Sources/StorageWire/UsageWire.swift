@@ -17,7 +17,7 @@ extension DiskSpace {
     replicas: [NodeID], timeoutMilliseconds: Int, channel: (NodeID) -> RPCChannel?
   ) async -> [NodeID: DiskSpace] {
     var spaces: [NodeID: DiskSpace] = [:]
-    for (replica, status) in await statuses(of: replicas, onlySpace: true, timeoutMilliseconds, channel) {
+    for (replica, status) in await statuses(of: replicas, timeoutMilliseconds, channel) {
       spaces[replica] = DiskSpace(status)
     }
     return spaces
@@ -25,7 +25,8 @@ extension DiskSpace {
 }
 
 extension ShardUsage {
-  /// Asks a shard's replicas: its leader what the tablets take, all what their disks have; nil: no leader answered.
+  /// Asks a shard's replicas what their disks have, then its leader what the tablets take, which is work for who has many; nil: no
+  /// leader answered.
   @LoopActor
   package static func ask(
     replicas: [NodeID], timeoutMilliseconds: Int, channel: (NodeID) -> RPCChannel?
@@ -33,7 +34,8 @@ extension ShardUsage {
     let statuses = await statuses(of: replicas, timeoutMilliseconds, channel)
     var usage = ShardUsage(tablets: [:])
     for (replica, status) in statuses { usage.spaces[replica] = DiskSpace(status) }
-    for (replica, status) in statuses where status.role == "leader" {
+    // One that does not say what it is may lead: it runs an older program.
+    for (replica, status) in statuses where status.role == "leader" || status.role.isEmpty {
       guard let channel = channel(replica),
         let answer = try? await channel.unary(
           StorageMethods.status, Kunlog_Storage_V1_StatusRequest.with { $0.usage = true },
@@ -49,10 +51,10 @@ extension ShardUsage {
   }
 }
 
-/// Those that answer, in the order of the replicas.
+/// Role and space of those that answer, in the order of the replicas.
 @LoopActor
 private func statuses(
-  of replicas: [NodeID], onlySpace: Bool = false, _ timeoutMilliseconds: Int, _ channel: (NodeID) -> RPCChannel?
+  of replicas: [NodeID], _ timeoutMilliseconds: Int, _ channel: (NodeID) -> RPCChannel?
 ) async -> [(NodeID, Kunlog_Storage_V1_StatusResponse)] {
   let questions = replicas.compactMap { replica in
     channel(replica).map { channel in
@@ -60,7 +62,7 @@ private func statuses(
         replica,
         Task { @LoopActor in
           try? await channel.unary(
-            StorageMethods.status, Kunlog_Storage_V1_StatusRequest.with { $0.onlySpace = onlySpace },
+            StorageMethods.status, Kunlog_Storage_V1_StatusRequest.with { $0.onlySpace = true },
             timeoutMilliseconds: timeoutMilliseconds)
         }
       )

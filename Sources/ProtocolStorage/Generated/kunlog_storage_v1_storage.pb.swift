@@ -894,7 +894,8 @@ package nonisolated struct Kunlog_Storage_V1_StatusRequest: Sendable {
   /// Whether the answer names the tablets.
   package var usage: Bool = false
 
-  /// Whether only disk_free_bytes and disk_total_bytes are wanted, by one who asks often.
+  /// Whether only role, disk_free_bytes and disk_total_bytes are wanted, by one who asks often. (The first programs that knew this
+  /// left role empty.)
   package var onlySpace: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
