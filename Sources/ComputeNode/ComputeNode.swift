@@ -112,6 +112,7 @@ package final class ComputeNode {
   package func start() async throws {
     server.health.set("", .notServing)
     try server.start()
+    metadata.observe { [weak self] _ in self?.storage.meetTargets() }
     metadata.onOutdated = { [weak self] reason in self?.onFailure?(reason) }
     metadata.start()
     await metadata.ready()

@@ -209,8 +209,11 @@ extension SQLiteEngine {
       guard summary != nil else { return }
       tablets[id] = nil
       pool.retire(id)
+      let remover = remover
       try await work { () throws(EngineFailure) in
+        let files = LargeFiles(directory.tabletPath(id))
         try Self.files { () throws(FileError) in try directory.removeTablet(id) }
+        remover.free(files)
       }
     case .createIndex(_, let table, let definition):
       guard summary != nil else { return }

@@ -35,6 +35,7 @@ package final class SQLiteEngine: StorageEngine {
   let directory: EngineDirectory
   let workers: WorkerPool
   let pool: ConnectionPool
+  let remover = FileRemover()
   let tabletLocks = TabletLocks()
   let maximumTransactionBytes: Int
   var transactions: [TransactionID: EngineTransaction] = [:]
@@ -158,6 +159,7 @@ package final class SQLiteEngine: StorageEngine {
     let directory = directory
     // A failure leaves the mark out: the next start then asks the kernel whether the files can be trusted.
     _ = await workers.run { try? directory.markClean() }
+    remover.shutdown()
     workers.shutdown()
   }
 

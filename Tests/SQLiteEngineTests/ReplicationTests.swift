@@ -129,6 +129,44 @@ struct ReplicationTests {
     await fixture.finish()
   }
 
+  @Test("The space of a dropped tablet is freed once nobody reads it any more")
+  func droppedSpace() async throws {
+    let fixture = EngineFixture()
+    try await fixture.open()
+    try await fixture.createAccounts(1)
+    let rows = (1...400).map {
+      [StoredValue.integer(Int64($0)), .text("\($0)" + String(repeating: "x", count: 10_000))]
+    }
+    try await fixture.writeAlone("INSERT INTO t1 (id, name) VALUES (?1, ?2)", 1, rows: rows)
+    let reader = try await fixture.engine.readRows(of: TabletID(rawValue: 1))
+    fixture.index += 1
+    try await fixture.engine.apply([.schema([.drop(TabletID(rawValue: 1))], index: fixture.index)])
+    // It has no name any more, but still all of its rows.
+    #expect(try FileSystem.list("\(fixture.directory)/tablets") == [])
+    try await loopSleep(milliseconds: 150)
+    while try await reader.next(limitBytes: 1 << 20) != nil {}
+    #expect(reader.count == 400)
+    reader.close()
+    while try Self.openBytes(under: fixture.directory) > 0 { try await loopSleep(milliseconds: 10) }
+    await fixture.finish()
+  }
+
+  /// The size of what this process has open under a directory, with or without a name.
+  private static func openBytes(under directory: String) throws -> Int {
+    var total = 0
+    for name in try FileSystem.list("/proc/self/fd") {
+      var target = [CChar](repeating: 0, count: 4096)
+      let link = "/proc/self/fd/\(name)"
+      guard readlink(link, &target, 4095) > 0,
+        String(decoding: target.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).hasPrefix(
+          "\(directory)/tablets/")
+      else { continue }
+      var status = stat()
+      if stat(link, &status) == 0 { total += Int(status.st_size) }
+    }
+    return total
+  }
+
   @Test("A schema change ends transactions that hold its tablet for too long")
   func schemaChangeWins() async throws {
     let fixture = EngineFixture()

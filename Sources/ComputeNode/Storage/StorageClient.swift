@@ -37,6 +37,8 @@ package final class StorageClient: ShardAccess {
   /// Transactions that are open at a shard, and the node where.
   private var openTransactions: [ShardID: [[UInt8]: NodeID]] = [:]
   private var keepAliveTimer: LoopTimer?
+  /// Shards whose leader is looked for before there is anything to ask of it.
+  private var meeting: Set<ShardID> = []
   let statistics = StorageCallStatistics()
 
   /// - Parameters:
@@ -226,6 +228,29 @@ package final class StorageClient: ShardAccess {
   }
 
   // MARK: Leaders
+
+  /// Finds the leaders of shards that tablets are on their way to, so that statements that waited for a move need not: to meet a shard
+  /// for the first time takes several times as long as they do.
+  func meetTargets() {
+    let migrations = image().migrations.open
+    for migration in migrations.values where !migration.isPaused { meet(migration.follower) }
+  }
+
+  private func meet(_ shardID: ShardID) {
+    guard leaders[shardID] == nil, image().shards[shardID] != nil, meeting.insert(shardID).inserted else { return }
+    let request = Kunlog_Storage_V1_TransactionsRequest.with {
+      $0.clusterID = Data(clusterID.rawValue)
+      $0.shardID = shardID.rawValue
+      $0.onlyBlocking = true
+    }
+    Task {
+      // Where it fails, those who have something to ask are told.
+      try? await askLeader(of: shardID, StorageMethods.transactions, request) { response in
+        response.hasNotLeader ? .elsewhere(response.notLeader) : .answer(.success(()))
+      }
+      meeting.remove(shardID)
+    }
+  }
 
   /// A node to ask next: the leader where it is known, else the replicas in turn.
   func leader(of shardID: ShardID, _ search: LeaderSearch) -> NodeID? {
