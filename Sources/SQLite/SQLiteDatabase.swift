@@ -83,9 +83,10 @@ package final class SQLiteDatabase {
   private func configure(_ location: Location, _ options: Options) throws(SQLiteError) {
     try execute("PRAGMA cache_size = \(-options.cacheKilobytes); PRAGMA temp_store = MEMORY")
     if case .file = location {
+      // First: the change of a new file's journal would be synced.
+      try execute("PRAGMA synchronous = \(options.synchronous)")
       if !options.isReadOnly { try execute("PRAGMA journal_mode = \(options.journalMode)") }
-      try execute(
-        "PRAGMA synchronous = \(options.synchronous); PRAGMA wal_autocheckpoint = \(options.checkpointPages)")
+      try execute("PRAGMA wal_autocheckpoint = \(options.checkpointPages)")
     }
   }
 

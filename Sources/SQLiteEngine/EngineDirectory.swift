@@ -13,7 +13,7 @@ import TabletSQL
 ///     CLEAN        there while closed in order: every tablet is synced
 ///     RESERVE      space for what is logged already when the disk is full
 ///     CHECKPOINT   an index up to which every entry is contained, and the node's state as of it
-///     tablets/     t<id>.sqlite, with -wal and -shm
+///     tablets/     t<id>.sqlite, with -wal and -shm; .new while it is made
 ///     restoring/   a snapshot on its way in
 ///
 /// SQLite never syncs, so that after a crash of the machine (not of the process: the kernel keeps what was written) the files
@@ -84,7 +84,15 @@ struct EngineDirectory: Sendable {
 
   /// Removes a tablet's files.
   func removeTablet(_ id: TabletID) throws(FileError) {
-    for suffix in ["", "-wal", "-shm"] { try FileSystem.remove(tabletPath(id) + suffix) }
+    for suffix in ["", "-wal", "-shm", ".new"] { try FileSystem.remove(tabletPath(id) + suffix) }
+  }
+
+  /// Makes a tablet's file, in the place of what may be there. A process that ends meanwhile leaves none under the tablet's name.
+  func writeTablet(_ id: TabletID, _ content: [UInt8]) throws(FileError) {
+    try removeTablet(id)
+    let temporary = tabletPath(id) + ".new"
+    try FileSystem.write(temporary, content)
+    guard Glibc.rename(temporary, tabletPath(id)) == 0 else { throw FileError("rename", temporary) }
   }
 
   /// What the last checkpoint says; nothing where it is missing or torn.

@@ -200,10 +200,9 @@ extension SQLiteEngine {
     switch change {
     case .create(_, let table, let indexes, let generation):
       pool.retire(id)
-      let path = directory.tabletPath(id)
+      let maker = maker
       tablets[id] = try await work { () throws(EngineFailure) in
-        try Self.files { () throws(FileError) in try directory.removeTablet(id) }
-        return try TabletFile.create(path, id, table, indexes: indexes, generation: generation, index: index)
+        try maker.create(id, table, indexes: indexes, generation: generation, index: index)
       }
     case .drop:
       guard summary != nil else { return }

@@ -36,6 +36,7 @@ package final class SQLiteEngine: StorageEngine {
   let workers: WorkerPool
   let pool: ConnectionPool
   let remover = FileRemover()
+  let maker: TabletMaker
   let tabletLocks = TabletLocks()
   let maximumTransactionBytes: Int
   var transactions: [TransactionID: EngineTransaction] = [:]
@@ -67,6 +68,7 @@ package final class SQLiteEngine: StorageEngine {
     directory = EngineDirectory(path: configuration.directory)
     maximumTransactionBytes = configuration.maximumTransactionBytes
     workers = WorkerPool(count: configuration.workers)
+    maker = TabletMaker(directory)
     let directory = directory
     pool = ConnectionPool(
       workers: workers, maximumIdle: configuration.maximumIdleConnections,
@@ -156,9 +158,12 @@ package final class SQLiteEngine: StorageEngine {
     sweeper?.cancel()
     await rollbackAll()
     await pool.closeAll()
-    let directory = directory
+    let (directory, maker) = (directory, maker)
     // A failure leaves the mark out: the next start then asks the kernel whether the files can be trusted.
-    _ = await workers.run { try? directory.markClean() }
+    _ = await workers.run {
+      maker.close()
+      try? directory.markClean()
+    }
     remover.shutdown()
     workers.shutdown()
   }

@@ -33,7 +33,8 @@ final class TabletConnection: @unchecked Sendable {
   private var columns: TabletColumns?
   /// nil once closed.
   private var database: SQLiteDatabase?
-  private let functions: TabletFunctions
+  /// nil: it only looks at what the file says of itself.
+  private let functions: TabletFunctions?
   /// Savepoints of the transaction under way, outermost first, with where the recorded changes ended when each was set.
   private var savepoints: [(number: UInt32, mark: Int)] = []
   /// Loop's: when it was returned to the pool.
@@ -44,14 +45,17 @@ final class TabletConnection: @unchecked Sendable {
   /// The most files that one connection can have attached (SQLITE_MAX_ATTACHED of Debian's library).
   static let maximumAttached = 10
 
-  /// Opens a tablet's file, which exists unless `creates`. Blocks.
+  /// Opens a tablet's file, which exists. Blocks.
   ///
-  /// - Parameter maximumChangeBytes: what a writer's transaction may change.
+  /// - Parameters:
+  ///   - path: nil: it is in memory.
+  ///   - hasFunctions: whether statements may call PostgreSQL's functions; that there are hundreds is most of what an opening costs.
+  ///   - maximumChangeBytes: what a writer's transaction may change.
   init(
-    path: String, tablet: TabletID, purpose: Purpose, creates: Bool = false, maximumChangeBytes: Int = .max
+    path: String?, tablet: TabletID, purpose: Purpose, hasFunctions: Bool = true, maximumChangeBytes: Int = .max
   ) throws(EngineFailure) {
     // SQLite would make an empty file in the place of one that was dropped meanwhile.
-    guard creates || FileSystem.exists(path) else {
+    guard path.map(FileSystem.exists) ?? true else {
       throw EngineFailure(error: SQLError(.undefinedTable, "tablet \(tablet) does not exist on this shard"))
     }
     do {
@@ -60,8 +64,8 @@ final class TabletConnection: @unchecked Sendable {
       options.busyTimeoutMilliseconds = 10_000
       // Statements are kept here, by their C objects.
       options.statementCacheSize = 0
-      let database = try SQLiteDatabase(.file(path), options: options)
-      functions = try TabletFunctions(database)
+      let database = try SQLiteDatabase(path.map { .file($0) } ?? .memory, options: options)
+      functions = hasFunctions ? try TabletFunctions(database) : nil
       handle = database.pointer
       self.database = database
     } catch {
@@ -82,6 +86,9 @@ final class TabletConnection: @unchecked Sendable {
     statements.finalizeAll()
     database = nil
   }
+
+  /// Has every text compiled anew.
+  func forgetStatements() { statements.finalizeAll() }
 
   /// The table's columns, which stay what they are for the tablet's life.
   func tableColumns() throws(EngineFailure) -> TabletColumns {
@@ -123,7 +130,7 @@ final class TabletConnection: @unchecked Sendable {
   var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 
   /// Sets what now(), current_user and the like answer.
-  func setSession(_ session: EngineSession) { functions.setSession(session) }
+  func setSession(_ session: EngineSession) { functions?.setSession(session) }
 
   // MARK: Statements
 
@@ -191,7 +198,7 @@ final class TabletConnection: @unchecked Sendable {
     if let recorder, recorder.isFull {
       return EngineFailure(error: .transactionTooLarge(maximumBytes: recorder.maximumBytes), tabletID: tablet)
     }
-    if let error = functions.functionError(handle) { return EngineFailure(error: error, tabletID: tablet) }
+    if let error = functions?.functionError(handle) { return EngineFailure(error: error, tabletID: tablet) }
     return SQLiteFailure.last(handle, tablet: tablet)
   }
 

@@ -4,7 +4,7 @@ import SQLTypes
 import StorageEngine
 import TabletSQL
 
-/// A tablet's file as a whole: its creation, and what it says of itself in its administrative table.
+/// What a tablet's file says of itself in its administrative table. `TabletMaker` makes it.
 enum TabletFile {
   /// What a file turns out to be.
   enum Finding: Sendable {
@@ -14,38 +14,10 @@ enum TabletFile {
     case damaged
   }
 
-  /// Creates the file with its table and indexes. What is at the path must have been removed. A definition that SQLite
-  /// refuses is noted in the file. Answers what came of it. Blocks.
-  static func create(
-    _ path: String, _ id: TabletID, _ table: TableDefinition, indexes: [IndexDefinition], generation: UInt64,
-    index: UInt64
-  ) throws(EngineFailure) -> TabletSummary {
-    let connection = try TabletConnection(path: path, tablet: id, purpose: .applier, creates: true)
-    defer { connection.close() }
-    try connection.run("BEGIN IMMEDIATE")
-    try connection.run(
-      """
-      CREATE TABLE _kunlog_tablet (
-        one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER, generation INTEGER, applied_index INTEGER)
-      """)
-    try connection.integer(
-      "INSERT INTO _kunlog_tablet VALUES (1, 1, ?1, ?2)", Int64(generation), Int64(index))
-    var statements = TabletSchema.createStatements(id, table, indexes: indexes)
-    statements.append(TabletSchema.trialStatement(id))
-    var refusals: [TabletPart: String] = [:]
-    if let refusal = try connection.attempt(statements) {
-      refusals[.table] = refusal.error.message
-      try connection.note(refusal.error.message, .table)
-    }
-    try connection.run("COMMIT")
-    let made = Set(indexes.filter { $0.constraint != .primaryKey }.map(\.id))
-    return TabletSummary(indexes: made, generation: generation, appliedIndex: index, refusals: refusals)
-  }
-
   /// Reads what a file says of itself. Blocks.
   static func summary(_ path: String, _ id: TabletID) -> Finding {
     do throws(EngineFailure) {
-      let connection = try TabletConnection(path: path, tablet: id, purpose: .reader)
+      let connection = try TabletConnection(path: path, tablet: id, purpose: .reader, hasFunctions: false)
       defer { connection.close() }
       guard
         try connection.integer("SELECT count(*) FROM sqlite_schema WHERE name = '_kunlog_tablet'") == 1,
