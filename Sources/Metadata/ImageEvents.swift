@@ -8,6 +8,7 @@ package struct ImageEvents: Sendable {
 
   private let image: Image
   private var kinds = Kind.allCases[...]
+  private var current: Kind?
   private var small: [Event] = []
   /// Identities of the kind at hand, ascending; those from `next` on are to come.
   private var identities: [UInt64] = []
@@ -24,13 +25,12 @@ package struct ImageEvents: Sendable {
     }
     let taken = identities[next..<min(next + count, identities.count)]
     next = taken.endIndex
-    return taken.flatMap(events)
+    return current == .grants ? taken.flatMap(grants) : taken.compactMap(event)
   }
-
-  private var current: Kind? { Kind.allCases.dropLast(kinds.count).last }
 
   private mutating func begin(_ kind: Kind) {
     next = 0
+    current = kind
     switch kind {
     case .cluster:
       identities = []
@@ -46,12 +46,9 @@ package struct ImageEvents: Sendable {
     }
   }
 
-  private func events(_ identity: UInt64) -> [Event] {
-    if current == .grants {
-      let object = ObjectID(rawValue: UInt32(truncatingIfNeeded: identity))
-      return (image.grants[object] ?? []).map { .privilege(.changed($0)) }
-    }
-    return event(identity).map { [$0] } ?? []
+  private func grants(_ identity: UInt64) -> [Event] {
+    let object = ObjectID(rawValue: UInt32(truncatingIfNeeded: identity))
+    return (image.grants[object] ?? []).map { .privilege(.changed($0)) }
   }
 
   private func event(_ identity: UInt64) -> Event? {

@@ -17,6 +17,7 @@ package struct ImageDecoder: Sendable {
   /// Takes the next part, as encoded.
   package mutating func add(_ bytes: [UInt8]) throws(WireError) {
     guard finished == nil else { throw .malformed("image: more after its end") }
+    if header != nil, try addByHand(bytes) { return hasher.update(bytes) }
     let part: Kunlog_Metadata_V1_ImagePart = try decoded(bytes, "part of an image")
     guard let kind = part.kind else { throw .unknownPart }
     if case .header(let header) = kind {
@@ -45,6 +46,49 @@ package struct ImageDecoder: Sendable {
     case .end(let end): try finish(end)
     }
     hasher.update(bytes)
+  }
+
+  /// Takes a part of those that come in numbers; false where it is left to the generated code.
+  private mutating func addByHand(_ bytes: [UInt8]) throws(WireError) -> Bool {
+    let result: Result<Bool, WireError> = bytes.withUnsafeBytes { buffer in
+      do throws(WireError) { return .success(try read(buffer)) } catch { return .failure(error) }
+    }
+    return try result.get()
+  }
+
+  private mutating func read(_ bytes: UnsafeRawBufferPointer) throws(WireError) -> Bool {
+    var part = WireReader(bytes, "part of an image")
+    guard let (member, kind) = try part.field(), kind == .bytes,
+      member == ImageField.events || member == ImageField.versions
+    else { return false }
+    var list = WireReader(try part.slice(), "part of an image")
+    guard part.isAtEnd else { return false }
+    while let (number, kind) = try list.field() {
+      guard number == ImageField.elements, kind == .bytes else {
+        try list.skip(kind)
+        continue
+      }
+      if member == ImageField.events {
+        image.apply(try Event(reading: try list.slice()), at: 0)
+      } else {
+        try addVersion(try list.slice())
+      }
+    }
+    guard image.featureLevel <= FeatureLevel.current else { throw .featureLevel(image.featureLevel) }
+    return true
+  }
+
+  private mutating func addVersion(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
+    var (object, index): (UInt32, UInt64) = (0, 0)
+    var reader = WireReader(bytes, "version")
+    while let (number, kind) = try reader.field() {
+      switch (number, kind) {
+      case (1, .varint): object = try reader.uint32()
+      case (2, .varint): index = try reader.varint()
+      default: try reader.skip(kind)
+      }
+    }
+    image.versions[ObjectID(rawValue: object)] = index
   }
 
   private mutating func add(_ wire: Kunlog_Metadata_V1_ImageRequests.Client) {

@@ -11,6 +11,7 @@ package struct ImageEncoder: Sendable {
   /// Objects per part: keeps a part well below a megabyte for all but the strangest definitions.
   private static let eventsPerPart = 128
   private static let versionsPerPart = 4096
+  private static let likelyPartBytes = 16 * 1024
   private static let clientsPerPart = 16
   private static let topicsPerPart = 1024
   private static let transactionsPerPart = 4096
@@ -50,12 +51,42 @@ package struct ImageEncoder: Sendable {
   /// The next part; nil after the last.
   package mutating func next() throws(WireError) -> [UInt8]? {
     while stage != .finished {
+      if let encoded = try nextByHand() {
+        hasher.update(encoded)
+        return encoded
+      }
       guard let kind = nextKind() else { continue }
       let encoded = try bytes(of: Kunlog_Metadata_V1_ImagePart.with { $0.kind = kind })
       hasher.update(encoded)
       return encoded
     }
     return nil
+  }
+
+  /// The next part of the stages whose parts come in numbers: the same bytes as the generated code's. nil in any other stage, and at
+  /// the end of one.
+  private mutating func nextByHand() throws(WireError) -> [UInt8]? {
+    var writer = WireWriter(capacity: Self.likelyPartBytes)
+    switch stage {
+    case .events:
+      guard let list = events.take(Self.eventsPerPart) else { return nil }
+      try writer.nested(ImageField.events) { (part) throws(WireError) in
+        for event in list { try event.write(ImageField.elements, to: &part) }
+      }
+    case .versions:
+      let list = take(objects, Self.versionsPerPart)
+      guard !list.isEmpty else { return nil }
+      writer.nested(ImageField.versions) { part in
+        for object in list {
+          part.nested(ImageField.elements) {
+            $0.integer(1, UInt64(object.rawValue))
+            $0.integer(2, image.versions[object] ?? 0)
+          }
+        }
+      }
+    default: return nil
+    }
+    return writer.bytes
   }
 
   /// The next part of the stage; nil, and the next stage, where there is none.
@@ -65,12 +96,10 @@ package struct ImageEncoder: Sendable {
       stage = .events
       return .header(header)
     case .events:
-      if let list = events.take(Self.eventsPerPart) { return .events(.with { $0.events = list.map(\.wire) }) }
       stage = .versions
+      position = 0
       objects = image.versions.keys.sorted()
     case .versions:
-      let list = take(objects, Self.versionsPerPart)
-      if !list.isEmpty { return .versions(wireVersions(list)) }
       stage = .requests
       begin(image.requests.clients.keys.sorted())
     case .requests:
@@ -140,17 +169,6 @@ package struct ImageEncoder: Sendable {
     }
   }
 
-  private func wireVersions(_ objects: ArraySlice<ObjectID>) -> Kunlog_Metadata_V1_ImageVersions {
-    .with {
-      $0.versions = objects.map { object in
-        .with {
-          $0.objectID = object.rawValue
-          $0.index = image.versions[object] ?? 0
-        }
-      }
-    }
-  }
-
   private func wireRequests(_ names: ArraySlice<String>) -> Kunlog_Metadata_V1_ImageRequests {
     .with {
       $0.clients = names.map { name in
@@ -181,4 +199,11 @@ package struct ImageEncoder: Sendable {
       }
     }
   }
+}
+
+/// Members of `ImagePart` in image.proto that are coded by hand, and what they have of elements.
+enum ImageField {
+  static let events: UInt64 = 2
+  static let versions: UInt64 = 3
+  static let elements: UInt64 = 1
 }

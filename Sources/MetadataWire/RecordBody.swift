@@ -4,6 +4,8 @@ import ProtocolMetadata
 /// What a leader writes of a record: the bytes that every replica logs, and that the chain is made over (`RecordBody` in
 /// record.proto). Every replica reads every record, so they are coded by hand, as are the events that come in numbers.
 package struct RecordBody: Sendable, Hashable {
+  /// `events` in record.proto.
+  private static let eventsField: UInt64 = 5
   /// See `Record`.
   package var timeMicroseconds: Int64
   /// See `Record`.
@@ -46,7 +48,7 @@ package struct RecordBody: Sendable, Hashable {
       writer.integer(2, requestID.sequence)
     }
     writer.integer(4, cause ?? 0)
-    for event in events { try event.write(to: &writer) }
+    for event in events { try event.write(RecordBody.eventsField, to: &writer) }
     writer.integer(6, previousIndex)
     writer.begin(7, lengthBytes: RecordHash.lengthBytes)
     previousHash.withBytes { writer.append($0) }
@@ -105,38 +107,42 @@ extension RequestID {
 extension Event {
   /// `note_recorded` in event.proto.
   private static let noteField: UInt64 = 100
-  /// `events` in record.proto.
-  private static let eventsField: UInt64 = 5
 
   fileprivate var likelySizeBytes: Int {
     if case .noteRecorded(let topic, let content) = self { topic.utf8.count + content.count + 24 } else { 128 }
   }
 
-  fileprivate func write(to writer: inout WireWriter) throws(WireError) {
+  /// Writes the event as a member of a message.
+  func write(_ field: UInt64, to writer: inout WireWriter) throws(WireError) {
+    if writeCatalog(field, to: &writer) { return }
     guard case .noteRecorded(let topic, let content) = self else {
-      return writer.message(Event.eventsField, try bytes(of: wire))
+      return writer.message(field, try bytes(of: wire))
     }
     let note =
       WireWriter.size(1, lengthBytes: topic.utf8.count) + WireWriter.size(2, lengthBytes: content.count)
     writer.begin(
-      Event.eventsField,
-      lengthBytes: WireWriter.size(of: Event.noteField << 3) + WireWriter.size(of: UInt64(note)) + note)
+      field, lengthBytes: WireWriter.size(of: Event.noteField << 3) + WireWriter.size(of: UInt64(note)) + note)
     writer.begin(Event.noteField, lengthBytes: note)
     writer.string(1, topic)
     writer.array(2, content)
   }
 
-  fileprivate init(reading bytes: UnsafeRawBufferPointer) throws(WireError) {
+  /// Reads the event, whose bytes these are.
+  init(reading bytes: UnsafeRawBufferPointer) throws(WireError) {
     var reader = WireReader(bytes, "event")
-    if let (number, kind) = try reader.field(), number == Event.noteField, kind == .bytes {
-      let note = try reader.slice()
+    if let (number, kind) = try reader.field(), kind == .bytes {
+      let member = try reader.slice()
       // Nothing else beside it: otherwise the generated code knows which member of the union stands.
-      if try reader.field() == nil, FeatureLevel.notes <= FeatureLevel.current {
-        self = try Event.note(reading: note)
+      if reader.isAtEnd, let event = try Event.byHand(number, member), event.featureLevel <= FeatureLevel.current {
+        self = event
         return
       }
     }
     self = try Event(wire: try decoded(Array(bytes), "event"))
+  }
+
+  private static func byHand(_ member: UInt64, _ bytes: UnsafeRawBufferPointer) throws(WireError) -> Event? {
+    member == noteField ? try note(reading: bytes) : try catalog(member, bytes)
   }
 
   private static func note(reading bytes: UnsafeRawBufferPointer) throws(WireError) -> Event {

@@ -40,6 +40,12 @@ struct WireReader {
     throw .malformed(what)
   }
 
+  /// A varint of 32 bits: what is beyond them is cut off, as the generated code does.
+  mutating func uint32() throws(WireError) -> UInt32 { UInt32(truncatingIfNeeded: try varint()) }
+
+  /// Whether all has been read.
+  var isAtEnd: Bool { position == bytes.count }
+
   /// A field of bytes, a string or a message, still where it lies.
   mutating func slice() throws(WireError) -> UnsafeRawBufferPointer {
     let length = try varint()

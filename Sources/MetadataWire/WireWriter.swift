@@ -47,6 +47,32 @@ struct WireWriter {
     varint(UInt64(lengthBytes))
   }
 
+  /// A message whose length is known when it is written; written even where it is empty.
+  mutating func nested<Failure: Error>(
+    _ field: UInt64, _ write: (inout WireWriter) throws(Failure) -> Void
+  ) throws(Failure) {
+    varint(field << 3 | 2)
+    let start = bytes.count
+    // Most are short.
+    bytes.append(0)
+    try write(&self)
+    var length = UInt64(bytes.count - start - 1)
+    var place = start
+    while length >= 0x80 {
+      bytes[place] = UInt8(truncatingIfNeeded: length) | 0x80
+      length >>= 7
+      place += 1
+      bytes.insert(0, at: place)
+    }
+    bytes[place] = UInt8(length)
+  }
+
+  /// A text without tag and length.
+  mutating func append(_ text: String) {
+    var text = text
+    text.withUTF8 { bytes.append(contentsOf: $0) }
+  }
+
   mutating func append(_ raw: UnsafeRawBufferPointer) { bytes.append(contentsOf: raw) }
 
   static func size(of value: UInt64) -> Int { max(1, (70 - value.leadingZeroBitCount) / 7) }
