@@ -21,6 +21,18 @@ struct DiskSpaceTests {
     #expect(DiskSpace(freeBytes: 0, totalBytes: 10 * gigabyte).keptBytes == gigabyte / 2)
   }
 
+  @Test("Sizes are told in decimal units, with two digits at least and without a thousand of any")
+  func texts() {
+    let texts: [(UInt64, String)] = [
+      (0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (1449, "1.4 kB"), (99_949, "99.9 kB"), (99_960, "100 kB"),
+      (999_499, "999 kB"), (999_500, "1.0 MB"), (64 << 20, "67.1 MB"), (256 << 20, "268 MB"),
+      (12_300_000_000, "12.3 GB"), (5_000_000_000_000_000, "5000 TB"),
+    ]
+    for (bytes, text) in texts { #expect(ByteText.size(bytes) == text) }
+    #expect(ByteText.free(DiskSpace(freeBytes: 1500, totalBytes: 256 << 20)) == "1.5 kB of 268 MB")
+    #expect(ByteText.free(nil) == "")
+  }
+
   @Test("The fullest replica of a shard decides; where none is known everything fits")
   func fullest() {
     func space(_ free: UInt64) -> DiskSpace { DiskSpace(freeBytes: free * gigabyte, totalBytes: 100 * gigabyte) }

@@ -38,7 +38,8 @@ final class RoomWatch {
     await ask()
     for (node, space) in spaces where space.roomBytes < bytes {
       throw MoveFailure(
-        "\(text(node, space)): \(Self.text(bytes)) are to come, and there is room for \(Self.text(space.roomBytes))")
+        "\(text(node, space)): \(ByteText.size(bytes)) are to come, and there is room for "
+          + ByteText.size(space.roomBytes))
     }
   }
 
@@ -62,7 +63,7 @@ final class RoomWatch {
 
   private func check() throws {
     for (node, space) in spaces where space.isLow {
-      throw MoveFailure("\(text(node, space)): a move leaves \(Self.text(space.keptBytes)) free")
+      throw MoveFailure("\(text(node, space)): a move leaves \(ByteText.size(space.keptBytes)) free")
     }
   }
 
@@ -90,9 +91,7 @@ final class RoomWatch {
 
   private func text(_ node: NodeID, _ space: DiskSpace) -> String {
     let name = feed.image.nodes[node]?.name ?? "node \(node)"
-    return "the disk of \(name) (shard \(configuration.shardID)) has \(Self.text(space.freeBytes)) free of "
-      + Self.text(space.totalBytes)
+    return "the disk of \(name) (shard \(configuration.shardID)) has \(ByteText.size(space.freeBytes)) free of "
+      + ByteText.size(space.totalBytes)
   }
-
-  private static func text(_ bytes: UInt64) -> String { "\((bytes + 500_000) / 1_000_000) MB" }
 }

@@ -84,19 +84,3 @@ final class ShardUsages {
       + "\(ByteText.size(space.keptBytes)) stay free)"
   }
 }
-
-/// Numbers of bytes for people.
-enum ByteText {
-  static func size(_ bytes: UInt64) -> String {
-    let units = ["B", "kB", "MB", "GB", "TB"]
-    var (value, unit) = (Double(bytes), 0)
-    while value >= 1000, unit < units.count - 1 { (value, unit) = (value / 1000, unit + 1) }
-    let number = unit == 0 || value >= 100 ? "\(Int(value.rounded()))" : "\((value * 10).rounded() / 10)"
-    return "\(number) \(units[unit])"
-  }
-
-  /// Of a disk; nothing where it is not known.
-  static func free(_ space: DiskSpace?) -> String {
-    space.map { "\(size($0.freeBytes)) of \(size($0.totalBytes))" } ?? ""
-  }
-}

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Coordination
 import EventLoop
 import FoundationEssentials
 import Metadata
@@ -48,7 +49,7 @@ struct LogStatusReport: Encodable {
     }
 
     var text: String {
-      files == 0 ? "nothing" : "entries \(first) to \(last), \(LogStatusReport.size(bytes)) in \(files) files"
+      files == 0 ? "nothing" : "entries \(first) to \(last), \(ByteText.size(bytes)) in \(files) files"
     }
   }
 
@@ -142,12 +143,8 @@ struct LogStatusReport: Encodable {
 
   private static func list(_ snapshots: [Snapshot]) -> String {
     guard let first = snapshots.first, let last = snapshots.last else { return "none" }
-    let bytes = size(snapshots.reduce(0) { $0 + $1.bytes })
+    let bytes = ByteText.size(snapshots.reduce(0) { $0 + $1.bytes })
     return snapshots.count == 1
       ? "at \(first.index), \(bytes)" : "\(snapshots.count), at \(first.index) to \(last.index), \(bytes)"
-  }
-
-  static func size(_ bytes: UInt64) -> String {
-    bytes < 10_000_000 ? "\(bytes / 1000) kB" : "\(bytes / 1_000_000) MB"
   }
 }

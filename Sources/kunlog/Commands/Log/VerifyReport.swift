@@ -1,3 +1,4 @@
+import Coordination
 import FoundationEssentials
 import Metadata
 import MetadataClient
@@ -83,7 +84,7 @@ struct VerifyReport: Encodable {
       let rate = seconds > 0 ? Int(Double(records) / seconds) : 0
       var lines = [
         "\(name): \(findingsCount == 0 ? "good" : "\(findingsCount) findings"). \(records) records "
-          + "(\(firstIndex) to \(lastIndex)), \(bytes / 1024 / 1024) MB, \(snapshots) snapshots compared, \(rate) records/s"
+          + "(\(firstIndex) to \(lastIndex)), \(ByteText.size(bytes)), \(snapshots) snapshots compared, \(rate) records/s"
       ]
       lines += findings.map { "  " + $0.text }
       if findings.count < findingsCount { lines.append("  and \(findingsCount - findings.count) more") }

@@ -1,3 +1,4 @@
+import Coordination
 import EventLoop
 import FoundationEssentials
 import Metadata
@@ -123,14 +124,15 @@ struct MetaStatusReport: Codable, Sendable {
       "subscribers", "disk", "last election",
     ])
     func text(_ number: UInt64?) -> String { number.map(String.init) ?? "" }
+    func size(_ bytes: UInt64?) -> String { bytes.map(ByteText.size) ?? "" }
     for node in nodes {
       let snapshot =
-        (node.snapshotIndex ?? 0) == 0 ? "" : "\(text(node.snapshotIndex)), \(Self.size(node.snapshotBytes))"
+        (node.snapshotIndex ?? 0) == 0 ? "" : "\(text(node.snapshotIndex)), \(size(node.snapshotBytes))"
       let lag = (node.subscriberLag ?? 0) > 0 ? " (behind \(text(node.subscriberLag)))" : ""
       let role = node.role.map { node.standing == "learner" && $0 == "follower" ? "learner" : $0 } ?? "unreachable"
       table.add([
         text(node.id), node.name, node.address, role, text(node.term), text(node.commitIndex), text(node.appliedIndex),
-        text(node.behind), Self.size(node.logBytes), Self.size(node.archiveBytes), snapshot,
+        text(node.behind), size(node.logBytes), size(node.archiveBytes), snapshot,
         text(node.subscribers) + lag, node.disk ?? "", node.lastElection ?? "",
       ])
     }
@@ -141,20 +143,6 @@ struct MetaStatusReport: Codable, Sendable {
       lines.append("\(name) at \(node.address) does not answer: \(failure)")
     }
     return lines.joined(separator: "\n")
-  }
-
-  /// Bytes in the largest binary unit of which there is one.
-  static func size(_ bytes: UInt64?) -> String {
-    guard let bytes else { return "" }
-    if bytes < 1024 { return "\(bytes) B" }
-    var value = Double(bytes)
-    var unit = 0
-    while value >= 1024, unit < 4 {
-      value /= 1024
-      unit += 1
-    }
-    let tenths = Int((value * 10).rounded())
-    return "\(tenths / 10).\(tenths % 10) \(["B", "KiB", "MiB", "GiB", "TiB"][unit])"
   }
 }
 
