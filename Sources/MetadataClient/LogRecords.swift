@@ -167,14 +167,14 @@ final class RecordFeed {
       let before = image
       image = image.applying(record)
       guard filter.passes(record, before: before) else { return }
-      add(MetadataClient.Change(record: record, events: record.events, before: before, after: image))
+      add(MetadataClient.Change(record: record, before: before, after: image))
     case .image(let new):
       guard new.index >= image.index else { throw .malformed("an image at \(new.index), before \(image.index)") }
       needsImage = false
       guard new.index > image.index else { return }
       let before = image
       image = new
-      add(MetadataClient.Change(record: nil, events: new.events(since: before), before: before, after: new))
+      add(MetadataClient.Change(record: nil, before: before, after: new))
     }
     while steps.count - first >= bufferedSteps, !isStopped {
       await withUnsafeContinuation { producer = $0 }

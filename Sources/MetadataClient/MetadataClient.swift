@@ -14,10 +14,12 @@ package final class MetadataClient {
   package struct Change: Sendable {
     /// nil where the image has jumped over compacted records.
     package var record: Record?
-    /// The record's events; of a jump, events that lead from the old image to the new one.
-    package var events: [Event]
     package var before: Image
     package var after: Image
+
+    /// The record's events; of a jump, events that lead from the old image to the new one. Those are made when they are asked for: of a
+    /// large catalog they cost more than the catalog.
+    package var events: [Event] { record?.events ?? after.events(since: before) }
   }
 
   /// How a client takes part.
@@ -203,8 +205,7 @@ package final class MetadataClient {
     let before = image
     image = new
     if record?.events.contains(where: { $0.family == .nodes }) ?? true { channels.refresh(new) }
-    let change = Change(
-      record: record, events: record?.events ?? new.events(since: before), before: before, after: new)
+    let change = Change(record: record, before: before, after: new)
     for observer in observers { observer(change) }
     waiters.reached(new.index)
   }

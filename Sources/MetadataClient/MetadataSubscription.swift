@@ -127,10 +127,12 @@ package final class MetadataSubscription {
     case .record(let sealed): return .record(try sealed.opened())
     case .bookmark(let index): return .bookmark(index)
     case .image(let part):
-      var decoder = decoder ?? ImageDecoder()
-      try decoder.add([UInt8](part))
-      self.decoder = decoder.finished == nil ? decoder : nil
-      return decoder.finished.map { .image($0) }
+      // In its place: a copy beside it would cost a copy of what each part changes.
+      if decoder == nil { decoder = ImageDecoder() }
+      try decoder?.add([UInt8](part))
+      guard let image = decoder?.finished else { return nil }
+      decoder = nil
+      return .image(image)
     case nil:
       guard response.hasFollower else { throw .malformed("message of an unknown kind") }
       return .heartbeat
