@@ -73,7 +73,7 @@ struct CatalogNames: Sendable {
     case .sequence(let sequence): (schemaID, name) = (sequence.schemaID, sequence.name)
     case .view(let view): (schemaID, name) = (view.schemaID, view.name)
     case nil:
-      return SystemCatalog.relations.first { $0.oid == id.rawValue }.map { ($0.schema, $0.name) }
+      return SystemCatalog.relation(oid: id.rawValue).map { ($0.schema, $0.name) }
     }
     return (image.schemas[schemaID]?.name ?? "", name)
   }

@@ -4,20 +4,20 @@ import SQLTypes
 ///
 /// A list: of many rows few columns are read, and hashing all names of all would take most of the time.
 struct CatalogRow: ExpressibleByDictionaryLiteral {
-  private var cells: [(name: String, value: StoredValue)]
+  private var cells: [(String, StoredValue)]
 
-  init(dictionaryLiteral elements: (String, StoredValue)...) { cells = elements.map { (name: $0.0, value: $0.1) } }
+  init(dictionaryLiteral elements: (String, StoredValue)...) { cells = elements }
 
-  var names: [String] { cells.map(\.name) }
+  var names: [String] { cells.map { $0.0 } }
 
   subscript(name: String) -> StoredValue? {
-    get { cells.first { $0.name == name }?.value }
+    get { cells.first { $0.0 == name }?.1 }
     set {
-      let place = cells.firstIndex { $0.name == name }
+      let place = cells.firstIndex { $0.0 == name }
       switch (place, newValue) {
-      case (let place?, let value?): cells[place].value = value
+      case (let place?, let value?): cells[place].1 = value
       case (let place?, nil): cells.remove(at: place)
-      case (nil, let value?): cells.append((name: name, value: value))
+      case (nil, let value?): cells.append((name, value))
       case (nil, nil): break
       }
     }

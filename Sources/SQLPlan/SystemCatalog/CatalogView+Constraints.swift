@@ -62,17 +62,27 @@ extension CatalogView {
 
   /// `pg_get_constraintdef`: `PRIMARY KEY (id)`, `CHECK ((n > 0))`, or with fewer parentheses `CHECK (n > 0)`.
   func constraintDefinition(_ oid: UInt32, isPretty: Bool = false) -> String? {
-    if let index = indexes.first(where: { Self.constraintOID(of: $0) == oid && $0.constraint != nil }),
-      let table = image.tables[index.tableID]
-    {
+    if let index = keyIndex(ofConstraint: oid), let table = image.tables[index.tableID] {
       let word = index.constraint == .primaryKey ? "PRIMARY KEY " : "UNIQUE "
       return word + columnList(index.parts.map(\.column), of: table)
     }
-    for table in tables {
-      for (position, check) in table.checks.enumerated() where Self.checkOID(table, position) == oid {
-        let condition = Self.withoutParentheses(check.expression)
-        return isPretty ? "CHECK (\(condition))" : "CHECK ((\(condition)))"
-      }
+    guard let check = check(ofConstraint: oid) else { return nil }
+    let condition = Self.withoutParentheses(check.expression)
+    return isPretty ? "CHECK (\(condition))" : "CHECK ((\(condition)))"
+  }
+
+  /// The index behind a key's constraint.
+  private func keyIndex(ofConstraint oid: UInt32) -> IndexDefinition? {
+    guard oid >= Self.constraintOffset else { return nil }
+    return image.indexes[ObjectID(rawValue: oid - Self.constraintOffset)].flatMap { $0.constraint == nil ? nil : $0 }
+  }
+
+  private func check(ofConstraint oid: UInt32) -> CheckDefinition? {
+    guard let place = Self.placeOfCheck(oid) else { return nil }
+    // More than one only where oids go beyond what is kept of them.
+    for id in stride(from: place.table, to: image.nextObjectID.rawValue, by: Int(Self.checkedTables)) {
+      guard let table = image.tables[ObjectID(rawValue: id)], place.position < table.checks.count else { continue }
+      return table.checks[place.position]
     }
     return nil
   }

@@ -13,28 +13,34 @@ struct CatalogView {
   static let btreeOID: UInt32 = 403
   static let heapOID: UInt32 = 2
 
-  var tables: [TableDefinition] { image.tables.values.sorted { $0.id < $1.id } }
+  // Of what there may be very many, the oids are sorted, not the definitions.
+  var tables: [TableDefinition] { image.tables.keys.sorted().compactMap { image.tables[$0] } }
   var views: [ViewDefinition] { image.views.values.sorted { $0.id < $1.id } }
-  var indexes: [IndexDefinition] { image.indexes.values.sorted { $0.id < $1.id } }
+  var indexes: [IndexDefinition] { image.indexes.keys.sorted().compactMap { image.indexes[$0] } }
   var sequences: [SequenceDefinition] { image.sequences.values.sorted { $0.id < $1.id } }
+
+  private static let systemSchemas: [SchemaDefinition] = [
+    (catalogSchemaOID, "pg_catalog"), (informationSchemaOID, "information_schema"), (kunlogSchemaOID, "kunlog"),
+  ].map {
+    SchemaDefinition(id: ObjectID(rawValue: $0.0), name: $0.1, ownerID: ObjectID(rawValue: bootstrapOwnerOID))
+  }
 
   /// Schemas with the system's own, whether or not the image lists them.
   var schemas: [SchemaDefinition] {
-    var all = Array(image.schemas.values)
-    let owner = ObjectID(rawValue: Self.bootstrapOwnerOID)
-    for (oid, name) in [
-      (Self.catalogSchemaOID, "pg_catalog"), (Self.informationSchemaOID, "information_schema"),
-      (Self.kunlogSchemaOID, "kunlog"),
-    ]
-    where !all.contains(where: { $0.name == name }) {
-      all.append(SchemaDefinition(id: ObjectID(rawValue: oid), name: name, ownerID: owner))
-    }
-    return all.sorted { $0.id < $1.id }
+    let system = Self.systemSchemas.filter { image.schemaNames[$0.name] == nil }
+    return (image.schemas.values + system).sorted { $0.id < $1.id }
   }
 
-  func schemaName(_ id: ObjectID) -> String { schemas.first { $0.id == id }?.name ?? "" }
+  // Asked for each row of a large catalog: by look-ups, not through lists.
 
-  func schemaOID(named name: String) -> UInt32 { schemas.first { $0.name == name }?.id.rawValue ?? 0 }
+  func schemaName(_ id: ObjectID) -> String {
+    image.schemas[id]?.name
+      ?? Self.systemSchemas.first { $0.id == id && image.schemaNames[$0.name] == nil }?.name ?? ""
+  }
+
+  func schemaOID(named name: String) -> UInt32 {
+    (image.schemaNames[name] ?? Self.systemSchemas.first { $0.name == name }?.id)?.rawValue ?? 0
+  }
 
   func roleName(_ id: UInt32) -> String {
     image.roles[ObjectID(rawValue: id)]?.name ?? (id == Self.bootstrapOwnerOID ? "kunlog" : "unknown (OID=\(id))")
@@ -43,9 +49,7 @@ struct CatalogView {
   /// Schemas in which unqualified names are looked for, `pg_catalog` first.
   var searchPath: [String] {
     let named = session.searchPath.map { $0 == "$user" ? session.user : $0 }
-    return (named.contains("pg_catalog") ? named : ["pg_catalog"] + named).filter { name in
-      schemas.contains { $0.name == name }
-    }
+    return (named.contains("pg_catalog") ? named : ["pg_catalog"] + named).filter { schemaOID(named: $0) != 0 }
   }
 
   /// The oid of a relation by schema and name, system relations among them.
@@ -65,7 +69,7 @@ struct CatalogView {
 
   /// Schema and name of a relation of any kind.
   func relationName(_ oid: UInt32) -> (schema: String, name: String)? {
-    if let system = SystemCatalog.relations.first(where: { $0.oid == oid }) { return (system.schema, system.name) }
+    if let system = SystemCatalog.relation(oid: oid) { return (system.schema, system.name) }
     switch image.relation(ObjectID(rawValue: oid)) {
     case .table(let table): return (schemaName(table.schemaID), table.name)
     case .index(let index): return (schemaName(index.schemaID), index.name)
@@ -110,7 +114,14 @@ struct CatalogView {
   static let constraintOffset: UInt32 = 0x4000_0000
   static func constraintOID(of index: IndexDefinition) -> UInt32 { index.id.rawValue + constraintOffset }
   static func checkOID(_ table: TableDefinition, _ position: Int) -> UInt32 {
-    0x8000_0000 + (table.id.rawValue & 0x3f_ffff) << 8 + UInt32(position & 0xff)
+    0x8000_0000 + (table.id.rawValue & (checkedTables - 1)) << 8 + UInt32(position & 0xff)
+  }
+  /// How many tables have oids of their own for their checks.
+  static let checkedTables: UInt32 = 0x40_0000
+  /// What `checkOID` was made of, as far as it keeps that.
+  static func placeOfCheck(_ oid: UInt32) -> (table: UInt32, position: Int)? {
+    guard oid >= 0x8000_0000, oid < 0xc000_0000 else { return nil }
+    return (oid - 0x8000_0000) >> 8 < checkedTables ? ((oid - 0x8000_0000) >> 8, Int(oid & 0xff)) : nil
   }
   /// A default's oid, from its table and column.
   static func defaultOID(_ table: TableDefinition, _ column: Int) -> UInt32 {

@@ -22,6 +22,11 @@ package enum SystemCatalog {
   /// The relation of that name, in `pg_catalog` where no schema is said.
   package static func relation(schema: String, name: String) -> VirtualRelation? { byName[schema]?[name] }
 
+  /// The relation that `pg_class` shows under that oid.
+  package static func relation(oid: UInt32) -> VirtualRelation? { byOID[oid] }
+
+  private static let byOID = Dictionary(relations.map { ($0.oid, $0) }, uniquingKeysWith: { first, _ in first })
+
   private static let byName: [String: [String: VirtualRelation]] = Dictionary(grouping: relations, by: \.schema)
     .mapValues { Dictionary($0.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first }) }
 
