@@ -63,14 +63,21 @@ def copy(result):
 
 def catalog(result):
     starts = [
-        [number + 1, one["connected_seconds"], one["counted_seconds"], one["row_seconds"], f"{one['memory_megabytes']:,}"]
+        [number + 1, one["connected_seconds"], one["row_seconds"], one["listed_seconds"], one["counted_seconds"],
+         f"{one['memory_megabytes']:,}"]
         for number, one in enumerate(result["starts"])]
-    made = [[f"{one['tables']:,}", f"{one['per_second']:,}"] for one in result["made"]]
+    made = result["made"]
+    parts = [
+        f"{made['by_sql']:,} by CREATE TABLE over {result['connections']} connections in {made['by_sql_seconds']:,.0f} s"
+        f" ({made['by_sql'] / max(made['by_sql_seconds'], 0.1):,.0f}/s)"]
+    if made["by_commands"]:
+        parts.append(
+            f"{made['by_commands']:,} by the same commands, sent to the log a hundred in a record, in"
+            f" {made['by_commands_seconds']:,.0f} s ({made['by_commands'] / max(made['by_commands_seconds'], 0.1):,.0f}/s)")
     return (
-        f"A catalog of {result['tables']:,} tables, made by CREATE TABLE over {result['connections']} connections in"
-        f" {result['create_seconds']:,.0f} s. Then new compute nodes, in s since each one's process began:\n\n"
-        + rows(["", "a client is let in", "SELECT count(*) FROM pg_class", "a row of a table", "memory, MB"], starts)
-        + "\n\nTables made per second, by how many there were:\n\n" + rows(["tables", "per second"], made))
+        f"A catalog of {result['tables']:,} tables: {'; '.join(parts)}; {made['on_shards_seconds']:,.0f} s later all replicas had their"
+        " files. Then new compute nodes, one after another, asked one question after another, in s since each one's process began:\n\n"
+        + rows(["", "a client is let in", "a row of a table", "`\\dt` of one table", "all tables counted", "memory, MB"], starts))
 
 
 def curve(result):
