@@ -73,6 +73,12 @@ final class MigrationRunner {
   // MARK: What the log says
 
   private func changed(_ change: MetadataClient.Change) {
+    // Else there is nothing to count, and the events of a first image are all that it has.
+    if !change.before.migrations.open.isEmpty { count(change) }
+    look()
+  }
+
+  private func count(_ change: MetadataClient.Change) {
     for case .migration(let event) in change.events {
       if case .retried = event { retries &+= 1 }
       if let outcome = change.after.migrations.ended[event.migrationID]?.outcome,
@@ -81,7 +87,6 @@ final class MigrationRunner {
         ended[outcome, default: 0] &+= 1
       }
     }
-    look()
   }
 
   private func look() {
