@@ -85,12 +85,35 @@ package final class LogStore: TurnParticipant {
     var isFull: Bool
   }
 
-  /// Opens a log, or begins one in an empty directory: the log, and what consensus has to know of it.
+  /// Opens a log, or begins one in an empty directory: the log, and what consensus has to know of it. What has no space for that
+  /// (for a first segment, or for the note of a loss) waits: it begins anew each time, as after a crash.
+  /// - Parameter onFull: told once that it waits, and for what.
   package static func open(
-    _ configuration: LogConfiguration, on disk: any LogDisk
+    _ configuration: LogConfiguration, on disk: any LogDisk, onFull: (@LoopActor (LogStoreError) -> Void)? = nil
   ) async throws(LogStoreError) -> (log: LogStore, recovered: Raft.Recovered) {
     let thread = WorkerThread(name: "log")
-    let opening: Result<Handed, LogStoreError> = await withCheckedContinuation { continuation in
+    var isTold = false
+    while true {
+      switch await attempt(configuration, on: disk, thread) {
+      case .failure(let error) where error.isDiskFull:
+        if !isTold { onFull?(error) }
+        isTold = true
+        try? await loopSleep(milliseconds: configuration.spaceCheckMilliseconds)
+      case .failure(let error):
+        thread.shutdown()
+        throw error
+      case .success(let handed):
+        let log = LogStore(opened: handed.opened, on: disk, configuration: configuration, thread: thread)
+        log.setFull(handed.isFull)
+        return (log, handed.opened.recovered.forRaft)
+      }
+    }
+  }
+
+  private static func attempt(
+    _ configuration: LogConfiguration, on disk: any LogDisk, _ thread: WorkerThread
+  ) async -> Result<Handed, LogStoreError> {
+    await withCheckedContinuation { continuation in
       thread.run(
         { () -> Result<Handed, LogStoreError> in
           do throws(LogStoreError) {
@@ -98,15 +121,6 @@ package final class LogStore: TurnParticipant {
             return .success(Handed(opened: opened, isFull: opened.writer.isFull))
           } catch { return .failure(error) }
         }, then: { continuation.resume(returning: $0) })
-    }
-    switch opening {
-    case .failure(let error):
-      thread.shutdown()
-      throw error
-    case .success(let handed):
-      let log = LogStore(opened: handed.opened, on: disk, configuration: configuration, thread: thread)
-      log.setFull(handed.isFull)
-      return (log, handed.opened.recovered.forRaft)
     }
   }
 

@@ -85,7 +85,12 @@ package final class Replica<Machine: StateMachine>: TurnParticipant {
       _ = try FileDisk(path: configuration.dataDirectory)
       let disk = try FileDisk(path: configuration.dataDirectory + "/log", archive: configuration.archiveFolder)
       logDisk = disk
-      (log, recovered) = try await LogStore.open(configuration.log, on: disk)
+      (log, recovered) = try await LogStore.open(configuration.log, on: disk) { [logger, configuration] error in
+        logger.critical(
+          """
+          the disk of \(configuration.dataDirectory) is full (\(error)): this member starts when there is space. Free space there
+          """)
+      }
     } catch { throw .log(error) }
     do throws(ReplicaStartError) {
       let appliedIndex = try await restore(&recovered, log)

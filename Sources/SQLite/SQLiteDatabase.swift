@@ -46,6 +46,9 @@ package final class SQLiteDatabase {
     package var checkpointPages = 1000
     /// How long to wait for another connection's lock.
     package var busyTimeoutMilliseconds = 5000
+    /// Whether no other connection is to use the file meanwhile: then a write-ahead log is read without a file beside it that is
+    /// shared, hence also where the disk has no space for one.
+    package var isExclusive = false
     /// How many prepared statements are kept.
     package var statementCacheSize = 64
 
@@ -81,6 +84,8 @@ package final class SQLiteDatabase {
   }
 
   private func configure(_ location: Location, _ options: Options) throws(SQLiteError) {
+    // First: any other setting reads the file.
+    if case .file = location, options.isExclusive { try execute("PRAGMA locking_mode = EXCLUSIVE") }
     try execute("PRAGMA cache_size = \(-options.cacheKilobytes); PRAGMA temp_store = MEMORY")
     if case .file = location {
       // First: the change of a new file's journal would be synced.

@@ -51,11 +51,13 @@ struct EngineDirectory: Sendable {
     let lastBoot = FileSystem.exists(bootFile) ? try FileSystem.readText(bootFile) : boot
     let isSameBoot = lastBoot == boot
     if !isSameBoot, !FileSystem.exists(clean) { try discard() }
+    // Not where it says so already: that may be all that a full disk has no space for. Before the mark goes: the two together say
+    // whether the files can be trusted.
+    if !isSameBoot || !FileSystem.exists(bootFile) { try FileSystem.atomicReplace(bootFile, Array(boot.utf8)) }
     if FileSystem.exists(clean) {
       try FileSystem.remove(clean)
       try FileSystem.syncDirectory(path)
     }
-    try FileSystem.atomicReplace(bootFile, Array(boot.utf8))
     try FileSystem.createDirectory(tablets)
     return nil
   }
@@ -67,8 +69,7 @@ struct EngineDirectory: Sendable {
     try FileSystem.createDirectory(tablets)
   }
 
-  /// Puts what was restored in the place of the tablets.
-  func adoptRestored() throws(FileError) {
+  private func adoptRestored() throws(FileError) {
     try FileSystem.remove(checkpoint)
     try FileSystem.remove(tablets)
     try FileSystem.rename(restoring, tablets)
@@ -79,6 +80,51 @@ struct EngineDirectory: Sendable {
     try FileSystem.list(tablets).compactMap { name in
       guard name.hasPrefix("t"), name.hasSuffix(".sqlite") else { return nil }
       return UInt64(name.dropFirst().dropLast(7)).map { TabletID(rawValue: $0) }
+    }
+  }
+
+  /// Makes it ready, and finds what it contains. May be tried again where there was no space.
+  func open() -> Result<(EngineState, [TabletID: TabletSummary]), SQLError> {
+    do throws(FileError) {
+      if let refusal = try prepare() { return .failure(refusal) }
+      var state = readCheckpoint()
+      var found: [TabletID: TabletSummary] = [:]
+      for id in try tabletIDs() {
+        switch TabletFile.summary(tabletPath(id), id, isAlone: true) {
+        case .tablet(let summary):
+          found[id] = summary
+        case .unfinished:
+          try removeTablet(id)
+        case .damaged:
+          // Its rows come back by replay from the beginning, or with the shard's snapshot.
+          try removeTablet(id)
+          state = EngineState(index: 0, nodeState: [])
+        case .noSpace(let error): return .failure(error)
+        }
+      }
+      return .success((state, found))
+    } catch {
+      return .failure(SQLError(error))
+    }
+  }
+
+  /// Puts what was restored in the place of the tablets; answers what these are.
+  func adopt(_ state: EngineState) -> Result<[TabletID: TabletSummary], SQLError> {
+    do throws(FileError) {
+      try adoptRestored()
+      var found: [TabletID: TabletSummary] = [:]
+      for id in try tabletIDs() {
+        switch TabletFile.summary(tabletPath(id), id, isAlone: true) {
+        case .tablet(let summary): found[id] = summary
+        case .noSpace(let error): return .failure(error)
+        case .unfinished, .damaged:
+          return .failure(SQLError(.dataCorrupted, "tablet \(id) of the shard's snapshot is damaged"))
+        }
+      }
+      try writeCheckpoint(state)
+      return .success(found)
+    } catch {
+      return .failure(SQLError(error))
     }
   }
 

@@ -106,35 +106,34 @@ extension SQLiteEngine {
   package func restoreSnapshot(from path: String) async throws(SQLError) -> EngineState {
     await rollbackAll()
     for snapshot in snapshots { snapshot.isOvertaken = true }
+    let (state, found) = try await withSpace { await unpack(path) }
+    for id in found.keys { pool.retire(id) }
+    tablets = found
+    rowLocking = [:]
+    highestIndex = state.index
+    return state
+  }
+
+  /// Puts a snapshot's tablets in the place of those that are there.
+  private func unpack(_ path: String) async -> Result<(EngineState, [TabletID: TabletSummary]), SQLError> {
     let directory = directory
     let unpacked: Result<EngineState, SQLError> = await workers.run {
       do throws(SnapshotFile.Failure) {
         return .success(try SnapshotFile.unpack(path, into: directory))
       } catch {
+        // What was unpacked takes space that others wait for.
+        try? FileSystem.remove(directory.restoring)
         return .failure(error.sqlError)
       }
     }
-    let state = try unpacked.get()
+    let state: EngineState
+    switch unpacked {
+    case .success(let found): state = found
+    case .failure(let error): return .failure(error)
+    }
     for id in tablets.keys { pool.retire(id) }
     await pool.closeAll()
-    let found = try await onWorker { () throws(FileError) in
-      try directory.adoptRestored()
-      var tablets: [TabletID: TabletFile.Finding] = [:]
-      for id in try directory.tabletIDs() { tablets[id] = TabletFile.summary(directory.tabletPath(id), id) }
-      try directory.writeCheckpoint(state)
-      return tablets
-    }
-    tablets = [:]
-    rowLocking = [:]
-    for (id, finding) in found {
-      guard case .tablet(let summary) = finding else {
-        throw SQLError(.dataCorrupted, "tablet \(id) of the shard's snapshot is damaged")
-      }
-      pool.retire(id)
-      tablets[id] = summary
-    }
-    highestIndex = state.index
-    return state
+    return await workers.run { directory.adopt(state) }.map { (state, $0) }
   }
 }
 

@@ -77,29 +77,8 @@ package final class SQLiteEngine: StorageEngine {
 
   package func open() async throws(SQLError) -> EngineState {
     let directory = directory
-    let opened: Result<(EngineState, [TabletID: TabletSummary]), SQLError> = await workers.run {
-      do throws(FileError) {
-        if let refusal = try directory.prepare() { return .failure(refusal) }
-        var state = directory.readCheckpoint()
-        var tablets: [TabletID: TabletSummary] = [:]
-        for id in try directory.tabletIDs() {
-          switch TabletFile.summary(directory.tabletPath(id), id) {
-          case .tablet(let summary):
-            tablets[id] = summary
-          case .unfinished:
-            try directory.removeTablet(id)
-          case .damaged:
-            // Its rows come back by replay from the beginning, or with the shard's snapshot.
-            try directory.removeTablet(id)
-            state = EngineState(index: 0, nodeState: [])
-          }
-        }
-        return .success((state, tablets))
-      } catch {
-        return .failure(SQLError(error))
-      }
-    }
-    let (state, found) = try opened.get()
+    if directory.isFull { await useReserve() }
+    let (state, found) = try await withSpace { await workers.run { directory.open() } }
     tablets = found
     highestIndex = found.values.map(\.appliedIndex).max() ?? 0
     sweeper = LoopTimer(afterMilliseconds: Self.idleMilliseconds, repeatMilliseconds: Self.idleMilliseconds / 3) {

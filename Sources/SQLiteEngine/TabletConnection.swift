@@ -50,9 +50,11 @@ final class TabletConnection: @unchecked Sendable {
   /// - Parameters:
   ///   - path: nil: it is in memory.
   ///   - hasFunctions: whether statements may call PostgreSQL's functions; that there are hundreds is most of what an opening costs.
+  ///   - isAlone: nobody else has the file open, or will before this is closed.
   ///   - maximumChangeBytes: what a writer's transaction may change.
   init(
-    path: String?, tablet: TabletID, purpose: Purpose, hasFunctions: Bool = true, maximumChangeBytes: Int = .max
+    path: String?, tablet: TabletID, purpose: Purpose, hasFunctions: Bool = true, isAlone: Bool = false,
+    maximumChangeBytes: Int = .max
   ) throws(EngineFailure) {
     // SQLite would make an empty file in the place of one that was dropped meanwhile.
     guard path.map(FileSystem.exists) ?? true else {
@@ -62,6 +64,7 @@ final class TabletConnection: @unchecked Sendable {
       var options = SQLiteDatabase.Options()
       options.cacheKilobytes = 256
       options.busyTimeoutMilliseconds = 10_000
+      options.isExclusive = isAlone
       // Statements are kept here, by their C objects.
       options.statementCacheSize = 0
       let database = try SQLiteDatabase(path.map { .file($0) } ?? .memory, options: options)

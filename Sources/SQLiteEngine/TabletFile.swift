@@ -1,4 +1,5 @@
 import CSQLite
+import EventLoop
 import Metadata
 import SQLTypes
 import StorageEngine
@@ -12,35 +13,46 @@ enum TabletFile {
     /// The process ended while it was created.
     case unfinished
     case damaged
+    /// It cannot be looked at for want of space.
+    case noSpace(SQLError)
   }
 
   /// Reads what a file says of itself. Blocks.
-  static func summary(_ path: String, _ id: TabletID) -> Finding {
-    do throws(EngineFailure) {
-      let connection = try TabletConnection(path: path, tablet: id, purpose: .reader, hasFunctions: false)
-      defer { connection.close() }
-      guard
-        try connection.integer("SELECT count(*) FROM sqlite_schema WHERE name = '_kunlog_tablet'") == 1,
-        let index = try connection.integer("SELECT applied_index FROM _kunlog_tablet"),
-        let generation = try connection.integer("SELECT generation FROM _kunlog_tablet")
-      else { return .unfinished }
-      var indexes: Set<ObjectID> = []
-      let statement = try connection.prepare(
-        "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name")
-      defer { connection.reset(statement) }
-      while sqlite3_step(statement) == SQLITE_ROW {
-        if let name = sqlite3_column_text(statement, 0), let id = TabletSchema.indexID(String(cString: name)) {
-          indexes.insert(id)
-        }
-      }
-      let refusals = try connection.refusals()
-      for case .index(let id) in refusals.keys { indexes.insert(id) }
-      return .tablet(
-        TabletSummary(
-          indexes: indexes, generation: UInt64(generation), appliedIndex: UInt64(index), refusals: refusals))
-    } catch {
-      return .damaged
+  ///
+  /// - Parameter isAlone: nobody else has the file open. Then a full disk is not in the way.
+  static func summary(_ path: String, _ id: TabletID, isAlone: Bool = false) -> Finding {
+    do throws(EngineFailure) { return try read(path, id, isAlone: false) } catch {
+      guard error.error.isForWantOfSpace(at: path) else { return .damaged }
+      if let size = try? FileSystem.size(path), size == 0 { return .unfinished }
+      // What connections share is a file, of which there may be none yet; who is alone can do without.
+      if isAlone, let finding = try? read(path, id, isAlone: true) { return finding }
+      return .noSpace(error.error)
     }
+  }
+
+  private static func read(_ path: String, _ id: TabletID, isAlone: Bool) throws(EngineFailure) -> Finding {
+    let connection = try TabletConnection(
+      path: path, tablet: id, purpose: .reader, hasFunctions: false, isAlone: isAlone)
+    defer { connection.close() }
+    guard
+      try connection.integer("SELECT count(*) FROM sqlite_schema WHERE name = '_kunlog_tablet'") == 1,
+      let index = try connection.integer("SELECT applied_index FROM _kunlog_tablet"),
+      let generation = try connection.integer("SELECT generation FROM _kunlog_tablet")
+    else { return .unfinished }
+    var indexes: Set<ObjectID> = []
+    let statement = try connection.prepare(
+      "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name")
+    defer { connection.reset(statement) }
+    while sqlite3_step(statement) == SQLITE_ROW {
+      if let name = sqlite3_column_text(statement, 0), let id = TabletSchema.indexID(String(cString: name)) {
+        indexes.insert(id)
+      }
+    }
+    let refusals = try connection.refusals()
+    for case .index(let id) in refusals.keys { indexes.insert(id) }
+    return .tablet(
+      TabletSummary(
+        indexes: indexes, generation: UInt64(generation), appliedIndex: UInt64(index), refusals: refusals))
   }
 }
 

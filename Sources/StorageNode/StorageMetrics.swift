@@ -122,6 +122,7 @@ extension StorageNode {
 
   /// Why this node is of no use to its shard now; nil: it is.
   package var unreadiness: String? {
+    if isWaitingForSpace { return "the disk of \(configuration.engineDirectory) is full" }
     guard port != 0, let status = replicaStatus else { return "log and tablets are being opened" }
     if status.isDiskFull { return "the disk of \(configuration.dataDirectory) is full" }
     return status.leaderID == nil ? "no leader of shard \(configuration.shardID) is known" : nil

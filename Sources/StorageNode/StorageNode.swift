@@ -25,6 +25,8 @@ package final class StorageNode {
   /// Told once when the replica cannot go on (its disk or its tablets failed): the process should end.
   package var onFailure: (@LoopActor (String) -> Void)?
   private var members: ShardMembers?
+  /// Whether its engine waits for space.
+  private(set) var isWaitingForSpace = false
   /// Whether this node has ended because its shard, or the shard itself, was taken out of the cluster; it is of no use any more.
   package private(set) var isRemoved = false
 
@@ -63,6 +65,7 @@ package final class StorageNode {
   }
 
   private func open() async throws {
+    engine.onFull = { [weak self] in self?.spaceChanged($0) }
     let opened = try await engine.open()
     let machine = try ShardStateMachine(
       engine: engine, opened: opened, nodeID: configuration.nodeID.rawValue, logger: logger)
@@ -88,7 +91,6 @@ package final class StorageNode {
       self?.logger.info(isLeader ? "leads the shard" : "no longer leads the shard")
     }
     replica.onFailure = { [weak self] error in self?.onFailure?("\(error)") }
-    engine.onFull = { [weak self] in self?.spaceChanged($0) }
     service.register(on: server)
     server.addDescriptors(ProtocolStorageDescriptors.fileDescriptorSet)
     self.machine = machine
@@ -127,9 +129,16 @@ package final class StorageNode {
         the disk of \(configuration.engineDirectory) is full: what the shard has logged already is applied in the space that \
         was set aside for it. Free space there
         """)
-    case .waits: replica?.setMachineFull(true)
-    case .hasSpace: replica?.setMachineFull(false)
+    case .waits:
+      isWaitingForSpace = true
+      logger.critical(
+        """
+        the disk of \(configuration.engineDirectory) is full, and what was set aside for that is used: this node goes on with what \
+        the shard has logged when there is space. Free space there
+        """)
+    case .hasSpace: isWaitingForSpace = false
     }
+    replica?.setMachineFull(isWaitingForSpace)
   }
 
   private var replicaConfiguration: ReplicaConfiguration {

@@ -45,26 +45,6 @@ extension RealProcesses {
       }
     }
 
-    /// The cluster, started again with shard 2's replicas on small disks.
-    private func withSmallDisks(_ body: (Cluster, [String: SmallDisk]) throws -> Void) throws {
-      let cluster = try Cluster(nodePort: 18601, postgresPort: 15861)
-      try cluster.stop()
-      var disks: [String: SmallDisk] = [:]
-      defer {
-        try? cluster.stop()
-        for disk in disks.values { disk.remove() }
-      }
-      for replica in 1...3 {
-        let (name, folder) = ("storage-2-\(replica)", "\(cluster.data)/storage-2-\(replica)")
-        try FileManager.default.moveItem(atPath: folder, toPath: folder + ".moved")
-        disks[name] = try SmallDisk(path: folder, megabytes: 256)
-        let copied = try Program.run("/bin/cp", ["-a", "--sparse=never", folder + ".moved/.", folder])
-        #expect(copied.status == 0, "\(copied.errors)")
-      }
-      try cluster.start()
-      try body(cluster, disks)
-    }
-
     private func lastMigration(_ cluster: Cluster) throws -> Moving.Migrations.Migration? {
       try Moving.migrations(cluster).max { $0.id < $1.id }
     }
@@ -86,7 +66,7 @@ extension RealProcesses {
       "A shard without room is refused, also by a drain; a disk that fills on the way ends the move, and nothing else is touched"
     )
     func fullTarget() throws {
-      try withSmallDisks { cluster, disks in
+      try SmallDisk.underShard2(nodePort: 18601, postgresPort: 15861) { cluster, disks in
         let report = try Moving.load(cluster, connections: 4) {
           try fill(cluster, "heavy", megabytes: 16)
           try fill(cluster, "big", megabytes: 80)

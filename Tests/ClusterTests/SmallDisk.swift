@@ -45,3 +45,27 @@ final class SmallDisk {
     rmdir(path)
   }
 }
+
+extension SmallDisk {
+  /// A cluster, started again with shard 2's replicas on small disks, which are found by the replicas' names.
+  static func underShard2(
+    nodePort: Int, postgresPort: Int, _ body: (Cluster, [String: SmallDisk]) throws -> Void
+  ) throws {
+    let cluster = try Cluster(nodePort: nodePort, postgresPort: postgresPort)
+    try cluster.stop()
+    var disks: [String: SmallDisk] = [:]
+    defer {
+      try? cluster.stop()
+      for disk in disks.values { disk.remove() }
+    }
+    for replica in 1...3 {
+      let (name, folder) = ("storage-2-\(replica)", "\(cluster.data)/storage-2-\(replica)")
+      try FileManager.default.moveItem(atPath: folder, toPath: folder + ".moved")
+      disks[name] = try SmallDisk(path: folder, megabytes: 256)
+      let copied = try Program.run("/bin/cp", ["-a", "--sparse=never", folder + ".moved/.", folder])
+      guard copied.status == 0 else { throw Cluster.Failure(description: copied.errors) }
+    }
+    try cluster.start()
+    try body(cluster, disks)
+  }
+}

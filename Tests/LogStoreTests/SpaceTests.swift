@@ -110,6 +110,29 @@ struct SpaceTests {
   }
 
   @Test(
+    "A log that has no space to begin says what for, and begins when there is some",
+    .enabled(if: SmallFileSystem.isPermitted, "only root may mount a small file system"), .timeLimit(.minutes(1)))
+  func beginsLate() async throws {
+    let small = try #require(SmallFileSystem(sizeBytes: 4 * 1024 * 1024))
+    defer { small.unmount() }
+    let disk = try FileDisk(path: small.path + "/log")
+    try small.fill(leaving: 128 * 1024)
+    let (wanted, told) = (configuration(), Told())
+    let opening = Task { @LoopActor in
+      try await LogStore.open(wanted, on: disk) { told.reasons.append($0.description) }
+    }
+    while told.reasons.isEmpty { try await loopSleep(milliseconds: 5) }
+    // Some more attempts.
+    try await loopSleep(milliseconds: 100)
+    #expect(told.reasons == ["cannot write the first records to \(small.path)/log: no space left on the disk"])
+    small.empty()
+    let (log, recovered) = try await opening.value
+    #expect(recovered.terms.lastIndex == 0)
+    #expect(!log.isFull)
+    await log.close()
+  }
+
+  @Test(
     "A log on a full disk opens, says that it is full, and waits",
     .enabled(if: SmallFileSystem.isPermitted, "only root may mount a small file system"), .timeLimit(.minutes(1)))
   func opensFull() async throws {
@@ -126,4 +149,9 @@ struct SpaceTests {
     await untilFull(full, is: false)
     await full.close()
   }
+}
+
+@LoopActor
+private final class Told {
+  var reasons: [String] = []
 }

@@ -32,6 +32,12 @@ final class EngineFixture {
     return try await engine.open()
   }
 
+  /// Ends the engine in order; the next one of the directory is not open yet.
+  func closeAndRenew() async {
+    await engine.close()
+    engine = Self.make(directory)
+  }
+
   func finish() async {
     await engine.close()
     try? FileSystem.remove(directory)

@@ -95,6 +95,102 @@ struct FullDiskTests {
     rmdir(fixture.directory)
   }
 
+  @Test("It starts on a full disk and has all: from what was set aside, and where that is used up without any space")
+  func starting() async throws {
+    let (leader, fixture) = (EngineFixture(), EngineFixture())
+    let disk = try #require(SmallDisk(fixture.directory, megabytes: 160))
+    for fixture in [leader, fixture] {
+      try await fixture.open()
+      try await fixture.createAccounts(1, uniqueName: false)
+    }
+    let changes = [
+      try await leader.writeAlone(Self.insert(1), 1), try await leader.writeAlone(Self.insert(2), 1),
+      try await leader.writeAlone(Self.insert(3), 1),
+    ]
+    fixture.index += 1
+    try await fixture.engine.apply([.changes(changes[0], index: fixture.index)])
+    await fixture.closeAndRenew()
+    disk.fill("first")
+    let told = Told()
+    fixture.engine.onFull = { told.all.append($0) }
+    try await fixture.open()
+    #expect(told.all == [.usesReserve])
+    #expect(fixture.engine.highestIndex == fixture.index)
+    #expect(try await fixture.readAlone("SELECT count(*) FROM t1", [1]) == [[.integer(1)]])
+    fixture.index += 1
+    try await fixture.engine.apply([.changes(changes[1], index: fixture.index)])
+
+    await fixture.closeAndRenew()
+    disk.fill("second")
+    told.all = []
+    fixture.engine.onFull = { told.all.append($0) }
+    try await fixture.open()
+    #expect(told.all == [])
+    #expect(fixture.engine.highestIndex == fixture.index)
+    #expect(fixture.engine.tablets.keys.map(\.rawValue) == [1])
+    fixture.index += 1
+    let applying = Task { @LoopActor in try await fixture.engine.apply([.changes(changes[2], index: fixture.index)]) }
+    while told.all.isEmpty { try await loopSleep(milliseconds: 20) }
+    #expect(told.all == [.waits])
+    disk.empty("first")
+    try await applying.value
+    #expect(told.all == [.waits, .hasSpace])
+    #expect(try await fixture.readAlone("SELECT sum(length(name)) FROM t1", [1]) == [[.integer(300_000)]])
+    for fixture in [leader, fixture] { await fixture.finish() }
+    disk.remove()
+    rmdir(fixture.directory)
+  }
+
+  @Test("After a boot it waits for the space to note that; until then the mark stays by which its files are trusted")
+  func startingAfterBoot() async throws {
+    let fixture = EngineFixture()
+    let disk = try #require(SmallDisk(fixture.directory, megabytes: 40))
+    try await fixture.open()
+    try await fixture.createAccounts(1, uniqueName: false)
+    _ = try await fixture.writeAlone(Self.insert(1), 1)
+    await fixture.closeAndRenew()
+    try FileSystem.write("\(fixture.directory)/BOOT", Array("an earlier one".utf8))
+    disk.fill("all")
+    let told = Told()
+    fixture.engine.onFull = { told.all.append($0) }
+    let opening = Task { @LoopActor in try await fixture.open() }
+    while told.all.isEmpty { try await loopSleep(milliseconds: 20) }
+    #expect(told.all == [.waits])
+    #expect(FileSystem.exists("\(fixture.directory)/CLEAN"))
+    disk.empty("all")
+    _ = try await opening.value
+    #expect(told.all == [.waits, .hasSpace])
+    #expect(!FileSystem.exists("\(fixture.directory)/CLEAN"))
+    #expect(try await fixture.readAlone("SELECT count(*) FROM t1", [1]) == [[.integer(1)]])
+    await fixture.finish()
+    disk.remove()
+    rmdir(fixture.directory)
+  }
+
+  @Test("A snapshot that the disk has no space for waits for it, and is taken in then")
+  func restoring() async throws {
+    let (leader, fixture) = (EngineFixture(), EngineFixture())
+    let disk = try #require(SmallDisk(fixture.directory, megabytes: 40))
+    for fixture in [leader, fixture] { try await fixture.open() }
+    try await leader.createAccounts(1, uniqueName: false)
+    _ = try await leader.writeAlone(Self.insert(1), 1)
+    let snapshot = "\(leader.directory)/snapshot"
+    try await leader.engine.writeSnapshot(to: snapshot, index: leader.index, nodeState: [7], onFixed: {})
+    disk.fill("all")
+    let told = Told()
+    fixture.engine.onFull = { told.all.append($0) }
+    let restoring = Task { @LoopActor in try await fixture.engine.restoreSnapshot(from: snapshot) }
+    while told.all.isEmpty { try await loopSleep(milliseconds: 20) }
+    #expect(told.all == [.waits])
+    disk.empty("all")
+    #expect(try await restoring.value == EngineState(index: leader.index, nodeState: [7]))
+    #expect(told.all == [.waits, .hasSpace])
+    #expect(try await fixture.readAlone("SELECT count(*) FROM t1", [1]) == [[.integer(1)]])
+    for fixture in [leader, fixture] { await fixture.finish() }
+    disk.remove()
+    rmdir(fixture.directory)
+  }
+
   @Test("One that waits for space ends when its node does, and has all after the next start")
   func ending() async throws {
     let fixture = EngineFixture()

@@ -94,10 +94,13 @@ final class NodeProcess {
       // Before the role, so that one that waits can be seen waiting.
       let monitoring = try node.monitoring.serve(node, role: name, role.monitoring)
       defer { monitoring?.close() }
+      // A start may wait, for space or for other nodes.
+      let watch = process.watch(parent: node.parent)
+      defer { watch?.cancel() }
       try await role.start()
       process.isStarted = true
       process.logger.info("ready")
-      await process.untilEnd(parent: node.parent)
+      await process.untilEnd()
       if let failure = process.failure {
         process.logger.critical("ends: \(failure)")
       } else {
@@ -117,9 +120,9 @@ final class NodeProcess {
 
   private func end(failure: String?) {
     if self.failure == nil { self.failure = failure }
-    if let failure, !isStarted {
+    if !isStarted {
       // What it waits for will not come.
-      logger.critical("cannot start: \(failure)")
+      logger.critical("cannot start: \(failure ?? "the supervisor has ended")")
       _exit(1)
     }
     isAsked = true
@@ -127,13 +130,15 @@ final class NodeProcess {
     waiter = nil
   }
 
-  private func untilEnd(parent: Int32?) async {
-    let handlers = [SIGTERM, SIGINT].map { SignalHandler($0) { self.end(failure: nil) } }
-    let watch = parent.map { parent in
+  private func watch(parent: Int32?) -> LoopTimer? {
+    parent.map { parent in
       LoopTimer(afterMilliseconds: 500, repeatMilliseconds: 500) { if getppid() != parent { self.end(failure: nil) } }
     }
+  }
+
+  private func untilEnd() async {
+    let handlers = [SIGTERM, SIGINT].map { SignalHandler($0) { self.end(failure: nil) } }
     if !isAsked { await withCheckedContinuation { waiter = $0 } }
-    watch?.cancel()
     for handler in handlers { handler.cancel() }
   }
 }
