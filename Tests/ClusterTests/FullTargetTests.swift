@@ -51,10 +51,15 @@ extension RealProcesses {
 
     /// Begins a slow move of `heavy`, does something once rows have come, and answers how the move ended.
     private func move(_ cluster: Cluster, then body: () throws -> Void) throws -> Moving.Migrations.Migration? {
+      let before = try cluster.kunlog(["log", "show", "--kind", "migration", "--data", cluster.data])
+      let seen = before.components(separatedBy: "MigrationProgressed").count
       try cluster.kunlog([
         "table", "move", "heavy", "--to", "2", "--throttle", "3MiB", "--no-wait", "--data", cluster.data,
       ])
-      Thread.sleep(forTimeInterval: 2)
+      try cluster.eventually(within: 60, "rows come") {
+        let open = try cluster.kunlog(["log", "show", "--kind", "migration", "--data", cluster.data])
+        return open.components(separatedBy: "MigrationProgressed").count > seen
+      }
       try body()
       try cluster.eventually(within: 90, "the move ends") {
         try cluster.kunlog(["migration", "list", "--open", "--data", cluster.data]) == "no migrations\n"
