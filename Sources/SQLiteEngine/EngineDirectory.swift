@@ -128,17 +128,25 @@ struct EngineDirectory: Sendable {
     }
   }
 
+  /// All files of a tablet that there may be.
+  func tabletFiles(_ id: TabletID) -> [String] { ["", "-wal", "-shm", ".new"].map { tabletPath(id) + $0 } }
+
   /// Removes a tablet's files.
   func removeTablet(_ id: TabletID) throws(FileError) {
-    for suffix in ["", "-wal", "-shm", ".new"] { try FileSystem.remove(tabletPath(id) + suffix) }
+    for path in tabletFiles(id) { try FileSystem.remove(path) }
   }
 
   /// Makes a tablet's file, in the place of what may be there. A process that ends meanwhile leaves none under the tablet's name.
   func writeTablet(_ id: TabletID, _ content: [UInt8]) throws(FileError) {
     try removeTablet(id)
-    let temporary = tabletPath(id) + ".new"
+    try replace(tabletPath(id), content)
+  }
+
+  /// Not synced: it is there as a whole or not at all after the end of the process, not of the machine.
+  private func replace(_ path: String, _ content: [UInt8]) throws(FileError) {
+    let temporary = path + ".new"
     try FileSystem.write(temporary, content)
-    guard Glibc.rename(temporary, tabletPath(id)) == 0 else { throw FileError("rename", temporary) }
+    guard Glibc.rename(temporary, path) == 0 else { throw FileError("rename", temporary) }
   }
 
   /// What the last checkpoint says; nothing where it is missing or torn.
@@ -165,9 +173,7 @@ struct EngineDirectory: Sendable {
     let checksum = content.withUnsafeBytes { CRC32C.checksum($0) }
     withUnsafeBytes(of: checksum.littleEndian) { bytes.append(contentsOf: $0) }
     bytes += content
-    let temporary = checkpoint + ".new"
-    try FileSystem.write(temporary, bytes)
-    guard Glibc.rename(temporary, checkpoint) == 0 else { throw FileError("rename", temporary) }
+    try replace(checkpoint, bytes)
   }
 
   /// Says that everything was closed in order; what it is said of must be closed.

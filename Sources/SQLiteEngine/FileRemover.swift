@@ -1,15 +1,6 @@
 import EventLoop
 import Glibc
 
-/// A tablet's files, held open, so that their space is not free when their names are gone.
-struct LargeFiles: Sendable {
-  fileprivate let descriptors: [Int32]
-
-  init(_ path: String) {
-    descriptors = ["", "-wal"].map { open(path + $0, O_RDWR | O_CLOEXEC) }.filter { $0 >= 0 }
-  }
-}
-
 /// Frees the space of large files bit by bit: the kernel takes long for all of one at once, and others would wait for the processor
 /// meanwhile. A tablet is dropped just when the statements that waited for its move go on elsewhere.
 final class FileRemover: Sendable {
@@ -22,10 +13,19 @@ final class FileRemover: Sendable {
 
   private let worker = WorkerThread(name: "remover", isBackground: true)
 
-  /// Frees files once nobody else has them open; they have no names any more. What is not done when the process ends the kernel does.
-  func free(_ files: LargeFiles) {
-    let isTaken = worker.post { for descriptor in files.descriptors { Self.free(descriptor) } }
-    if !isTaken { for descriptor in files.descriptors { close(descriptor) } }
+  /// Removes files at once, and frees their space once nobody else has them open. What is not done when the process ends the kernel
+  /// does. Nothing at a path is not an error.
+  func remove(_ paths: [String]) throws(FileError) {
+    for path in paths {
+      // Held, so that its space is not free when its name is gone.
+      let descriptor = open(path, O_RDWR | O_CLOEXEC)
+      do throws(FileError) { try FileSystem.remove(path) } catch {
+        if descriptor >= 0 { close(descriptor) }
+        throw error
+      }
+      guard descriptor >= 0 else { continue }
+      if !worker.post({ Self.free(descriptor) }) { close(descriptor) }
+    }
   }
 
   func shutdown() { worker.shutdown() }

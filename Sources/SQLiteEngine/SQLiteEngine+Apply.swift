@@ -210,9 +210,7 @@ extension SQLiteEngine {
       pool.retire(id)
       let remover = remover
       try await work { () throws(EngineFailure) in
-        let files = LargeFiles(directory.tabletPath(id))
-        try Self.files { () throws(FileError) in try directory.removeTablet(id) }
-        remover.free(files)
+        try Self.files { () throws(FileError) in try remover.remove(directory.tabletFiles(id)) }
       }
     case .createIndex(_, let table, let definition):
       guard summary != nil else { return }

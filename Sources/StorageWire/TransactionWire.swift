@@ -42,17 +42,24 @@ extension ShardTransactions {
     self.init(transactions: wire.transactions.map { ShardTransaction(wire: $0) }, metadataIndex: wire.metadataIndex)
   }
 
+  /// What a shard's leader is asked.
+  package static func request(
+    _ shard: ShardID, of clusterID: ClusterID, onlyBlocking: Bool
+  ) -> Kunlog_Storage_V1_TransactionsRequest {
+    .with {
+      $0.clusterID = Data(clusterID.rawValue)
+      $0.shardID = shard.rawValue
+      $0.onlyBlocking = onlyBlocking
+    }
+  }
+
   /// Asks a shard's replicas in turn until its leader answers; nil: none did.
   @LoopActor
   package static func ask(
     _ shard: ShardID, of clusterID: ClusterID, replicas: [NodeID], onlyBlocking: Bool = false, timeoutMilliseconds: Int,
     channel: (NodeID) -> RPCChannel?
   ) async -> ShardTransactions? {
-    let request = Kunlog_Storage_V1_TransactionsRequest.with {
-      $0.clusterID = Data(clusterID.rawValue)
-      $0.shardID = shard.rawValue
-      $0.onlyBlocking = onlyBlocking
-    }
+    let request = request(shard, of: clusterID, onlyBlocking: onlyBlocking)
     for replica in replicas {
       guard let channel = channel(replica),
         let response = try? await channel.unary(

@@ -232,17 +232,12 @@ package final class StorageClient: ShardAccess {
   /// Finds the leaders of shards that tablets are on their way to, so that statements that waited for a move need not: to meet a shard
   /// for the first time takes several times as long as they do.
   func meetTargets() {
-    let migrations = image().migrations.open
-    for migration in migrations.values where !migration.isPaused { meet(migration.follower) }
+    for migration in image().migrations.open.values where !migration.isPaused { meet(migration.follower) }
   }
 
   private func meet(_ shardID: ShardID) {
     guard leaders[shardID] == nil, image().shards[shardID] != nil, meeting.insert(shardID).inserted else { return }
-    let request = Kunlog_Storage_V1_TransactionsRequest.with {
-      $0.clusterID = Data(clusterID.rawValue)
-      $0.shardID = shardID.rawValue
-      $0.onlyBlocking = true
-    }
+    let request = ShardTransactions.request(shardID, of: clusterID, onlyBlocking: true)
     Task {
       // Where it fails, those who have something to ask are told.
       try? await askLeader(of: shardID, StorageMethods.transactions, request) { response in

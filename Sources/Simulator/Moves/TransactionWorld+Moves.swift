@@ -75,7 +75,7 @@ extension TransactionWorld {
   }
 
   /// So long a read that awaits a move lasts at most: less than what it holds back is held.
-  static var lateness: UInt64 { 450_000 }
+  static let lateness: UInt64 = 450_000
 
   /// A cut begins: some read the tablet now, and the other shards once it has moved.
   private func readLate(_ tablet: Int) {
